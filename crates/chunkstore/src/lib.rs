@@ -1,0 +1,1 @@
+//! Chunk files, sidecars and volumes.

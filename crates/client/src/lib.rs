@@ -1,0 +1,1 @@
+//! The DistriFS client SDK.

@@ -1,0 +1,1 @@
+//! Agreement on a log of commands, behind one facade.

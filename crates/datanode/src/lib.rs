@@ -1,0 +1,1 @@
+//! The datanode: chunk storage and the data plane.

@@ -1,0 +1,137 @@
+//! Streams and listeners.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct TcpListener(tokio::net::TcpListener);
+
+impl TcpListener {
+    pub(super) const fn from_tokio(listener: tokio::net::TcpListener) -> Self {
+        Self(listener)
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// As the network answers. Some errors pass (too many open files): wait a little and call again.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        Ok((TcpStream::from_tokio(stream)?, peer))
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct TcpStream(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Tokio(tokio::net::TcpStream),
+}
+
+impl TcpStream {
+    pub(super) fn from_tokio(stream: tokio::net::TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self(Inner::Tokio(stream)))
+    }
+
+    /// Moves the connection to the runtime of the thread that calls [`DetachedStream::attach`]: so that a stream accepted
+    /// on the shared runtime can be served by a thread of its own.
+    ///
+    /// # Errors
+    /// As the operating system answers.
+    pub fn detach(self) -> io::Result<DetachedStream> {
+        match self.0 {
+            Inner::Tokio(stream) => Ok(DetachedStream(Detached::Std(stream.into_std()?))),
+        }
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Inner::Tokio(stream) => stream.peer_addr(),
+        }
+    }
+}
+
+/// A connection that belongs to no runtime for the moment.
+#[derive(Debug)]
+pub struct DetachedStream(Detached);
+
+#[derive(Debug)]
+enum Detached {
+    Std(std::net::TcpStream),
+}
+
+impl DetachedStream {
+    /// Gives the connection to the runtime of this thread.
+    ///
+    /// # Errors
+    /// As the operating system answers.
+    pub fn attach(self) -> io::Result<TcpStream> {
+        match self.0 {
+            Detached::Std(stream) => Ok(TcpStream(Inner::Tokio(tokio::net::TcpStream::from_std(stream)?))),
+        }
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Tokio(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().0 {
+            Inner::Tokio(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().0 {
+            Inner::Tokio(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Inner::Tokio(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Tokio(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Tokio(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The master: the metadata service and its shell.

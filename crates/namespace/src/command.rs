@@ -1,0 +1,209 @@
+//! What can be asked of the state machine: the records of the write-ahead log.
+
+use serde::{Deserialize, Serialize};
+use types::{
+    Caller, ChunkExtent, ChunkId, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath, Generation, InodeId,
+    RequestId, StorageId, UnixMillis,
+};
+
+/// One record of the log: a command, who gave it, and when the leader took it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The leader's clock. Where it is behind that of an earlier entry, the earlier one counts.
+    pub at: UnixMillis,
+    /// Who asks; permissions are checked against this. The leader's own commands have `superuser`.
+    pub caller: Caller,
+    /// What makes the call unique; none for the leader's own commands, which are not kept in the retry cache.
+    pub request: Option<RequestId>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// When the name of a new file appears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Publish {
+    /// At once, empty; an overwritten file is gone at once.
+    AtCreate,
+    /// Whole, with `Complete`; until then an overwritten file stays, and a writer that dies leaves nothing.
+    AtComplete,
+}
+
+/// How a file is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateOptions {
+    /// Permission bits.
+    pub mode: u16,
+    /// Whether an existing file is replaced.
+    pub overwrite: bool,
+    /// Whether missing directories above it are made.
+    pub parents: bool,
+    /// Replicas of each chunk.
+    pub replication: u16,
+    /// The largest length of its chunks.
+    pub chunk_size: ChunkSize,
+    /// When its name appears.
+    pub publish: Publish,
+}
+
+/// Attributes to change; those that are none stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAttributes {
+    /// Permission bits (the owner and the superuser may change them).
+    pub mode: Option<u16>,
+    /// The owner (only the superuser may change it).
+    pub owner: Option<String>,
+    /// The group (the superuser, or the owner if in the group).
+    pub group: Option<String>,
+    /// Replicas of each chunk of a file.
+    pub replication: Option<u16>,
+    /// Time of the last change to the contents.
+    pub mtime: Option<UnixMillis>,
+    /// Time of the last read.
+    pub atime: Option<UnixMillis>,
+}
+
+/// A datanode as a member of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Who it is.
+    pub id: DatanodeId,
+    /// How it wants to be reached.
+    pub host: String,
+    /// The port of its data plane.
+    pub data_port: u16,
+    /// Its rack: `/default` when none is known.
+    pub rack: String,
+    /// Its volumes.
+    pub storages: Vec<MemberStorage>,
+}
+
+/// A volume of a datanode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStorage {
+    /// Which one.
+    pub id: StorageId,
+    /// Its size in bytes when it was last registered.
+    pub capacity: u64,
+}
+
+/// A change to the metadata.
+///
+/// Each kind has an op code of its own ([`Command::op_code`]), which never changes its meaning: it is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Makes the root directory and names the cluster. The first command of every log, and only that.
+    Format {
+        /// The new cluster.
+        cluster: ClusterId,
+    },
+    /// Makes a directory. With `parents`, missing directories above it too, and an existing directory is no error.
+    Mkdir {
+        /// Where.
+        path: FsPath,
+        /// Permission bits.
+        mode: u16,
+        /// As `mkdir -p`.
+        parents: bool,
+    },
+    /// Makes a file and opens it for writing by the request's client.
+    Create {
+        /// Where.
+        path: FsPath,
+        /// How.
+        options: CreateOptions,
+    },
+    /// Opens a complete file for writing by the request's client; new bytes go into new chunks.
+    Append {
+        /// Which.
+        path: FsPath,
+    },
+    /// Adds an empty chunk to the end of a file that the request's client writes.
+    AddChunk {
+        /// The file.
+        inode: InodeId,
+        /// Earlier chunks of it that are acknowledged by now.
+        written: Vec<ChunkExtent>,
+    },
+    /// Takes back a chunk that holds nothing acknowledged.
+    AbandonChunk {
+        /// The file.
+        inode: InodeId,
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// Gives a file up: an unpublished one disappears, a published one is closed with the chunks that are written.
+    AbandonFile {
+        /// The file.
+        inode: InodeId,
+        /// Chunks that are acknowledged by now.
+        written: Vec<ChunkExtent>,
+    },
+    /// Gives out a new generation for a chunk that is being written. The chunk keeps its old one until `UpdatePipeline`
+    /// (or `Complete`, or `AddChunk`) names the new one.
+    BumpGeneration {
+        /// The file.
+        inode: InodeId,
+        /// The chunk.
+        chunk: ChunkId,
+    },
+    /// Moves a chunk that is being written to a generation that `BumpGeneration` gave out.
+    UpdatePipeline {
+        /// The file.
+        inode: InodeId,
+        /// The chunk, its new generation and the length that is acknowledged so far.
+        extent: ChunkExtent,
+    },
+    /// Closes a file; an unpublished one gets its name.
+    Complete {
+        /// The file.
+        inode: InodeId,
+        /// Chunks that are acknowledged by now; with these, all of the file must be.
+        written: Vec<ChunkExtent>,
+    },
+    /// Keeps the request's client's leases.
+    RenewLease,
+    /// Closes what writers hold that have not renewed their lease since `before`: as `AbandonFile` of each file.
+    ExpireLeases {
+        /// Leases renewed before this are over.
+        before: UnixMillis,
+    },
+    /// Renames a file or a directory (POSIX `rename`).
+    Rename {
+        /// What.
+        from: FsPath,
+        /// Its new path.
+        to: FsPath,
+        /// Whether a file, or an empty directory, that has the name is replaced.
+        replace: bool,
+    },
+    /// Removes a file, an empty directory, or with `recursive` a whole tree.
+    Delete {
+        /// What.
+        path: FsPath,
+        /// As `rm -r`.
+        recursive: bool,
+    },
+    /// Changes attributes.
+    SetAttributes {
+        /// Of what.
+        path: FsPath,
+        /// To what.
+        set: SetAttributes,
+    },
+    /// Makes a datanode a member, or changes what is known of one.
+    RegisterDatanode(Member),
+}
+
+/// The client that holds a lease, with the files that it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Who.
+    pub holder: ClientId,
+    /// When it was last renewed.
+    pub renewed: UnixMillis,
+    /// What it writes.
+    pub files: Vec<InodeId>,
+}
+
+/// The generation that the first replica of a chunk has.
+pub const FIRST_GENERATION: Generation = Generation(1);

@@ -1,0 +1,14 @@
+//! The metadata as a deterministic state machine: inodes, names, chunk lists, generations, leases, the members of the
+//! cluster, and a bounded retry cache.
+//!
+//! `apply(entry)` is the only way to change it. It has no clock, no I/O and no randomness: the leader stamps time and
+//! identities into the [`Entry`]. So every master that applies the same entries has the same state, and gives the same
+//! answers. Replica *locations* are not in it: datanodes report them to every master.
+
+mod command;
+mod error;
+mod outcome;
+
+pub use command::{Command, CreateOptions, Entry, Member, MemberStorage, Publish, SetAttributes};
+pub use error::NamespaceError;
+pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome};

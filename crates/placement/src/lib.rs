@@ -1,0 +1,1 @@
+//! Where replicas go, and which nodes are alive: pure policies.

@@ -1,0 +1,1 @@
+//! The HDFS data-transfer protocol, version 28, as a sans-IO codec.

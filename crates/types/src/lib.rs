@@ -1,0 +1,22 @@
+//! The vocabulary of DistriFS: identities, paths, extents, units and limits.
+//!
+//! Everything here is a plain value: nothing does I/O, reads a clock or draws a random number. Values are checked when
+//! they are made (`parse`, `new`), so that inside the system a [`FsPath`] is a valid path and a [`ChunkSize`] a valid
+//! chunk size.
+
+mod caller;
+mod extent;
+mod id;
+pub mod limits;
+mod path;
+mod time;
+mod units;
+
+pub use caller::{CallId, Caller, ClientId, RequestId};
+pub use extent::{ChunkExtent, ChunkSize, ChunkSlice, InvalidChunkSize, Layout};
+pub use id::{
+    ChunkId, ChunkIdError, ClusterId, DatanodeId, Generation, InodeId, InvalidId, PoolId, StorageId, Term,
+};
+pub use path::{FsPath, Name, PathError, normalize};
+pub use time::UnixMillis;
+pub use units::{ByteSize, InvalidByteSize, InvalidDuration, format_duration, parse_duration};

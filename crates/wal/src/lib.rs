@@ -1,0 +1,1 @@
+//! The segmented, group-committed, CRC-chained write-ahead log.
