@@ -1,0 +1,1 @@
+//! Connections of the data plane: the transfer codec over the network seam.
