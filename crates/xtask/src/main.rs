@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands: `cargo xtask gate` and its friends.
+//!
+//! `gate` is the one read-only check that people and CI both run; `fix` is the command that writes. The long runs of the
+//! cluster tests, which the gate thins out, each have a command of their own.
+
+mod fix;
+mod gate;
+mod layers;
+mod long;
+mod step;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check everything and change nothing: format, lints, layers, tests, docs. Stops at the first failure.
+    Gate,
+    /// Check only that pure crates are pure and that arrows between crates point down.
+    Layers,
+    /// Format the code and apply clippy's suggestions.
+    Fix,
+    /// Every file size with every chunk size through a cluster of real processes (release build, several minutes).
+    Matrix,
+    /// 10,000 small files in one recursive put and get (release build).
+    SmallFiles,
+    /// 10 GiB through a pipe, with the client's memory watched (release build; needs 30 GiB of disk).
+    SoakPipe,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Gate => gate::run(),
+        Command::Layers => layers::run(),
+        Command::Fix => fix::run(),
+        Command::Matrix => long::matrix(),
+        Command::SmallFiles => long::small_files(),
+        Command::SoakPipe => long::soak_pipe(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
