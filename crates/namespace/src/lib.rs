@@ -5,10 +5,18 @@
 //! identities into the [`Entry`]. So every master that applies the same entries has the same state, and gives the same
 //! answers. Replica *locations* are not in it: datanodes report them to every master.
 
+mod codec;
 mod command;
 mod error;
+mod namespace;
 mod outcome;
+mod query;
 
-pub use command::{Command, CreateOptions, Entry, Member, MemberStorage, Publish, SetAttributes};
+pub use codec::DecodeError;
+pub use command::{
+    Command, CreateOptions, Entry, FIRST_GENERATION, Lease, Member, MemberStorage, Publish, SetAttributes,
+};
 pub use error::NamespaceError;
+pub use namespace::Namespace;
 pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome};
+pub use query::{ChunkInfo, ContentSummary, Located, Page, Totals, WriterFile};

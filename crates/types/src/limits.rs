@@ -30,6 +30,16 @@ pub const PACKET_DATA_BYTES_MAX: u32 = 16 << 20;
 /// Entries in one page of a directory listing.
 pub const LISTING_PAGE_MAX: usize = 1_000;
 
+/// Chunks of one file from the first one on that is still being written: how far a writer may run ahead of its
+/// acknowledgements.
+pub const FILE_UNCOMMITTED_CHUNKS_MAX: usize = 4;
+
+/// Answers that are kept for calls that come again.
+pub const RETRY_CACHE_ENTRIES_MAX: usize = 64 << 10;
+
+/// How long such an answer is kept, in milliseconds.
+pub const RETRY_CACHE_MS_MAX: u64 = 10 * 60 * 1_000;
+
 /// Bytes of a user or group name.
 pub const PRINCIPAL_BYTES_MAX: usize = 255;
 
