@@ -1,2 +1,10 @@
-//! Placeholder.
+//! The distrifs binary.
+mod config;
+mod failure;
+mod identity;
+mod logging;
+mod output;
+mod roles {
+    pub(crate) mod ready;
+}
 fn main() {}

@@ -1,0 +1,20 @@
+//! The configuration: flags over environment over `config.yaml` over defaults.
+//!
+//! [`table::TABLE`] is the one list of settings. The flags of every command, the names in the environment and in the
+//! file, `distrifs config` and the errors about unknown keys are all derived from it, so they can not drift apart.
+//! [`Settings::load`] puts the layers on top of each other; every value is checked when it is read, and remembers where it
+//! came from.
+
+mod file;
+mod flags;
+mod layers;
+mod masters;
+mod table;
+mod value;
+
+pub(crate) use file::{ConfigFile, FileError, PLACES};
+pub(crate) use flags::{ConfigFlags, DatanodeFlags, Flag, GlobalFlags, MasterFlags, MiniFlags, WriteFlags};
+pub(crate) use layers::{ConfigError, Entry, Settings};
+pub(crate) use masters::normalize_master;
+pub(crate) use table::{Key, Scope, Setting, TABLE};
+pub(crate) use value::Value;

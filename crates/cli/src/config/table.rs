@@ -1,0 +1,380 @@
+//! The one table of settings.
+
+use types::limits;
+
+use super::value::Kind;
+
+/// Names a setting in the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Master,
+    MasterHost,
+    MasterPort,
+    User,
+    Groups,
+    LogLevel,
+    ReplicationFactor,
+    ChunkSize,
+    Parallel,
+    MemoryBudget,
+    StoragePath,
+    Listen,
+    Advertise,
+    HttpPort,
+    DataPort,
+    Rack,
+    MinReplicas,
+    Superuser,
+    HeartbeatInterval,
+    DeadAfter,
+    BlockreportInterval,
+    LeaseHardLimit,
+    AbandonedWriteTimeout,
+    MaxStreams,
+    GcInterval,
+    RepairInterval,
+    HashRingSize,
+}
+
+/// The commands that have a flag for a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All.
+    Global,
+    /// Those that write or read whole files: `put`, `get`, `cp`.
+    Write,
+    /// `master`.
+    Master,
+    /// `datanode`.
+    Datanode,
+    /// `mini`.
+    Mini,
+}
+
+/// One setting: a flag, an environment variable, a key of `config.yaml` and a default.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its name in the code.
+    pub(crate) key: Key,
+    /// Its name in `config.yaml`.
+    pub(crate) name: &'static str,
+    /// Its name in the environment.
+    pub(crate) env: &'static str,
+    /// Its flag, without the dashes.
+    pub(crate) flag: &'static str,
+    /// Another name of the flag; empty for none.
+    pub(crate) flag_alias: &'static str,
+    /// How its text is read.
+    pub(crate) kind: Kind,
+    /// What holds when nobody says anything: a text to be read like any other, or nothing and then a word about it.
+    pub(crate) fallback: Fallback,
+    /// Which commands have the flag.
+    pub(crate) scopes: &'static [Scope],
+    /// Whether anything acts on it already.
+    pub(crate) used: bool,
+    /// What it does.
+    pub(crate) doc: &'static str,
+}
+
+/// What holds when a setting is not set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fallback {
+    /// This text.
+    Is(&'static str),
+    /// Something that depends on where it is used; this says what.
+    Depends(&'static str),
+}
+
+use Fallback::{Depends, Is};
+use Scope::{Datanode, Global, Master, Mini, Write};
+
+const fn setting(key: Key, name: &'static str, env: &'static str, flag: &'static str) -> Setting {
+    Setting {
+        key,
+        name,
+        env,
+        flag,
+        flag_alias: "",
+        kind: Kind::Text,
+        fallback: Is(""),
+        scopes: &[],
+        used: true,
+        doc: "",
+    }
+}
+
+impl Setting {
+    const fn alias(mut self, flag_alias: &'static str) -> Self {
+        self.flag_alias = flag_alias;
+        self
+    }
+    const fn kind(mut self, kind: Kind, fallback: Fallback) -> Self {
+        self.kind = kind;
+        self.fallback = fallback;
+        self
+    }
+    const fn on(mut self, scopes: &'static [Scope]) -> Self {
+        self.scopes = scopes;
+        self
+    }
+    const fn not_used_yet(mut self) -> Self {
+        self.used = false;
+        self
+    }
+    const fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
+        self
+    }
+}
+
+const COUNT: Kind = Kind::Count {
+    min: 1,
+    max: u64::MAX,
+};
+
+/// Every setting, in the order in which `distrifs config` prints them.
+pub(crate) static TABLE: &[Setting] = &[
+    setting(Key::Master, "master", "DISTRIFS_MASTER", "master")
+        .alias("meta")
+        .kind(Kind::Masters, Depends("master_host:master_port"))
+        .on(&[Global])
+        .doc("Where the masters are; http:// before an address is accepted"),
+    setting(Key::MasterHost, "master_host", "DISTRIFS_MASTER_HOST", "master-host")
+        .kind(Kind::Text, Is("127.0.0.1"))
+        .on(&[Global])
+        .doc("The host of the master, where --master is not given"),
+    setting(Key::MasterPort, "master_port", "DISTRIFS_MASTER_PORT", "master-port")
+        .kind(Kind::Port, Is("9800"))
+        .on(&[Global])
+        .doc("The gRPC port of the master: to listen on (master, mini), or to call"),
+    setting(Key::User, "user", "DISTRIFS_USER", "user")
+        .kind(Kind::Text, Depends("the user of the operating system"))
+        .on(&[Global])
+        .doc("Who is asking"),
+    setting(Key::Groups, "groups", "DISTRIFS_GROUPS", "groups")
+        .kind(Kind::List, Depends("the groups of the operating system"))
+        .on(&[Global])
+        .doc("The groups of who is asking, the primary one first"),
+    setting(Key::LogLevel, "log_level", "DISTRIFS_LOG", "log-level")
+        .kind(Kind::LogFilter, Depends("info for servers, error for client commands"))
+        .on(&[Global])
+        .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug"),
+    setting(Key::ReplicationFactor, "replication_factor", "DISTRIFS_RF", "replication")
+        .kind(
+            Kind::Count { min: 1, max: limits::REPLICATION_MAX as u64 },
+            Depends("3 on a master; min(3, datanodes) in mini; the cluster's for a client"),
+        )
+        .on(&[Write, Master, Mini])
+        .doc("Replicas of each chunk of a new file"),
+    setting(Key::ChunkSize, "chunk_size", "DISTRIFS_CHUNK_SIZE", "chunk-size")
+        .kind(Kind::ChunkSize, Depends("64 MiB on a master; the cluster's for a client"))
+        .on(&[Write, Master, Mini])
+        .doc("Chunk size of a new file: a multiple of 512 bytes, from 512 bytes to 1 GiB"),
+    setting(Key::Parallel, "parallel", "DISTRIFS_PARALLEL", "parallel")
+        .kind(Kind::Count { min: 1, max: 256 }, Is("8"))
+        .on(&[Write])
+        .doc("Files in flight at once"),
+    setting(Key::MemoryBudget, "memory_budget", "DISTRIFS_MEMORY_BUDGET", "memory-budget")
+        .kind(Kind::Bytes { min: 8 << 20 }, Is("64MiB"))
+        .on(&[Write])
+        .doc("Memory for data in flight, of all files together"),
+    setting(Key::StoragePath, "storage_path", "DISTRIFS_STORAGE_PATH", "dir")
+        .alias("storage-path")
+        .kind(Kind::Path, Depends("mini: ~/.local/share/distrifs/mini; master and datanode: must be given"))
+        .on(&[Master, Datanode, Mini])
+        .doc("Where a server keeps its data; formatted when it is empty"),
+    setting(Key::Listen, "listen", "DISTRIFS_LISTEN", "listen")
+        .kind(Kind::Listen, Depends("127.0.0.1 in mini, else 0.0.0.0; with the port settings"))
+        .on(&[Master, Datanode, Mini])
+        .doc("The address to listen on; a port in it is the gRPC port of a master, the data port of a datanode"),
+    setting(Key::Advertise, "advertise", "DISTRIFS_ADVERTISE", "advertise")
+        .kind(Kind::Text, Depends("the address listened on; the host's name where that is all addresses"))
+        .on(&[Master, Datanode])
+        .doc("The host under which others reach this server"),
+    setting(Key::HttpPort, "http_port", "DISTRIFS_HTTP_PORT", "http-port")
+        .kind(Kind::Port, Is("9870"))
+        .on(&[Master, Mini])
+        .doc("The HTTP port of a master: /healthz, /readyz"),
+    setting(Key::DataPort, "data_port", "DISTRIFS_DATA_PORT", "data-port")
+        .kind(Kind::Port, Is("9866"))
+        .on(&[Datanode, Mini])
+        .doc("The data port of a datanode; in mini of the first one, the others take the ports that follow"),
+    setting(Key::Rack, "rack", "DISTRIFS_RACK", "rack")
+        .kind(Kind::Text, Is("/default-rack"))
+        .on(&[Datanode])
+        .doc("The rack of a datanode"),
+    setting(Key::MinReplicas, "min_replicas", "DISTRIFS_MIN_REPLICAS", "min-replicas")
+        .kind(
+            Kind::Count { min: 1, max: limits::REPLICATION_MAX as u64 },
+            Depends("2 for files of 2 or more replicas, else 1"),
+        )
+        .on(&[Master, Mini])
+        .doc("Datanodes that must have a chunk on disk before it is acknowledged"),
+    setting(Key::Superuser, "superuser", "DISTRIFS_SUPERUSER", "superuser")
+        .kind(Kind::Text, Depends("the user that the master runs as"))
+        .on(&[Master, Mini])
+        .doc("The user for whom permissions are waived"),
+    setting(
+        Key::HeartbeatInterval,
+        "heartbeat_interval_s",
+        "DISTRIFS_HEARTBEAT_INTERVAL_S",
+        "heartbeat-interval",
+    )
+    .kind(Kind::Seconds, Is("3s"))
+    .on(&[Master, Mini])
+    .doc("How often a datanode says that it is alive"),
+    setting(Key::DeadAfter, "dead_after_s", "DISTRIFS_DEAD_AFTER_S", "dead-after")
+        .kind(Kind::Seconds, Is("10s"))
+        .on(&[Master, Mini])
+        .doc("How long a datanode may be silent before it counts as dead"),
+    setting(
+        Key::BlockreportInterval,
+        "blockreport_interval_s",
+        "DISTRIFS_BLOCKREPORT_INTERVAL_S",
+        "blockreport-interval",
+    )
+    .kind(Kind::Seconds, Is("30s"))
+    .on(&[Master, Mini])
+    .doc("How often a datanode reports everything that it has"),
+    setting(Key::LeaseHardLimit, "lease_hard_limit_s", "DISTRIFS_LEASE_HARD_LIMIT_S", "lease-hard-limit")
+        .kind(Kind::Seconds, Depends("as the master says"))
+        .on(&[Master, Mini])
+        .doc("How long a writer may be silent before its file is given up"),
+    setting(
+        Key::AbandonedWriteTimeout,
+        "abandoned_write_timeout_s",
+        "DISTRIFS_ABANDONED_WRITE_TIMEOUT_S",
+        "abandoned-write-timeout",
+    )
+    .kind(Kind::Seconds, Is("60s"))
+    .on(&[Datanode, Mini])
+    .doc("When a datanode removes what a vanished writer left unfinished"),
+    setting(Key::MaxStreams, "max_streams", "DISTRIFS_MAX_STREAMS", "max-streams")
+        .kind(COUNT, Depends("as the datanode says"))
+        .on(&[Datanode, Mini])
+        .doc("Data streams of a datanode at once"),
+    setting(Key::GcInterval, "gc_interval_s", "DISTRIFS_GC_INTERVAL_S", "gc-interval")
+        .kind(Kind::Seconds, Is("60s"))
+        .on(&[Master, Mini])
+        .not_used_yet()
+        .doc("How often chunks that no file holds are collected; today they are deleted at once"),
+    setting(Key::RepairInterval, "repair_interval_s", "DISTRIFS_REPAIR_INTERVAL_S", "repair-interval")
+        .kind(Kind::Seconds, Is("5s"))
+        .on(&[Master, Mini])
+        .not_used_yet()
+        .doc("How often chunks with too few replicas are looked for; there is no repair yet"),
+    setting(Key::HashRingSize, "hash_ring_size", "DISTRIFS_HASH_RING_SIZE", "hash-ring-size")
+        .kind(COUNT, Is("1024"))
+        .on(&[Master, Mini])
+        .not_used_yet()
+        .doc("Points on the ring of the placement policy `ring`; only `spread` exists yet"),
+];
+
+impl Key {
+    /// The row of the table.
+    pub(crate) fn setting(self) -> &'static Setting {
+        #[expect(clippy::expect_used, reason = "a test holds that every key has a row")]
+        TABLE
+            .iter()
+            .find(|setting| setting.key == self)
+            .expect("every key has a row")
+    }
+}
+
+impl Fallback {
+    /// For people.
+    pub(crate) const fn show(self) -> &'static str {
+        match self {
+            Is(text) | Depends(text) => text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_defaults_are_valid() {
+        let mut seen = HashSet::new();
+        for setting in TABLE {
+            assert!(seen.insert(setting.name), "{}", setting.name);
+            assert!(seen.insert(setting.env), "{}", setting.env);
+            assert!(seen.insert(Box::leak(format!("--{}", setting.flag).into_boxed_str())));
+            assert!(setting.env.starts_with("DISTRIFS_"));
+            assert!(
+                !setting.doc.is_empty() && !setting.scopes.is_empty(),
+                "{}",
+                setting.name
+            );
+            if let Is(text) = setting.fallback {
+                assert!(
+                    setting.kind.parse(text).is_ok(),
+                    "the default of {}",
+                    setting.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_row() {
+        for key in [
+            Key::Master,
+            Key::MasterHost,
+            Key::MasterPort,
+            Key::User,
+            Key::Groups,
+            Key::LogLevel,
+            Key::ReplicationFactor,
+            Key::ChunkSize,
+            Key::Parallel,
+            Key::MemoryBudget,
+            Key::StoragePath,
+            Key::Listen,
+            Key::Advertise,
+            Key::HttpPort,
+            Key::DataPort,
+            Key::Rack,
+            Key::MinReplicas,
+            Key::Superuser,
+            Key::HeartbeatInterval,
+            Key::DeadAfter,
+            Key::BlockreportInterval,
+            Key::LeaseHardLimit,
+            Key::AbandonedWriteTimeout,
+            Key::MaxStreams,
+            Key::GcInterval,
+            Key::RepairInterval,
+            Key::HashRingSize,
+        ] {
+            assert_eq!(key.setting().key, key);
+        }
+    }
+
+    #[test]
+    fn the_names_that_people_know_are_there() {
+        for env in [
+            "DISTRIFS_MASTER_HOST",
+            "DISTRIFS_MASTER_PORT",
+            "DISTRIFS_RF",
+            "DISTRIFS_CHUNK_SIZE",
+            "DISTRIFS_HEARTBEAT_INTERVAL_S",
+            "DISTRIFS_BLOCKREPORT_INTERVAL_S",
+            "DISTRIFS_GC_INTERVAL_S",
+            "DISTRIFS_REPAIR_INTERVAL_S",
+        ] {
+            assert!(TABLE.iter().any(|setting| setting.env == env), "{env}");
+        }
+        for name in [
+            "replication_factor",
+            "hash_ring_size",
+            "storage_path",
+            "log_level",
+        ] {
+            assert!(TABLE.iter().any(|setting| setting.name == name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! How commands fail: what a person reads on stderr, and the exit status that a script reads.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// The exit statuses. They are a contract with scripts, and stand in `distrifs --help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// It is done.
+    Done = 0,
+    /// It failed; or the answer of `test` is no.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// There is no such file or directory.
+    NotFound = 3,
+    /// The user may not.
+    Denied = 4,
+    /// Something is in the way: the name is taken, a directory is not empty, another writer has the file.
+    InTheWay = 5,
+    /// The cluster can not, at the moment: no master answers, too few datanodes, no replica to be read.
+    Unavailable = 6,
+    /// Ctrl-C.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+/// The exit statuses for `--help`.
+pub(crate) const EXIT_HELP: &str = "\
+Exit status:
+  0    done
+  1    failed; or the answer of `test` is no
+  2    wrong command line or configuration
+  3    no such file or directory
+  4    permission denied
+  5    something is in the way: it exists, is not empty, is being written by another
+  6    the cluster can not at the moment: no master answers, too few datanodes, no good replica
+  130  interrupted (ctrl-C); 143 terminated";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It has to be told.
+    Tell(Box<Report>),
+    /// It has been told already, or need not be.
+    Told(Exit),
+}
+
+/// What a person is told.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The exit status that goes with it.
+    pub(crate) exit: Exit,
+    /// What it is about: a path, a verb.
+    pub(crate) what: String,
+    /// What happened, and why.
+    pub(crate) why: String,
+    /// What to do next.
+    pub(crate) next: Option<String>,
+}
+
+/// What commands return.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    /// A failure to be told.
+    pub(crate) fn new(exit: Exit, what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::Tell(Box::new(Report {
+            exit,
+            what: what.to_string(),
+            why: why.to_string(),
+            next: None,
+        }))
+    }
+
+    /// With what to do next.
+    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
+        if let Self::Tell(report) = &mut self {
+            report.next = Some(next.into());
+        }
+        self
+    }
+
+    /// A wrong command line.
+    pub(crate) fn usage(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, what, why)
+    }
+
+    /// A failure of the local file system.
+    pub(crate) fn local(what: impl fmt::Display, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            io::ErrorKind::PermissionDenied => Exit::Denied,
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => Exit::InTheWay,
+            _ => Exit::Failed,
+        };
+        let text = error.to_string();
+        let text = text.split(" (os error").next().unwrap_or(&text);
+        Self::new(
+            exit,
+            what,
+            format_args!("{} (local file system)", lower_first(text)),
+        )
+    }
+
+    /// A failure to write to stdout. A reader that has seen enough is none.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Told(Exit::Done),
+            _ => Self::local("stdout", error),
+        }
+    }
+
+    /// The exit status.
+    pub(crate) const fn exit(&self) -> Exit {
+        match self {
+            Self::Tell(report) => report.exit,
+            Self::Told(exit) => *exit,
+        }
+    }
+
+    /// Whether going on with other files makes no sense: the cluster is not there, or the reader of stdout is gone.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(
+            self.exit(),
+            Exit::Unavailable | Exit::Interrupted | Exit::Terminated
+        ) || matches!(self, Self::Told(Exit::Done))
+    }
+
+    /// Tells it on stderr. Returns the exit status.
+    pub(crate) fn tell(&self) -> Exit {
+        if let Self::Tell(report) = self {
+            crate::output::tell(report);
+        }
+        self.exit()
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_lowercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
+/// Counts the failures of a command that goes on with its other arguments after one of them fails.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    first: Option<Exit>,
+}
+
+impl Tally {
+    /// Tells a failure and remembers it.
+    ///
+    /// # Errors
+    /// When going on makes no sense.
+    pub(crate) fn add(&mut self, failure: Failure) -> Result<()> {
+        let is_final = failure.is_final();
+        if is_final {
+            return Err(failure);
+        }
+        let exit = failure.tell();
+        self.first.get_or_insert(exit);
+        Ok(())
+    }
+
+    /// Takes the outcome of one argument.
+    ///
+    /// # Errors
+    /// As [`Tally::add`].
+    pub(crate) fn take(&mut self, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(failure) => self.add(failure),
+        }
+    }
+
+    /// The end: fails with the status of the first failure.
+    ///
+    /// # Errors
+    /// When there was one.
+    pub(crate) const fn finish(self) -> Result<()> {
+        match self.first {
+            None => Ok(()),
+            Some(exit) => Err(Failure::Told(exit)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_status() {
+        for exit in [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::NotFound,
+            Exit::Denied,
+            Exit::InTheWay,
+            Exit::Unavailable,
+            Exit::Interrupted,
+            Exit::Terminated,
+        ] {
+            assert!(EXIT_HELP.contains(&(exit as u8).to_string()), "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn a_tally_goes_on_and_ends_with_the_first_failure() {
+        let mut tally = Tally::default();
+        tally.add(Failure::Told(Exit::Denied)).unwrap();
+        tally.add(Failure::Told(Exit::NotFound)).unwrap();
+        assert_eq!(tally.finish().unwrap_err().exit(), Exit::Denied);
+        assert!(Tally::default().add(Failure::Told(Exit::Unavailable)).is_err());
+        assert!(Tally::default().finish().is_ok());
+    }
+
+    #[test]
+    fn local_errors_have_their_status_and_no_numbers() {
+        let Failure::Tell(report) = Failure::local("f", &io::Error::from_raw_os_error(2)) else {
+            panic!("it has to be told")
+        };
+        assert_eq!(report.exit, Exit::NotFound);
+        assert_eq!(report.why, "no such file or directory (local file system)");
+    }
+}
