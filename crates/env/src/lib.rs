@@ -3,12 +3,17 @@
 //! Nothing above this crate names the operating system's clock, files, sockets or entropy; it is handed an [`Env`] and
 //! asks that. So a whole cluster can run in one process from one seed.
 
+mod blocking;
 pub mod clock;
 pub mod disk;
 pub mod net;
 pub mod random;
+mod threads;
 
 use std::sync::Arc;
+
+pub use blocking::{Inline, blocking};
+pub use threads::{AtCapacity, StreamThreads};
 
 /// The world that a process runs in. Cloning is cheap; clones are the same world.
 #[derive(Clone)]

@@ -5,11 +5,13 @@
 //! acknowledgement (550 calls a second instead of 16,000).
 
 mod grpc;
+mod split;
 mod stream;
 
 use std::io;
 
 pub use grpc::{Incoming, Peer, channel, endpoint};
+pub use split::{ReadHalf, WriteHalf};
 pub use stream::{DetachedStream, TcpListener, TcpStream};
 
 /// A network to connect and to listen on.

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::split::{ReadHalf, WriteHalf};
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct TcpListener(tokio::net::TcpListener);
@@ -57,6 +59,28 @@ impl TcpStream {
     pub fn detach(self) -> io::Result<DetachedStream> {
         match self.0 {
             Inner::Tokio(stream) => Ok(DetachedStream(Detached::Std(stream.into_std()?))),
+        }
+    }
+
+    /// Separates reading from writing, so that two tasks can do each on their own. Dropping the writing half says the end
+    /// to the peer; the connection is closed when both are gone.
+    #[must_use]
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        match self.0 {
+            Inner::Tokio(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::from_tokio(read), WriteHalf::from_tokio(write))
+            }
+        }
+    }
+
+    /// This end.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Inner::Tokio(stream) => stream.local_addr(),
         }
     }
 

@@ -1,0 +1,87 @@
+//! The one seam between async code and calls that block (the disk above all).
+//!
+//! In the real world a blocking call goes to the runtime's threads for such calls. In a simulation there must be no
+//! second thread, or the order of events would no longer follow from the seed: there it runs on the spot.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+thread_local! {
+    static INLINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, which may block, without holding up the other tasks of this thread.
+///
+/// A panic in `f` goes on in the caller. When the caller is dropped while it waits, `f` runs to its end all the same.
+pub async fn blocking<T, F>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if is_inline() {
+        return f();
+    }
+    match tokio::task::spawn_blocking(f).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Never started: the runtime is being shut down, and this task will be dropped with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// While it lives, this thread makes no other threads: [`blocking`] calls run on the spot, and
+/// [`StreamThreads`](crate::StreamThreads) spawns onto this thread's `LocalSet`.
+#[derive(Debug)]
+pub struct Inline {
+    before: bool,
+    // The guard belongs to its thread.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Inline {
+    /// Starts it: the first line of a simulation.
+    #[must_use]
+    pub fn enter() -> Self {
+        Self {
+            before: INLINE.replace(true),
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for Inline {
+    fn drop(&mut self) {
+        INLINE.set(self.before);
+    }
+}
+
+pub(crate) fn is_inline() -> bool {
+    INLINE.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn blocking_calls_run_elsewhere_unless_inline() {
+        let here = thread::current().id();
+        assert_ne!(blocking(|| thread::current().id()).await, here);
+        {
+            let _inline = Inline::enter();
+            assert_eq!(blocking(|| thread::current().id()).await, here);
+        }
+        assert_ne!(blocking(|| thread::current().id()).await, here);
+    }
+
+    #[tokio::test]
+    async fn a_panic_goes_on_in_the_caller() {
+        let caller = tokio::spawn(blocking(|| panic!("no disk")));
+        let panic = caller.await.unwrap_err().into_panic();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"no disk"));
+    }
+}
