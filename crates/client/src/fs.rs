@@ -1,0 +1,409 @@
+//! The file system as a program sees it: every operation on names, and the way to writers and readers.
+
+use std::sync::Arc;
+
+use env::Env;
+use proto::v1;
+use tokio::sync::OnceCell;
+use types::{ChunkSize, FsPath, InodeId, UnixMillis};
+
+use crate::rpc::{Rpc, call};
+use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
+use crate::{Config, Error, FileChecksum, FileReader, FileWriter, ListPages};
+
+/// When the name of a new file appears.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Publish {
+    /// At once, empty; an overwritten file is gone at once. What is written becomes visible chunk by chunk.
+    AtCreate,
+    /// Whole, when the writer is closed; until then an overwritten file stays, and a writer that dies leaves nothing.
+    #[default]
+    AtComplete,
+}
+
+/// How a file is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateOptions {
+    /// Whether an existing file is replaced; else it is an error.
+    pub overwrite: bool,
+    /// Whether missing directories above it are made.
+    pub parents: bool,
+    /// Replicas of each chunk; none: as the [`Config`] says, else the cluster.
+    pub replication: Option<u16>,
+    /// The largest length of its chunks; none: as the [`Config`] says, else the cluster.
+    pub chunk_size: Option<ChunkSize>,
+    /// Permission bits.
+    pub mode: u16,
+    /// When its name appears.
+    pub publish: Publish,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self {
+            overwrite: false,
+            parents: false,
+            replication: None,
+            chunk_size: None,
+            mode: 0o644,
+            publish: Publish::default(),
+        }
+    }
+}
+
+/// A DistriFS cluster. Cloning is cheap; clones share connections, the lease and the memory budget.
+#[derive(Clone)]
+pub struct FileSystem {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) env: Env,
+    pub(crate) config: Config,
+    pub(crate) rpc: Rpc,
+    info: OnceCell<ServerInfo>,
+}
+
+impl FileSystem {
+    /// A file system of the cluster that `config` names. Nothing is asked of it yet: the first call connects.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the settings can not work.
+    pub fn connect(env: Env, config: Config) -> Result<Self, Error> {
+        config.check()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                rpc: Rpc::new(&env, &config)?,
+                info: OnceCell::new(),
+                env,
+                config,
+            }),
+        })
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// What the cluster is. Asked once, then remembered.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Protocol`].
+    pub async fn server_info(&self) -> Result<&ServerInfo, Error> {
+        self.inner.server_info().await
+    }
+
+    /// What is at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotDirectory`], [`Error::PermissionDenied`].
+    pub async fn stat(&self, path: &FsPath) -> Result<FileStatus, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::StatRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+        };
+        let answer = call!(rpc, "stat", path.as_str(), stat, request).await?;
+        FileStatus::from_wire("stat", answer.status)
+    }
+
+    /// Whether there is something at `path`.
+    ///
+    /// # Errors
+    /// As [`FileSystem::stat`], without those that say no.
+    pub async fn exists(&self, path: &FsPath) -> Result<bool, Error> {
+        match self.stat(path).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound(_) | Error::NotDirectory(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The entries of the directory `path` in the order of their names, page by page. For a file: the file.
+    #[must_use]
+    pub fn list(&self, path: &FsPath) -> ListPages {
+        ListPages::new(self.clone(), path.clone())
+    }
+
+    /// All entries of the directory `path`, in the order of their names. Use [`FileSystem::list`] where there may be many.
+    ///
+    /// # Errors
+    /// As [`ListPages::next_page`].
+    pub async fn list_all(&self, path: &FsPath) -> Result<Vec<FileStatus>, Error> {
+        let mut pages = self.list(path);
+        let mut entries = Vec::new();
+        while let Some(mut page) = pages.next_page().await? {
+            entries.append(&mut page);
+        }
+        Ok(entries)
+    }
+
+    /// Makes a directory; with `parents`, the missing ones above it too, and then an existing directory is no error.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::NotFound`], [`Error::NotDirectory`], [`Error::PermissionDenied`].
+    pub async fn mkdir(&self, path: &FsPath, mode: u16, parents: bool) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::MkdirRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            mode: mode.into(),
+            parents,
+        };
+        call!(rpc, "mkdir", path.as_str(), mkdir, request).await.map(drop)
+    }
+
+    /// Removes a file or an empty directory; with `recursive`, a directory with everything in it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotEmpty`], [`Error::PermissionDenied`].
+    pub async fn delete(&self, path: &FsPath, recursive: bool) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::DeleteRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            recursive,
+        };
+        call!(rpc, "delete", path.as_str(), delete, request)
+            .await
+            .map(drop)
+    }
+
+    /// Renames a file or directory, atomically. With `replace`, a file or an empty directory that has the name goes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Exists`], [`Error::NotEmpty`], [`Error::IsDirectory`], [`Error::NotDirectory`],
+    /// [`Error::Invalid`] (into itself), [`Error::PermissionDenied`].
+    pub async fn rename(&self, from: &FsPath, to: &FsPath, replace: bool) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::RenameRequest {
+            caller: rpc.caller(),
+            from: from.to_string(),
+            to: to.to_string(),
+            replace,
+        };
+        call!(rpc, "rename", from.as_str(), rename, request)
+            .await
+            .map(drop)
+    }
+
+    /// Sets the permission bits.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PermissionDenied`].
+    pub async fn set_mode(&self, path: &FsPath, mode: u16) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::SetModeRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            mode: mode.into(),
+        };
+        call!(rpc, "set mode", path.as_str(), set_mode, request)
+            .await
+            .map(drop)
+    }
+
+    /// Sets owner and group; what is none stays.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PermissionDenied`].
+    pub async fn set_owner(
+        &self,
+        path: &FsPath,
+        owner: Option<&str>,
+        group: Option<&str>,
+    ) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::SetOwnerRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            owner: owner.map(str::to_owned),
+            group: group.map(str::to_owned),
+        };
+        call!(rpc, "set owner", path.as_str(), set_owner, request)
+            .await
+            .map(drop)
+    }
+
+    /// Sets the number of replicas of a file.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::Invalid`], [`Error::PermissionDenied`].
+    pub async fn set_replication(&self, path: &FsPath, replication: u16) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::SetReplicationRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            replication: replication.into(),
+        };
+        call!(rpc, "set replication", path.as_str(), set_replication, request)
+            .await
+            .map(drop)
+    }
+
+    /// Sets the times; what is none stays.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PermissionDenied`].
+    pub async fn set_times(
+        &self,
+        path: &FsPath,
+        mtime: Option<UnixMillis>,
+        atime: Option<UnixMillis>,
+    ) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::SetTimesRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            mtime_ms: mtime.map(UnixMillis::as_u64),
+            atime_ms: atime.map(UnixMillis::as_u64),
+        };
+        call!(rpc, "set times", path.as_str(), set_times, request)
+            .await
+            .map(drop)
+    }
+
+    /// Sets both times to now; makes an empty file where there is nothing.
+    ///
+    /// # Errors
+    /// As [`FileSystem::create`] and [`FileSystem::set_times`].
+    pub async fn touch(&self, path: &FsPath) -> Result<(), Error> {
+        let now = Some(self.inner.env.clock.wall());
+        match self.set_times(path, now, now).await {
+            Err(Error::NotFound(_)) => {}
+            done => return done,
+        }
+        match self.create(path, CreateOptions::default()).await {
+            Ok(writer) => writer.close().await.map(drop),
+            // Somebody else made it in between.
+            Err(Error::Exists(_)) => self.set_times(path, now, now).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How much is at and below `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PermissionDenied`].
+    pub async fn content_summary(&self, path: &FsPath) -> Result<ContentSummary, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::ContentSummaryRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+        };
+        let answer = call!(rpc, "content summary", path.as_str(), content_summary, request).await?;
+        Ok(ContentSummary {
+            files: answer.files,
+            directories: answer.directories,
+            len: answer.length,
+            space: answer.space,
+        })
+    }
+
+    /// The space of the cluster, and its datanodes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Protocol`].
+    pub async fn cluster_space(&self) -> Result<ClusterSpace, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::ClusterSpaceRequest { caller: rpc.caller() };
+        ClusterSpace::from_wire(call!(rpc, "df", "the cluster", cluster_space, request).await?)
+    }
+
+    /// Makes a file and opens it for writing.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::NotFound`], [`Error::IsDirectory`], [`Error::PermissionDenied`], [`Error::Busy`].
+    pub async fn create(&self, path: &FsPath, options: CreateOptions) -> Result<FileWriter, Error> {
+        let rpc = &self.inner.rpc;
+        let config = &self.inner.config;
+        let replication = options.replication.or(config.replication).unwrap_or(0);
+        let chunk_size = options
+            .chunk_size
+            .or(config.chunk_size)
+            .map_or(0, ChunkSize::bytes);
+        let request = v1::CreateRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            mode: options.mode.into(),
+            overwrite: options.overwrite,
+            parents: options.parents,
+            replication: replication.into(),
+            chunk_size,
+            publish: match options.publish {
+                Publish::AtCreate => v1::Publish::AtCreate.into(),
+                Publish::AtComplete => v1::Publish::AtComplete.into(),
+            },
+        };
+        let answer = call!(rpc, "create", path.as_str(), create, request).await?;
+        let malformed = |why: String| Error::Protocol {
+            operation: "create",
+            why,
+        };
+        let chunk_size = ChunkSize::new(answer.chunk_size).map_err(|error| malformed(error.to_string()))?;
+        let replication = u16::try_from(answer.replication)
+            .map_err(|_| malformed(format!("replication is {}", answer.replication)))?;
+        FileWriter::open(self, path, InodeId(answer.inode), replication, chunk_size, 0).await
+    }
+
+    /// Opens an existing file for more bytes, which go behind its last.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::Busy`], [`Error::PermissionDenied`].
+    pub async fn append(&self, path: &FsPath) -> Result<FileWriter, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::AppendRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+        };
+        let answer = call!(rpc, "append", path.as_str(), append, request).await?;
+        let status = FileStatus::from_wire("append", answer.status)?;
+        let chunk_size = status.chunk_size.ok_or_else(|| Error::Protocol {
+            operation: "append",
+            why: "a directory was opened for writing".into(),
+        })?;
+        FileWriter::open(
+            self,
+            path,
+            InodeId(answer.inode),
+            status.replication,
+            chunk_size,
+            status.len,
+        )
+        .await
+    }
+
+    /// Opens a file for reading: its bytes as they are committed now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::PermissionDenied`].
+    pub async fn open(&self, path: &FsPath) -> Result<FileReader, Error> {
+        FileReader::open(self, path).await
+    }
+
+    /// The checksum of a file's bytes, computed by the datanodes: no data is sent.
+    ///
+    /// # Errors
+    /// As [`FileSystem::open`], and [`Error::DataUnavailable`].
+    pub async fn checksum(&self, path: &FsPath) -> Result<FileChecksum, Error> {
+        FileChecksum::of(&self.open(path).await?).await
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+}
+
+impl Inner {
+    pub(crate) async fn server_info(&self) -> Result<&ServerInfo, Error> {
+        self.info
+            .get_or_try_init(|| async {
+                let request = v1::ServerInfoRequest {};
+                let answer = call!(self.rpc, "server info", "the cluster", server_info, request).await?;
+                ServerInfo::from_wire(answer)
+            })
+            .await
+    }
+}
