@@ -1,2 +1,99 @@
-//! Placeholder.
-fn main() {}
+//! Benchmarks of DistriFS against the bare machine.
+//!
+//! Absolute figures drift with the machine and with what else runs on it; ratios to a limit measured in the same run, a
+//! moment before or after, hold better. Every figure is printed with its spread. A benchmark reports and never judges:
+//! it fails only when something could not be done at all.
+
+mod bare;
+mod cluster;
+mod data;
+mod machine;
+mod payload;
+mod process;
+mod report;
+mod samples;
+mod small;
+mod system;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tempfile::TempDir;
+use types::ByteSize;
+
+/// Benchmarks of DistriFS against the bare machine.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One-stream writes at replication 1 and 3 and a one-stream read, each beside the bare limit of the machine.
+    Data(data::Options),
+    /// 4 KiB files created, written and closed, and read, per second, by several writers at once.
+    Small(small::Options),
+    /// A process of the bare limits: stores pieces, passes them on, acknowledges.
+    #[command(hide = true)]
+    BareWriter {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        next: Option<SocketAddr>,
+    },
+    /// A process of the bare limits: sends a file to whoever connects.
+    #[command(hide = true)]
+    BareSource {
+        #[arg(long)]
+        file: PathBuf,
+    },
+}
+
+/// What every benchmark of a cluster takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The `distrifs` binary to measure [default: the one beside this program].
+    #[arg(long, value_name = "PATH")]
+    distrifs: Option<PathBuf>,
+    /// Below which directory the run keeps its files while it lasts [default: the system's temporary one].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Also write everything that was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Data(options) => data::run(&options),
+        Command::Small(options) => small::run(&options),
+        Command::BareWriter { dir, next } => bare::writer(&dir, next),
+        Command::BareSource { file } => bare::source(&file),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A new directory for a run's files. It is removed with the value.
+fn base(common: &Common) -> anyhow::Result<TempDir> {
+    let dir = match &common.dir {
+        Some(dir) => tempfile::Builder::new().prefix("distrifs-bench-").tempdir_in(dir),
+        None => tempfile::Builder::new().prefix("distrifs-bench-").tempdir(),
+    };
+    dir.context("cannot make a directory for the run's files")
+}
+
+/// Bytes as a person reads them.
+fn shown(bytes: u64) -> ByteSize {
+    ByteSize(bytes)
+}
