@@ -7,6 +7,7 @@
 //! A failed sync says that earlier writes may be lost for good: never call it again in the hope of success, drop the
 //! file and treat its unsynced bytes as gone.
 
+mod fault;
 mod real;
 mod sim;
 
@@ -15,8 +16,9 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use fault::{Effect, Fault, FaultDisk, Faults, Gate, Op};
 pub use real::RealDisk;
-pub use sim::{CrashReport, Fault, SimDisk};
+pub use sim::{CrashReport, SimDisk};
 
 /// How a file is opened. All are opened for reading too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,16 @@ pub enum Open {
     CreateNew,
     /// A new file, or an existing one cut to nothing.
     CreateTruncate,
+}
+
+impl Open {
+    /// The kind of operation that it is to a [`Fault`].
+    const fn op(self) -> Op {
+        match self {
+            Self::Read | Self::Write => Op::Open,
+            Self::CreateNew | Self::CreateTruncate => Op::Create,
+        }
+    }
 }
 
 /// What a name in a directory stands for.

@@ -165,3 +165,78 @@ impl File for RealFile {
         Some(self.0.as_fd())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{read_exact_at, read_file, replace_file};
+
+    #[test]
+    fn files_are_written_read_cut_and_lengthened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        assert_eq!(
+            RealDisk.open(&path, Open::Write).err().unwrap().kind(),
+            io::ErrorKind::NotFound
+        );
+        let file = RealDisk.open(&path, Open::CreateNew).unwrap();
+        assert_eq!(
+            RealDisk.open(&path, Open::CreateNew).err().unwrap().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        file.write_all_at(b"0123456789", 2).unwrap();
+        file.start_writeback(0, 12);
+        file.sync_data().unwrap();
+        let mut bytes = [9; 16];
+        assert_eq!(file.read_at(&mut bytes, 8).unwrap(), 4, "short only at the end");
+        assert_eq!(&bytes[..5], b"6789\x09");
+        assert!(read_exact_at(&*file, &mut bytes, 0).is_err());
+        file.set_len(3).unwrap();
+        file.set_len(5).unwrap();
+        assert_eq!(read_file(&RealDisk, &path).unwrap(), b"\0\x000\0\0");
+        assert_eq!(
+            RealDisk
+                .open(&path, Open::CreateTruncate)
+                .unwrap()
+                .size()
+                .unwrap(),
+            0
+        );
+    }
+
+    #[test]
+    fn names_are_made_listed_replaced_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("a/b");
+        RealDisk.create_dir_all(&deep).unwrap();
+        RealDisk.create_dir_all(&deep).unwrap();
+        replace_file(&RealDisk, &deep.join("x"), b"one").unwrap();
+        replace_file(&RealDisk, &deep.join("x"), b"two").unwrap();
+        RealDisk.create_dir_all(&deep.join("c")).unwrap();
+        let entries = RealDisk.read_dir(&deep).unwrap();
+        let kinds: Vec<_> = entries.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [EntryKind::Directory, EntryKind::File]);
+        assert_eq!(read_file(&RealDisk, &deep.join("x")).unwrap(), b"two");
+        RealDisk.remove_file(&deep.join("x")).unwrap();
+        assert!(!RealDisk.exists(&deep.join("x")).unwrap());
+        let space = RealDisk.space(&deep).unwrap();
+        assert!(space.available > 0 && space.available <= space.total);
+    }
+
+    /// The lock belongs to the open file, not to the process: so a second one is refused within a process too.
+    #[test]
+    fn a_locked_directory_is_refused_by_name_of_its_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = RealDisk.lock_dir(directory.path()).unwrap();
+        let error = RealDisk.lock_dir(directory.path()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
+        drop(lock);
+        RealDisk.lock_dir(directory.path()).unwrap();
+    }
+}
