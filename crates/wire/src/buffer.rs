@@ -1,0 +1,78 @@
+//! Bytes that have been received and not yet been used.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Room that is made at once, before it is known that so much will come.
+const STEP: usize = 64 << 10;
+
+/// One run of bytes, filled at its end and used from its beginning.
+///
+/// # Invariants
+/// `start <= end <= bytes.len()`. What lies outside `start..end` is meaningless.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// What has been received and not been used.
+    pub(crate) fn filled(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Marks the first `count` bytes as used.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = self.end.min(self.start.saturating_add(count));
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Reads once, so that at most `up_to` bytes are filled; returns how many came, 0 at the end of the stream.
+    ///
+    /// Room grows with what has arrived, at most to twice of it, so that a length that is only announced costs nothing.
+    pub(crate) async fn fill<R: AsyncRead + Unpin>(
+        &mut self,
+        source: &mut R,
+        up_to: usize,
+    ) -> io::Result<usize> {
+        let filled = self.end - self.start;
+        let room = up_to.min(filled.saturating_mul(2).max(STEP)).max(filled + 1);
+        if self.start + room > self.bytes.len() {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, filled);
+            if room > self.bytes.len() {
+                self.bytes.resize(room, 0);
+            }
+        }
+        let free = self
+            .bytes
+            .get_mut(self.end..self.start + room)
+            .unwrap_or_default();
+        let count = source.read(free).await?;
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Hands out the bytes themselves in exchange for others, which become this buffer. The first `count` filled bytes go
+    /// with them; what is filled behind these stays here. Returns where the first byte is.
+    ///
+    /// Readers take care that as good as nothing stays.
+    pub(crate) fn exchange(&mut self, other: &mut Vec<u8>, count: usize) -> usize {
+        let (first, rest) = (self.start, self.end.min(self.start + count)..self.end);
+        std::mem::swap(&mut self.bytes, other);
+        let rest = other.get(rest).unwrap_or_default();
+        if rest.len() > self.bytes.len() {
+            self.bytes.resize(rest.len(), 0);
+        }
+        if let Some(to) = self.bytes.get_mut(..rest.len()) {
+            to.copy_from_slice(rest);
+        }
+        (self.start, self.end) = (0, rest.len());
+        first
+    }
+}

@@ -1,0 +1,116 @@
+//! What goes out.
+
+use std::io::{self, IoSlice};
+
+use env::net::WriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use transfer::{FramePrefix, Message, Op, PacketHeader, PipelineAck, encode_message, pb};
+
+/// The direction of a connection that writes. Every call hands all it has to the network before it returns.
+#[derive(Debug)]
+pub struct Writer<W = WriteHalf> {
+    sink: W,
+    /// The last message that was encoded, for its memory.
+    message: Vec<u8>,
+}
+
+impl<W: AsyncWrite + Unpin> Writer<W> {
+    /// Writes to `sink`.
+    pub fn new(sink: W) -> Self {
+        Self {
+            sink,
+            message: Vec::new(),
+        }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn write_op(&mut self, op: &Op) -> io::Result<()> {
+        self.message.clear();
+        op.encode(&mut self.message);
+        self.sink.write_all(&self.message).await
+    }
+
+    /// Sends the answer to a request.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn write_response(&mut self, response: &pb::BlockOpResponseProto) -> io::Result<()> {
+        self.write_message(response).await
+    }
+
+    /// Sends an ack.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn write_ack(&mut self, ack: &PipelineAck) -> io::Result<()> {
+        self.write_message(ack).await
+    }
+
+    /// Sends a message of another kind.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn write_message<M: Message>(&mut self, message: &M) -> io::Result<()> {
+        self.message.clear();
+        encode_message(message, &mut self.message);
+        self.sink.write_all(&self.message).await
+    }
+
+    /// Sends a packet. Neither sums nor data are copied.
+    ///
+    /// # Errors
+    /// As the network answers.
+    ///
+    /// # Panics
+    /// When the header does not agree with `data`: a mistake of the caller.
+    pub async fn write_packet(&mut self, header: &PacketHeader, sums: &[u8], data: &[u8]) -> io::Result<()> {
+        assert_eq!(
+            u64::from(header.data_len),
+            data.len() as u64,
+            "the header tells the length of the data"
+        );
+        let prefix = FramePrefix::new(header, sums.len());
+        let mut parts = [
+            IoSlice::new(prefix.as_bytes()),
+            IoSlice::new(sums),
+            IoSlice::new(data),
+        ];
+        let mut parts = &mut parts[..];
+        // Empty parts count for nothing; behind them may be more.
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match self.sink.write_vectored(parts).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => IoSlice::advance_slices(&mut parts, count),
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes a packet on as it was received ([`Packet::wire`](crate::Packet::wire)).
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn write_frame(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.sink.write_all(frame).await
+    }
+
+    /// Waits until nothing is held back on the way. (TCP holds nothing back.)
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush().await
+    }
+
+    /// Says that nothing more will come.
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.sink.shutdown().await
+    }
+}
