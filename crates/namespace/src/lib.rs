@@ -8,9 +8,13 @@
 mod codec;
 mod command;
 mod error;
+mod handler;
 mod namespace;
 mod outcome;
+mod permission;
 mod query;
+mod resolve;
+mod table;
 
 pub use codec::DecodeError;
 pub use command::{

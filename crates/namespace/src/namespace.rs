@@ -1,17 +1,27 @@
-//! The state machine.
+//! The state machine: takes entries of the log one after the other.
 
-use types::{Caller, ChunkId, ClientId, ClusterId, DatanodeId, FsPath, InodeId};
+use types::{ChunkId, ClusterId, UnixMillis};
 
-use crate::{
-    ChunkInfo, ContentSummary, Entry, FileStatus, Lease, Located, Member, NamespaceError, Outcome, Page,
-    Totals, WriterFile,
+use crate::handler::{
+    Answer, Call, Files, append, attributes, chunk, complete, create, delete, format, lease, member, mkdir,
+    rename,
 };
+use crate::table::{CallKey, Members, RetryCache};
+use crate::{Command, Entry, NamespaceError, Outcome};
 
 /// The metadata of one cluster.
+///
+/// Two that were given the same entries in the same order are equal, as far as they were asked for freed chunks alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Namespace {}
+pub struct Namespace {
+    pub(crate) cluster: Option<ClusterId>,
+    pub(crate) files: Files,
+    pub(crate) members: Members,
+    retries: RetryCache,
+    /// The time of the last entry; it never goes back.
+    now: UnixMillis,
+}
 
-#[expect(clippy::unused_self, unused_variables, reason = "bodies follow")]
 impl Namespace {
     /// One that is not formatted yet.
     #[must_use]
@@ -19,114 +29,66 @@ impl Namespace {
         Self::default()
     }
 
-    /// Carries out the next entry of the log.
+    /// Carries out the next entry of the log. The same call given again gets the first answer, and nothing is done.
     ///
     /// # Errors
     /// When the command is refused; nothing is changed then.
     pub fn apply(&mut self, entry: &Entry) -> Result<Outcome, NamespaceError> {
-        Err(NamespaceError::Format(false))
-    }
-
-    /// The cluster's identity; none before `Format`.
-    #[must_use]
-    pub fn cluster(&self) -> Option<ClusterId> {
-        None
-    }
-
-    /// What is known of a file or directory.
-    ///
-    /// # Errors
-    /// When there is none, or the caller may not look there.
-    pub fn stat(&self, caller: &Caller, path: &FsPath) -> Result<FileStatus, NamespaceError> {
-        Err(NamespaceError::Format(false))
-    }
-
-    /// Up to `limit` entries of a directory, behind the name `start_after`.
-    ///
-    /// # Errors
-    /// When it is not a directory, or the caller may not read it.
-    pub fn list(
-        &self,
-        caller: &Caller,
-        path: &FsPath,
-        start_after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, NamespaceError> {
-        Err(NamespaceError::Format(false))
-    }
-
-    /// The chunks of a file.
-    ///
-    /// # Errors
-    /// When it is not a file, or the caller may not read it.
-    pub fn locate(&self, caller: &Caller, path: &FsPath) -> Result<Located, NamespaceError> {
-        Err(NamespaceError::Format(false))
-    }
-
-    /// What is in a tree.
-    ///
-    /// # Errors
-    /// When there is none, or the caller may not read all of its directories.
-    pub fn content_summary(&self, caller: &Caller, path: &FsPath) -> Result<ContentSummary, NamespaceError> {
-        Err(NamespaceError::Format(false))
-    }
-
-    /// How much there is of everything.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        Totals::default()
-    }
-
-    /// A file that `client` writes.
-    ///
-    /// # Errors
-    /// `NotWriter` when it does not, or does no longer.
-    pub fn writer_file(&self, inode: InodeId, client: ClientId) -> Result<WriterFile, NamespaceError> {
-        Err(NamespaceError::NotWriter { inode, client })
-    }
-
-    /// All chunks of a file in order, with those that are being written; none when there is no such file.
-    #[must_use]
-    pub fn file_chunks(&self, inode: InodeId) -> Option<Vec<ChunkInfo>> {
-        None
-    }
-
-    /// What is known of a chunk; none when no file holds it.
-    #[must_use]
-    pub fn chunk(&self, chunk: ChunkId) -> Option<ChunkInfo> {
-        None
-    }
-
-    /// All chunks that files hold, by id.
-    pub fn chunks(&self) -> impl Iterator<Item = ChunkInfo> + '_ {
-        std::iter::empty()
-    }
-
-    /// The next chunk to be given out: this and anything above it is from the future.
-    #[must_use]
-    pub fn next_chunk_id(&self) -> ChunkId {
-        ChunkId::new(1).unwrap_or_else(|_| unreachable!())
-    }
-
-    /// The datanodes of the cluster, by id.
-    pub fn members(&self) -> impl Iterator<Item = &Member> + '_ {
-        std::iter::empty()
-    }
-
-    /// A datanode of the cluster.
-    #[must_use]
-    pub fn member(&self, id: DatanodeId) -> Option<&Member> {
-        None
-    }
-
-    /// The leases of those that write, by client.
-    pub fn leases(&self) -> impl Iterator<Item = Lease> + '_ {
-        std::iter::empty()
+        self.now = self.now.max(entry.at);
+        self.retries.expire(self.now);
+        let key = CallKey::of(entry);
+        if let Some(answer) = key.as_ref().and_then(|key| self.retries.find(key)) {
+            return answer.clone();
+        }
+        let call = Call {
+            at: self.now,
+            caller: &entry.caller,
+            client: entry.request.map(|request| request.client),
+        };
+        let answer = self.carry_out(&call, &entry.command);
+        if let (Ok(_), Some(client)) = (&answer, call.client) {
+            self.files.leases.renew(client, self.now);
+        }
+        if let Some(key) = key {
+            self.retries.keep(key, self.now, answer.clone());
+        }
+        answer
     }
 
     /// Chunks that no file holds any more, each of them once, in the order in which they were let go. Also those of the
     /// log's past: a master that has just replayed it need not look at them.
     pub fn take_freed(&mut self) -> Vec<ChunkId> {
-        Vec::new()
+        self.files.chunks.take_freed()
+    }
+
+    fn carry_out(&mut self, call: &Call<'_>, command: &Command) -> Answer {
+        let formats = matches!(command, Command::Format { .. });
+        if formats == self.cluster.is_some() {
+            return Err(NamespaceError::Format(formats));
+        }
+        let files = &mut self.files;
+        match command {
+            Command::Format { cluster } => {
+                self.cluster = Some(*cluster);
+                format::format(&mut files.tree, call)
+            }
+            Command::Mkdir { path, mode, parents } => {
+                mkdir::mkdir(&mut files.tree, call, path, *mode, *parents)
+            }
+            Command::Create { path, options } => create::create(files, call, path, options),
+            Command::Append { path } => append::append(files, call, path),
+            Command::AddChunk { inode, written } => chunk::add(files, call, *inode, written),
+            Command::AbandonChunk { inode, chunk } => chunk::abandon(files, call, *inode, *chunk),
+            Command::AbandonFile { inode, written } => complete::abandon(files, call, *inode, written),
+            Command::BumpGeneration { inode, chunk } => chunk::bump(files, call, *inode, *chunk),
+            Command::UpdatePipeline { inode, extent } => chunk::update(files, call, *inode, *extent),
+            Command::Complete { inode, written } => complete::complete(files, call, *inode, written),
+            Command::RenewLease => lease::renew(&mut files.leases, call),
+            Command::ExpireLeases { before } => lease::expire(files, call, *before),
+            Command::Rename { from, to, replace } => rename::rename(files, call, from, to, *replace),
+            Command::Delete { path, recursive } => delete::delete(files, call, path, *recursive),
+            Command::SetAttributes { path, set } => attributes::set(&mut files.tree, call, path, set),
+            Command::RegisterDatanode(new) => member::register(&mut self.members, call, new),
+        }
     }
 }

@@ -1,5 +1,12 @@
 //! Questions to the state machine. None changes anything, and none needs the log.
 
 mod answer;
+mod chunk;
+mod list;
+mod locate;
+mod stat;
+mod summary;
+mod writer;
 
 pub use answer::{ChunkInfo, ContentSummary, Located, Page, Totals, WriterFile};
+pub(crate) use stat::status;

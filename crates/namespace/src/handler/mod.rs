@@ -1,0 +1,55 @@
+//! What each command does: one file per concern.
+//!
+//! A handler checks everything first and changes something only when nothing can fail any more: so a refusal changes
+//! nothing. It borrows the tables that it needs, not the whole state.
+
+pub(crate) mod append;
+pub(crate) mod attributes;
+pub(crate) mod chunk;
+mod close;
+mod commit;
+pub(crate) mod complete;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod format;
+pub(crate) mod lease;
+pub(crate) mod member;
+pub(crate) mod mkdir;
+mod overwrite;
+pub(crate) mod rename;
+mod writer;
+
+use types::{Caller, ClientId, UnixMillis};
+
+use crate::table::{Chunks, Leases, Tree};
+use crate::{NamespaceError, Outcome};
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Outcome, NamespaceError>;
+
+/// The tables that hold files: those that change together when one is written or removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) tree: Tree,
+    pub(crate) chunks: Chunks,
+    pub(crate) leases: Leases,
+}
+
+/// Who gives a command, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// Never before an earlier command.
+    pub(crate) at: UnixMillis,
+    pub(crate) caller: &'a Caller,
+    pub(crate) client: Option<ClientId>,
+}
+
+impl Call<'_> {
+    /// The client, for what only a client can do.
+    ///
+    /// # Errors
+    /// When the request names none.
+    pub(crate) fn client(&self) -> Result<ClientId, NamespaceError> {
+        self.client.ok_or(NamespaceError::NoClient)
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether a request comes from the writer of a file, and the chunks that it may name.
+
+use types::{ChunkId, InodeId};
+
+use crate::NamespaceError;
+use crate::handler::{Call, Files};
+use crate::table::{Chunk, File, Tree, Writer};
+
+/// The file `inode`, which the call's client writes. The user must be the one who opened it: client ids are no secret.
+///
+/// # Errors
+/// `NotWriter` otherwise.
+pub(crate) fn writing<'t>(
+    tree: &'t Tree,
+    call: &Call<'_>,
+    inode: InodeId,
+) -> Result<(&'t File, &'t Writer), NamespaceError> {
+    let client = call.client()?;
+    let file = tree.find(inode).and_then(|found| found.file());
+    file.and_then(|file| Some((file, file.writer.as_deref()?)))
+        .filter(|(_, writer)| {
+            writer.client == client && (call.caller.superuser || *writer.user == *call.caller.user)
+        })
+        .ok_or(NamespaceError::NotWriter { inode, client })
+}
+
+/// A chunk of the file `inode` that the call's client writes, to change it.
+///
+/// # Errors
+/// `NotWriter`, or `WrongChunk` when it is not one of the file's.
+pub(crate) fn chunk_mut<'f>(
+    files: &'f mut Files,
+    call: &Call<'_>,
+    inode: InodeId,
+    chunk: ChunkId,
+) -> Result<&'f mut Chunk, NamespaceError> {
+    writing(&files.tree, call, inode)?;
+    files
+        .chunks
+        .find_mut(chunk)
+        .filter(|found| found.owner == inode)
+        .ok_or_else(|| wrong_chunk(inode, chunk, "it is not one of the file's"))
+}
+
+/// The refusal.
+pub(crate) fn wrong_chunk(inode: InodeId, chunk: ChunkId, why: impl Into<String>) -> NamespaceError {
+    NamespaceError::WrongChunk {
+        inode,
+        chunk,
+        why: why.into(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Who may do what: POSIX permission bits, the sticky bit, the superuser.
+
+use types::{Caller, FsPath};
+
+use crate::NamespaceError;
+use crate::table::{Inode, STICKY};
+
+/// What somebody wants to do with a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Read a file, or the names in a directory.
+    Read,
+    /// Write to a file, or add and remove names in a directory.
+    Write,
+    /// Go through a directory.
+    Search,
+}
+
+impl Access {
+    const fn bit(self) -> u16 {
+        match self {
+            Self::Read => 4,
+            Self::Write => 2,
+            Self::Search => 1,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read permission",
+            Self::Write => "write permission",
+            Self::Search => "search permission",
+        }
+    }
+}
+
+/// What it takes to add or remove names in a directory.
+pub(crate) const CHANGE: [Access; 2] = [Access::Write, Access::Search];
+
+/// Whether the caller is the owner, or the superuser.
+pub(crate) fn owns(caller: &Caller, inode: &Inode) -> bool {
+    caller.superuser || *inode.attributes.owner == *caller.user
+}
+
+/// Whether the caller has all of `wanted` on the inode. Only one class counts, as in POSIX: an owner whom the owner's
+/// bits deny is not helped by those of the group.
+pub(crate) fn lacks(caller: &Caller, inode: &Inode, wanted: &[Access]) -> Option<Access> {
+    if caller.superuser {
+        return None;
+    }
+    let attributes = &inode.attributes;
+    let shift = if *attributes.owner == *caller.user {
+        6
+    } else if caller.in_group(&attributes.group) {
+        3
+    } else {
+        0
+    };
+    let bits = attributes.mode >> shift;
+    wanted.iter().copied().find(|access| bits & access.bit() == 0)
+}
+
+/// # Errors
+/// When the caller lacks some of `wanted`; `path` says where.
+pub(crate) fn require(
+    caller: &Caller,
+    inode: &Inode,
+    wanted: &[Access],
+    path: impl FnOnce() -> FsPath,
+) -> Result<(), NamespaceError> {
+    match lacks(caller, inode, wanted) {
+        None => Ok(()),
+        Some(access) => Err(denied(caller, path(), access.name())),
+    }
+}
+
+/// # Errors
+/// When `directory` is sticky, and neither it nor `entry` is the caller's.
+pub(crate) fn require_unsticky(
+    caller: &Caller,
+    directory: &Inode,
+    entry: &Inode,
+    path: impl FnOnce() -> FsPath,
+) -> Result<(), NamespaceError> {
+    let sticky = directory.attributes.mode & STICKY != 0;
+    if sticky && !owns(caller, directory) && !owns(caller, entry) {
+        return Err(denied(caller, path(), "ownership (the directory is sticky)"));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When the caller is not the superuser.
+pub(crate) fn require_superuser(caller: &Caller) -> Result<(), NamespaceError> {
+    if caller.superuser {
+        return Ok(());
+    }
+    Err(denied(caller, FsPath::root(), "superuser privilege"))
+}
+
+/// The refusal.
+pub(crate) fn denied(caller: &Caller, path: FsPath, missing: impl Into<String>) -> NamespaceError {
+    NamespaceError::PermissionDenied {
+        path,
+        user: caller.user.clone(),
+        missing: missing.into(),
+    }
+}

@@ -1,0 +1,78 @@
+//! What is known of a file or directory, and of everything together.
+
+use types::{Caller, ClusterId, DatanodeId, FsPath, InodeId};
+
+use crate::table::{Body, Inode};
+use crate::{FileKind, FileStatus, Lease, Member, Namespace, NamespaceError, Totals, resolve};
+
+impl Namespace {
+    /// The cluster's identity; none before `Format`.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<ClusterId> {
+        self.cluster
+    }
+
+    /// What is known of a file or directory. Needs search permission on the directories above it.
+    ///
+    /// # Errors
+    /// When there is none, or the caller may not look there.
+    pub fn stat(&self, caller: &Caller, path: &FsPath) -> Result<FileStatus, NamespaceError> {
+        let id = resolve::existing(&self.files.tree, caller, path)?.found;
+        Ok(status(id, self.files.tree.inode(id)))
+    }
+
+    /// How much there is of everything, in O(1).
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            files: self.files.tree.files(),
+            directories: self.files.tree.directories(),
+            chunks: self.files.chunks.count(),
+        }
+    }
+
+    /// The datanodes of the cluster, by id.
+    pub fn members(&self) -> impl Iterator<Item = &Member> + '_ {
+        self.members.iter()
+    }
+
+    /// A datanode of the cluster.
+    #[must_use]
+    pub fn member(&self, id: DatanodeId) -> Option<&Member> {
+        self.members.find(id)
+    }
+
+    /// The leases of those that write, by client.
+    pub fn leases(&self) -> impl Iterator<Item = Lease> + '_ {
+        self.files.leases.iter()
+    }
+}
+
+/// An inode as callers see it.
+pub(crate) fn status(id: InodeId, inode: &Inode) -> FileStatus {
+    let (kind, len, replication, chunk_size, being_written) = match &inode.body {
+        Body::Directory { .. } => (FileKind::Directory, 0, 0, None, false),
+        Body::File(file) => (
+            FileKind::File,
+            file.len,
+            file.replication,
+            Some(file.chunk_size),
+            file.writer.is_some(),
+        ),
+    };
+    FileStatus {
+        inode: id,
+        name: (*inode.place.name).to_owned(),
+        kind,
+        len,
+        mode: inode.attributes.mode,
+        owner: (*inode.attributes.owner).to_owned(),
+        group: (*inode.attributes.group).to_owned(),
+        mtime: inode.mtime,
+        atime: inode.atime,
+        replication,
+        chunk_size,
+        children: inode.children(),
+        being_written,
+    }
+}

@@ -1,0 +1,66 @@
+//! Who writes what, by client. A client has a lease as long as it writes something.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{ClientId, InodeId, UnixMillis};
+
+use crate::Lease;
+
+/// All leases.
+///
+/// # Invariants
+/// A file is in the lease of the client that is its writer, and in no other. No lease is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Leases(BTreeMap<ClientId, Held>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    renewed: UnixMillis,
+    files: BTreeSet<InodeId>,
+}
+
+impl Leases {
+    /// Notes that `client` begins to write `file`.
+    pub(crate) fn begin(&mut self, client: ClientId, file: InodeId, at: UnixMillis) {
+        let held = self.0.entry(client).or_insert_with(|| Held {
+            renewed: at,
+            files: BTreeSet::new(),
+        });
+        held.renewed = at;
+        held.files.insert(file);
+    }
+
+    /// Notes that `client` writes `file` no longer.
+    pub(crate) fn end(&mut self, client: ClientId, file: InodeId) {
+        if let Some(held) = self.0.get_mut(&client) {
+            held.files.remove(&file);
+            if held.files.is_empty() {
+                self.0.remove(&client);
+            }
+        }
+    }
+
+    /// Notes a sign of life.
+    pub(crate) fn renew(&mut self, client: ClientId, at: UnixMillis) {
+        if let Some(held) = self.0.get_mut(&client) {
+            held.renewed = at;
+        }
+    }
+
+    /// The files of clients that gave no sign of life since `before`.
+    pub(crate) fn expired(&self, before: UnixMillis) -> Vec<InodeId> {
+        self.0
+            .values()
+            .filter(|held| held.renewed < before)
+            .flat_map(|held| held.files.iter().copied())
+            .collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Lease> + '_ {
+        self.0.iter().map(|(&holder, held)| Lease {
+            holder,
+            renewed: held.renewed,
+            files: held.files.iter().copied().collect(),
+        })
+    }
+}
