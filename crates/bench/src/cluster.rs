@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use crate::process::Process;
+use crate::system::USER;
 
 /// How long a role may take to serve.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts the processes of `distrifs` below `dir`.
     pub(crate) fn start(distrifs: &Path, dir: &Path) -> anyhow::Result<Self> {
-        let (process, ready) = role(distrifs, dir, "master", &[])?;
+        let (process, ready) = role(distrifs, dir, "master", &["--superuser", USER])?;
         let master = ready.master.context("the master did not say where it serves")?;
         let mut processes = vec![process];
         for number in 1..=DATANODES {

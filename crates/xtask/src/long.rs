@@ -4,21 +4,21 @@ use crate::step::{cargo, step};
 
 /// Every file size with every chunk size.
 pub(crate) fn matrix() -> anyhow::Result<()> {
-    full("matrix", "cluster_matrix", "DISTRIFS_TEST_MATRIX")
+    full("matrix", "matrix::", "DISTRIFS_TEST_MATRIX")
 }
 
 /// 10,000 small files in one recursive put and get.
 pub(crate) fn small_files() -> anyhow::Result<()> {
-    full("small files", "cluster_small_files", "DISTRIFS_TEST_SMALL_FILES")
+    full("small files", "small_files::", "DISTRIFS_TEST_SMALL_FILES")
 }
 
 /// 10 GiB through a pipe.
 pub(crate) fn soak_pipe() -> anyhow::Result<()> {
-    full("soak pipe", "cluster_pipe", "DISTRIFS_TEST_SOAK_PIPE")
+    full("soak pipe", "pipe::", "DISTRIFS_TEST_SOAK_PIPE")
 }
 
-/// Runs one test target of the `cli` crate in a release build, with the variable that asks for all of it.
-fn full(name: &str, target: &str, variable: &str) -> anyhow::Result<()> {
+/// Runs one module of the cluster tests in a release build, with the variable that asks for all of it.
+fn full(name: &str, module: &str, variable: &str) -> anyhow::Result<()> {
     step(name, || {
         cargo(
             &[
@@ -27,8 +27,9 @@ fn full(name: &str, target: &str, variable: &str) -> anyhow::Result<()> {
                 "--package",
                 "cli",
                 "--test",
-                target,
+                "cluster",
                 "--",
+                module,
                 "--nocapture",
             ],
             &[(variable, "full")],
