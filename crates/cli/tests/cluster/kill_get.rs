@@ -1,0 +1,84 @@
+//! Datanodes that die, or hang, in the middle of a read.
+
+use crate::scale::MIB;
+use crate::support::{Cluster, Content, PipeGet, PipePut};
+
+const SIZE: u64 = 208 * MIB + 777;
+
+fn stored(cluster: &Cluster) -> Content {
+    let content = Content::new(40, SIZE);
+    PipePut::start(
+        &cluster.client,
+        cluster.dir(),
+        content,
+        "/file",
+        &["--chunk-size", "64MiB"],
+    )
+    .finish();
+    content
+}
+
+/// The datanode that the bytes up to `offset` come from, found by looking at what each of them reads meanwhile.
+fn serving(cluster: &Cluster, get: &mut PipeGet, offset: u64) -> usize {
+    let read = |cluster: &Cluster| -> Vec<u64> {
+        let nodes = cluster.datanodes.iter();
+        nodes
+            .map(|node| if node.is_running() { node.bytes_read() } else { 0 })
+            .collect()
+    };
+    let before = read(cluster);
+    get.take_to(offset);
+    let growth: Vec<u64> = read(cluster)
+        .iter()
+        .zip(before)
+        .map(|(after, before)| after - before)
+        .collect();
+    let (node, bytes) = growth
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, bytes)| **bytes)
+        .unwrap();
+    assert!(*bytes > MIB, "nobody serves: {growth:?}");
+    node
+}
+
+#[test]
+fn each_datanode_killed_in_turn_during_gets_costs_nothing() {
+    let mut cluster = Cluster::start(3);
+    let content = stored(&cluster);
+    for victim in 0..3 {
+        let mut get = PipeGet::start(&cluster.client, cluster.dir(), content, "/file");
+        get.take_to(80 * MIB);
+        cluster.datanodes[victim].kill();
+        get.finish();
+        cluster.datanodes[victim].start();
+        cluster.wait_for_datanodes(3);
+    }
+}
+
+#[test]
+fn the_datanode_that_serves_may_die_again_and_again() {
+    let mut cluster = Cluster::start(3);
+    let content = stored(&cluster);
+    let mut get = PipeGet::start(&cluster.client, cluster.dir(), content, "/file");
+    get.take_to(MIB);
+    let first = serving(&cluster, &mut get, 24 * MIB);
+    cluster.datanodes[first].kill();
+    let second = serving(&cluster, &mut get, 48 * MIB);
+    assert_ne!(first, second);
+    cluster.datanodes[second].kill();
+    get.finish();
+}
+
+#[test]
+fn a_datanode_that_hangs_while_it_serves_is_passed_over() {
+    let mut cluster = Cluster::start(3);
+    let content = stored(&cluster);
+    let mut get = PipeGet::start(&cluster.client, cluster.dir(), content, "/file");
+    get.take_to(MIB);
+    let first = serving(&cluster, &mut get, 24 * MIB);
+    cluster.datanodes[first].freeze();
+    get.finish();
+    cluster.datanodes[first].thaw();
+    cluster.kill_all();
+}

@@ -1,0 +1,17 @@
+//! What the tests share: processes, a cluster of them, a client, contents that are never kept in memory.
+
+mod client;
+mod cluster;
+mod content;
+mod files;
+mod role;
+mod transfer;
+mod wait;
+
+pub(crate) use client::Client;
+pub(crate) use cluster::{Cluster, Options};
+pub(crate) use content::{Content, Digest, digest_of, digest_of_file};
+pub(crate) use files::{chunk_files, flip_bit, tree_digest, usage};
+pub(crate) use role::Role;
+pub(crate) use transfer::{PipeGet, PipePut};
+pub(crate) use wait::until;

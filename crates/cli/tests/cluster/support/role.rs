@@ -1,0 +1,203 @@
+//! One server process: a master or a datanode.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+
+use super::until;
+
+/// Where a server serves, as it writes it down itself.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) master: String,
+    #[serde(default)]
+    pub(crate) http: Option<String>,
+    #[serde(default)]
+    pub(crate) datanodes: Vec<String>,
+}
+
+/// A server process and its directory. It can be killed and started again on both; dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Role {
+    verb: &'static str,
+    dir: PathBuf,
+    ready_file: PathBuf,
+    log: PathBuf,
+    options: Vec<String>,
+    /// Once it has served: the flags that give it the same ports again.
+    ports: Option<Vec<String>>,
+    child: Option<Child>,
+}
+
+impl Role {
+    /// A role that keeps its things below `base` under `name`; it does not run yet.
+    pub(crate) fn new(base: &Path, verb: &'static str, name: &str, options: Vec<String>) -> Self {
+        Self {
+            verb,
+            dir: base.join(name),
+            ready_file: base.join(format!("{name}.ready")),
+            log: base.join(format!("{name}.log")),
+            options,
+            ports: None,
+            child: None,
+        }
+    }
+
+    /// Starts the process and does not wait for anything.
+    pub(crate) fn spawn(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.verb);
+        // A ready file of an earlier run must not be taken for one of this run.
+        let _ = fs::remove_file(&self.ready_file);
+        fs::create_dir_all(&self.dir).unwrap();
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let mut command = super::client::distrifs(self.dir.parent().unwrap());
+        command
+            .arg(self.verb)
+            .arg("--dir")
+            .arg(&self.dir)
+            .arg("--ready-file")
+            .arg(&self.ready_file)
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        match &self.ports {
+            Some(ports) => command.args(ports),
+            None => command.args(["--ports", "auto"]),
+        };
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn ready(&mut self) -> Ready {
+        let what = format!("{} serves", self.verb);
+        let ready: Ready = until(&what, || {
+            if let Some(status) = self.ended() {
+                panic!("{} ended with {status}:\n{}", self.verb, self.log());
+            }
+            serde_json::from_str(&fs::read_to_string(&self.ready_file).ok()?).ok()
+        });
+        let port = |address: &str| address.parse::<SocketAddr>().unwrap().port().to_string();
+        let mut ports = Vec::new();
+        if self.verb == "datanode" {
+            ports.extend(["--data-port".into(), port(&ready.datanodes[0])]);
+        } else {
+            ports.extend(["--master-port".into(), port(&ready.master)]);
+            ports.extend(["--http-port".into(), port(ready.http.as_ref().unwrap())]);
+        }
+        self.ports = Some(ports);
+        ready
+    }
+
+    /// Starts the process, again on the same ports if it has served before, and waits until it serves.
+    pub(crate) fn start(&mut self) -> Ready {
+        self.spawn();
+        self.ready()
+    }
+
+    /// `kill -9`, and gone.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let what = format!("{} ends", self.verb);
+        let status = until(&what, || self.ended());
+        self.child = None;
+        status
+    }
+
+    /// Stops it where it is, as if its machine hung.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().unwrap().try_wait().unwrap()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Bytes that the process has read so far, from files and sockets.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        let id = self.child.as_ref().unwrap().id();
+        let text = fs::read_to_string(format!("/proc/{id}/io")).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("rchar: "))
+            .unwrap();
+        line.parse().unwrap()
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Everything it has said, in all its runs.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Another process on the same directory, with ports of its own.
+    pub(crate) fn rival(&self) -> Self {
+        let base = self.dir.parent().unwrap();
+        let name = self.dir.file_name().unwrap().to_string_lossy().into_owned();
+        let mut rival = Self::new(base, self.verb, &name, self.options.clone());
+        rival.ready_file = base.join(format!("{name}-rival.ready"));
+        rival.log = base.join(format!("{name}-rival.log"));
+        rival
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.log.display(), self.log());
+        }
+    }
+}
+
+/// The command line of a process is enough to tell it from others.
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", self.verb, self.dir.display())
+    }
+}
+
+/// Kept out of the type so that both servers and clients are started with it.
+pub(super) fn clean(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DISTRIFS_") {
+            command.env_remove(name);
+        }
+    }
+}
