@@ -5,8 +5,10 @@ use crate::support::{Cluster, Content, Options, PipePut, chunk_files, until, usa
 
 #[test]
 fn a_client_killed_in_the_middle_of_a_put_leaves_nothing() {
-    let mut options = Options::default();
-    options.datanode = ["--abandoned-write-timeout", "1s"].map(str::to_owned).to_vec();
+    let mut options = Options {
+        datanode: ["--abandoned-write-timeout", "1s"].map(str::to_owned).to_vec(),
+        ..Options::default()
+    };
     options
         .master
         .extend(["--lease-hard-limit", "3s"].map(str::to_owned));
