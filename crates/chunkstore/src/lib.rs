@@ -1,1 +1,46 @@
-//! Chunk files, sidecars and volumes.
+//! Chunk files, sidecars and volumes: where a datanode keeps its replicas.
+//!
+//! All calls block. A [`ChunkStore`] spans one or several volumes (directories); on each
+//!
+//! ```text
+//! <dir>/chunks/<2 hex>/chunk-<uuid>        the bytes of a finalized replica
+//! <dir>/chunks/<2 hex>/chunk-<uuid>.meta   its sidecar: a header and one CRC32C for each 512 bytes
+//! <dir>/tmp/                               replicas that are being written; emptied at start
+//! ```
+//!
+//! The UUID is made from the block pool and the chunk id, so that another cluster's chunk is recognised at sight; the two
+//! hex digits are the lowest eight bits of the chunk id, which spread evenly.
+//!
+//! # Guarantees
+//! - A replica is *finalized* once [`Writer::finalize`] has returned: data and sidecar are synced, have their final names,
+//!   and the directory is synced. A crash before that leaves nothing of it in the index; a crash after it, all of it.
+//! - [`Reader::read_verified`] gives bytes that match their stored checksums, or an error. A flipped bit anywhere in the
+//!   data, the sums or the header is found when it is read.
+//! - A write or a sync that failed poisons its replica: nothing is tried again on it, and it never becomes finalized.
+//! - Files that are not understood (another pool's chunk, an unknown name, a broken header) are reported and left alone.
+//!
+//! # Bounds
+//! Memory: the index has one entry a replica; a [`Writer`] holds at most 64 KiB of sums and those of one write besides,
+//! whatever the length of the chunk; a [`Reader`] holds nothing.
+//!
+//! # What it does not do
+//! It does not compare the content of replicas with other nodes, and does not choose what to delete.
+
+mod index;
+mod names;
+mod reader;
+mod reopen;
+mod scan;
+mod sidecar;
+mod store;
+mod units;
+mod volume;
+mod writer;
+
+pub use index::{Replica, ReplicaState};
+pub use reader::{Corruption, ReadError, Reader};
+pub use reopen::ReopenError;
+pub use scan::{Finding, Problem, ScanReport};
+pub use store::{BumpError, ChunkStore, CreateError, DeleteError, OpenError, OpenReplicaError};
+pub use volume::{Reserve, VolumeDir, VolumeStatus};
+pub use writer::{WriteError, Writer};

@@ -1,0 +1,346 @@
+//! Reading a replica, every byte checked.
+
+use std::io;
+use std::sync::Arc;
+
+use env::disk::{Disk, File, Open, read_exact_at};
+use transfer::checksum::{self, Composite};
+use types::{ChunkId, Generation, PoolId};
+
+use crate::index::Slot;
+use crate::names::Paths;
+use crate::sidecar::{self, BrokenHeader, HEADER_BYTES, Header};
+use crate::units::{SUM, UNIT, align_down, first_mismatch, units};
+
+/// What is wrong with a corrupt replica.
+#[derive(Debug, thiserror::Error)]
+pub enum Corruption {
+    /// Bytes do not match their checksum.
+    #[error("the data does not match its checksum")]
+    Checksum,
+    /// The stored checksums do not match the checksum over them.
+    #[error("the stored checksums do not match the checksum over them")]
+    Sums,
+    /// The data is shorter or longer than the sidecar says.
+    #[error("the data is {found} bytes long, not {expected}")]
+    DataLength {
+        /// What the sidecar says.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// The sidecar is shorter or longer than its header says.
+    #[error("the sidecar is {found} bytes long, not {expected}")]
+    SidecarLength {
+        /// What its header says.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// The sidecar's header is broken, or is that of another replica.
+    #[error("the sidecar is broken: {0}")]
+    Sidecar(String),
+    /// One of the two files is not there.
+    #[error("the {0} file is missing")]
+    Missing(&'static str),
+}
+
+/// Why bytes of a replica can not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The replica is not what was written.
+    #[error("the replica of chunk {chunk} is corrupt at offset {offset}: {why}")]
+    Corrupt {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Where in the data it was noticed.
+        offset: u64,
+        /// What is wrong.
+        why: Corruption,
+    },
+    /// The request does not fit the replica: whole units inside of it, with room for their sums.
+    #[error("chunk {chunk} has {len} bytes; can not read {asked} bytes at {offset}")]
+    Range {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Its length.
+        len: u64,
+        /// The offset of the request.
+        offset: u64,
+        /// The length of the request.
+        asked: u64,
+    },
+    /// The file system can not read it.
+    #[error("can not read the replica of chunk {chunk}: {source}")]
+    Io {
+        /// The chunk.
+        chunk: ChunkId,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+/// An open finalized replica. It stays readable, as it was when it was opened, when the replica is deleted or gets a new
+/// generation.
+pub struct Reader {
+    chunk: ChunkId,
+    header: Header,
+    data: Arc<dyn File>,
+    sidecar: Arc<dyn File>,
+}
+
+impl Reader {
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        pool: &PoolId,
+        paths: &Paths,
+        chunk: ChunkId,
+        slot: Slot,
+    ) -> Result<Self, ReadError> {
+        let corrupt = |why| ReadError::Corrupt {
+            chunk,
+            offset: 0,
+            why,
+        };
+        let open = |path, what| match disk.open(path, Open::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(corrupt(Corruption::Missing(what))),
+            other => other.map_err(|source| ReadError::Io { chunk, source }),
+        };
+        let data = open(&paths.data, "data")?;
+        let sidecar = open(&paths.sidecar, "sidecar")?;
+        let io = |source| ReadError::Io { chunk, source };
+        let header = read_header(&*sidecar)
+            .map_err(io)?
+            .map_err(|broken| corrupt(Corruption::Sidecar(broken.to_string())))?;
+        if header.uuid != pool.chunk_uuid(chunk) {
+            return Err(corrupt(Corruption::Sidecar(format!(
+                "it is that of {}",
+                header.uuid
+            ))));
+        }
+        if (header.generation, header.len) != (slot.generation, slot.len) {
+            return Err(corrupt(Corruption::Sidecar(format!(
+                "it says generation {} and {} bytes, not generation {} and {} bytes",
+                header.generation, header.len, slot.generation, slot.len
+            ))));
+        }
+        check_lengths(&header, &*data, &*sidecar)
+            .map_err(io)?
+            .map_err(corrupt)?;
+        Ok(Self {
+            chunk,
+            header,
+            data,
+            sidecar,
+        })
+    }
+
+    /// The chunk.
+    #[must_use]
+    pub const fn chunk(&self) -> ChunkId {
+        self.chunk
+    }
+
+    /// The generation of the replica when it was opened.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.header.generation
+    }
+
+    /// Bytes of data.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a length in bytes, not of a collection"
+    )]
+    pub const fn len(&self) -> u64 {
+        self.header.len
+    }
+
+    /// Fills `data` from `offset` and `sums` with the sums of its units, and checks each.
+    ///
+    /// `offset` is a multiple of 512; `data` ends at one too, or at the end of the replica; `sums` has four bytes for each
+    /// unit.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; what the buffers hold then is not to be used.
+    pub fn read_verified(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> Result<(), ReadError> {
+        check_range(self.chunk, self.header.len, offset, data, sums)?;
+        read_units(self.chunk, &*self.data, &*self.sidecar, offset, data, sums)?;
+        verify(self.chunk, offset, data, sums)
+    }
+
+    /// The CRC32C of the first `len` bytes, put together from the stored sums. These are compared with the checksum over
+    /// them first; of the data only the last unit is read, when it is cut.
+    ///
+    /// # Errors
+    /// When the sums are not what was written, can not be read, or `len` is more than there is.
+    pub fn checksum(&self, len: u64) -> Result<u32, ReadError> {
+        if len > self.header.len {
+            return Err(ReadError::Range {
+                chunk: self.chunk,
+                len: self.header.len,
+                offset: 0,
+                asked: len,
+            });
+        }
+        let whole = len == self.header.len;
+        // Covers all of the replica or the whole units before the cut; a short unit at the end has its own sum.
+        let covered = if whole { len } else { align_down(len) };
+        let mut composite = Composite::new();
+        self.sums(|at, sums| {
+            let data = (covered.saturating_sub(at)).min(sums.len() as u64 / SUM * UNIT);
+            let data = usize::try_from(data).unwrap_or_default();
+            let sums = sums.get(..checksum::sums_len(data)).unwrap_or_default();
+            composite
+                .push_sums(sums, data)
+                .map_err(|_| self.corrupt(Corruption::Sums))
+        })?;
+        if covered < len {
+            let unit = (self.header.len - covered).min(UNIT);
+            let mut data = vec![0; usize::try_from(unit).unwrap_or_default()];
+            self.read_verified(covered, &mut data, &mut [0; 4])?;
+            data.truncate(usize::try_from(len - covered).unwrap_or_default());
+            composite.push(Composite::of(checksum::crc32c(&data), len - covered));
+        }
+        Ok(composite.crc())
+    }
+
+    /// Gives all stored sums to `each`, block by block with the offset in the data that a block begins at. What was given
+    /// is known to be right only when this has returned without an error.
+    fn sums(&self, mut each: impl FnMut(u64, &[u8]) -> Result<(), ReadError>) -> Result<(), ReadError> {
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+        let mut block = vec![0; 64 << 10];
+        let (mut unit, end) = (0, units(self.header.len));
+        while unit < end {
+            let take = usize::try_from((end - unit) * SUM).map_or(block.len(), |left| left.min(block.len()));
+            block.truncate(take);
+            read_whole(
+                self.chunk,
+                &*self.sidecar,
+                &mut block,
+                sidecar::sum_at(unit),
+                unit * UNIT,
+            )?;
+            digest.update(&block);
+            each(unit * UNIT, &block)?;
+            unit += take as u64 / SUM;
+        }
+        if digest.finalize() == u64::from(self.header.sums_crc) {
+            Ok(())
+        } else {
+            Err(self.corrupt(Corruption::Sums))
+        }
+    }
+
+    const fn corrupt(&self, why: Corruption) -> ReadError {
+        ReadError::Corrupt {
+            chunk: self.chunk,
+            offset: 0,
+            why,
+        }
+    }
+
+    pub(crate) const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub(crate) fn sidecar(&self) -> &dyn File {
+        &*self.sidecar
+    }
+}
+
+/// The header of a sidecar file.
+pub(crate) fn read_header(sidecar: &dyn File) -> io::Result<Result<Header, BrokenHeader>> {
+    let mut bytes = [0; HEADER_BYTES];
+    let n = sidecar.read_at(&mut bytes, 0)?;
+    Ok(Header::decode(bytes.get(..n).unwrap_or_default()))
+}
+
+/// Whether both files are as long as the header says.
+pub(crate) fn check_lengths(
+    header: &Header,
+    data: &dyn File,
+    sidecar: &dyn File,
+) -> io::Result<Result<(), Corruption>> {
+    let (expected, found) = (header.len, data.size()?);
+    if found != expected {
+        return Ok(Err(Corruption::DataLength { expected, found }));
+    }
+    let (expected, found) = (sidecar::file_len(header.len), sidecar.size()?);
+    if found != expected {
+        return Ok(Err(Corruption::SidecarLength { expected, found }));
+    }
+    Ok(Ok(()))
+}
+
+/// Whether a request is for whole units inside of `len` bytes, with room for their sums.
+pub(crate) fn check_range(
+    chunk: ChunkId,
+    len: u64,
+    offset: u64,
+    data: &[u8],
+    sums: &[u8],
+) -> Result<(), ReadError> {
+    let asked = data.len() as u64;
+    let end = offset.checked_add(asked);
+    let whole = offset.is_multiple_of(UNIT)
+        && end.is_some_and(|end| end == len || (end < len && end.is_multiple_of(UNIT)))
+        && sums.len() as u64 == units(asked) * SUM;
+    if whole {
+        Ok(())
+    } else {
+        Err(ReadError::Range {
+            chunk,
+            len,
+            offset,
+            asked,
+        })
+    }
+}
+
+pub(crate) fn verify(chunk: ChunkId, offset: u64, data: &[u8], sums: &[u8]) -> Result<(), ReadError> {
+    match first_mismatch(data, sums) {
+        None => Ok(()),
+        Some(position) => Err(ReadError::Corrupt {
+            chunk,
+            offset: offset + position,
+            why: Corruption::Checksum,
+        }),
+    }
+}
+
+/// Reads data and stored sums without comparing them.
+pub(crate) fn read_units(
+    chunk: ChunkId,
+    data_file: &dyn File,
+    sidecar_file: &dyn File,
+    offset: u64,
+    data: &mut [u8],
+    sums: &mut [u8],
+) -> Result<(), ReadError> {
+    read_whole(chunk, data_file, data, offset, offset)?;
+    read_whole(chunk, sidecar_file, sums, sidecar::sum_at(offset / UNIT), offset)
+}
+
+/// A file that ends early is corruption, noticed at `offset` of the data.
+fn read_whole(
+    chunk: ChunkId,
+    file: &dyn File,
+    bytes: &mut [u8],
+    at: u64,
+    offset: u64,
+) -> Result<(), ReadError> {
+    match read_exact_at(file, bytes, at) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ReadError::Corrupt {
+            chunk,
+            offset,
+            why: Corruption::DataLength {
+                expected: at + bytes.len() as u64,
+                found: file.size().unwrap_or_default(),
+            },
+        }),
+        Err(source) => Err(ReadError::Io { chunk, source }),
+    }
+}

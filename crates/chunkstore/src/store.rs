@@ -1,0 +1,439 @@
+//! The store: volumes, and the replicas on them.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use env::disk::{Disk, File, Open};
+use types::{ChunkId, Generation, PoolId, StorageId};
+
+use crate::index::{Index, Replica, ReplicaState, Slot};
+use crate::names::{BUCKETS, Paths, bucket};
+use crate::reader::{ReadError, Reader};
+use crate::scan::{self, ScanReport};
+use crate::sidecar::{HEADER_BYTES, Header};
+use crate::volume::{Reserve, Volume, VolumeDir, VolumeStatus};
+use crate::writer::Writer;
+
+/// Why a store can not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No directory was given.
+    #[error("a chunk store needs at least one directory")]
+    NoVolumes,
+    /// A directory can not be read or prepared.
+    #[error("can not open the volume {dir}: {source}")]
+    Volume {
+        /// Which one.
+        dir: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+/// Why a replica can not be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is one already, and it is not older.
+    #[error("chunk {chunk} is here already, at generation {present} (asked for: {asked})")]
+    Exists {
+        /// The chunk.
+        chunk: ChunkId,
+        /// The generation that is here.
+        present: Generation,
+        /// The generation that was to be created.
+        asked: Generation,
+    },
+    /// No volume has room.
+    #[error("no volume can take chunk {chunk}: {why}")]
+    NoRoom {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Each volume and what is wrong with it.
+        why: String,
+    },
+    /// The files can not be made.
+    #[error("can not begin chunk {chunk} in {dir}: {source}")]
+    Io {
+        /// The chunk.
+        chunk: ChunkId,
+        /// On which volume.
+        dir: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+/// Why a finalized replica can not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenReplicaError {
+    /// There is none.
+    #[error("chunk {0} is not here")]
+    Unknown(ChunkId),
+    /// It is marked as corrupt.
+    #[error("the replica of chunk {chunk} at generation {generation} is corrupt")]
+    MarkedCorrupt {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Its generation.
+        generation: Generation,
+    },
+    /// It can not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Why a replica was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is none.
+    #[error("chunk {0} is not here")]
+    Unknown(ChunkId),
+    /// It has another generation.
+    #[error("chunk {chunk} is here at generation {present}, not {asked}")]
+    Generation {
+        /// The chunk.
+        chunk: ChunkId,
+        /// The generation that is here.
+        present: Generation,
+        /// The generation that was to be deleted.
+        asked: Generation,
+    },
+    /// Its files can not be removed.
+    #[error("can not delete chunk {chunk}: {source}")]
+    Io {
+        /// The chunk.
+        chunk: ChunkId,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+/// Why the generation of a finalized replica was not raised.
+#[derive(Debug, thiserror::Error)]
+pub enum BumpError {
+    /// It can not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenReplicaError),
+    /// The new generation is older than the one that is here.
+    #[error("chunk {chunk} is here at generation {present}, which is newer than {asked}")]
+    Older {
+        /// The chunk.
+        chunk: ChunkId,
+        /// The generation that is here.
+        present: Generation,
+        /// The generation that was asked for.
+        asked: Generation,
+    },
+    /// The new sidecar can not be written; the old one is still in place.
+    #[error("can not rewrite the sidecar of chunk {chunk}: {source}")]
+    Io {
+        /// The chunk.
+        chunk: ChunkId,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) pool: PoolId,
+    pub(crate) volumes: Vec<Volume>,
+    pub(crate) index: Index,
+    /// One for each subdirectory: held while files in it change their names.
+    buckets: Vec<Mutex<()>>,
+    serial: AtomicU64,
+}
+
+/// The replicas of a datanode. Cloning is cheap; clones are the same store.
+#[derive(Clone)]
+pub struct ChunkStore(pub(crate) Arc<Shared>);
+
+impl ChunkStore {
+    /// Opens the volumes, removes what was being written when the process last ended, and builds the index.
+    ///
+    /// # Errors
+    /// When a directory can not be read or prepared. What is wrong with single files is in the report.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        pool: PoolId,
+        volumes: Vec<VolumeDir>,
+        reserve: Reserve,
+    ) -> Result<(Self, ScanReport), OpenError> {
+        if volumes.is_empty() {
+            return Err(OpenError::NoVolumes);
+        }
+        let shared = Shared {
+            volumes: volumes.into_iter().map(|v| Volume::new(v, reserve)).collect(),
+            buckets: (0..BUCKETS).map(|_| Mutex::new(())).collect(),
+            index: Index::default(),
+            serial: AtomicU64::new(0),
+            disk,
+            pool,
+        };
+        let mut report = ScanReport::default();
+        for (position, volume) in shared.volumes.iter().enumerate() {
+            scan::volume(&shared, position, volume, &mut report).map_err(|source| OpenError::Volume {
+                dir: volume.dir.clone(),
+                source,
+            })?;
+        }
+        Ok((Self(Arc::new(shared)), report))
+    }
+
+    /// The block pool whose chunks are kept here.
+    #[must_use]
+    pub fn pool(&self) -> &PoolId {
+        &self.0.pool
+    }
+
+    /// Begins a replica on the volume that has the most room. Nothing of it is visible before it is finalized.
+    ///
+    /// A replica of a lower generation, or one marked as corrupt, may be here; it is replaced when the new one is
+    /// finalized.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub fn create(&self, chunk: ChunkId, generation: Generation) -> Result<Writer, CreateError> {
+        if let Some(present) = self.0.index.find(chunk)
+            && (present.generation > generation
+                || (present.generation == generation && present.state == ReplicaState::Finalized))
+        {
+            return Err(CreateError::Exists {
+                chunk,
+                present: present.generation,
+                asked: generation,
+            });
+        }
+        let best = (self.0.volumes.iter().enumerate())
+            .filter_map(|(position, volume)| Some((position, volume, volume.room(&*self.0.disk)?)))
+            // Of equals the first: `max_by_key` would take the last.
+            .reduce(|best, next| if next.2 > best.2 { next } else { best });
+        let Some((position, volume, _)) = best else {
+            return Err(CreateError::NoRoom {
+                chunk,
+                why: self.why_no_room(),
+            });
+        };
+        Writer::create(Arc::clone(&self.0), position, chunk, generation).map_err(|source| {
+            volume.probe(&*self.0.disk);
+            CreateError::Io {
+                chunk,
+                dir: volume.dir.clone(),
+                source,
+            }
+        })
+    }
+
+    /// The replica of `chunk`.
+    #[must_use]
+    pub fn replica(&self, chunk: ChunkId) -> Option<Replica> {
+        self.0.index.find(chunk).map(|slot| self.0.describe(chunk, slot))
+    }
+
+    /// Up to `limit` replicas with ids above `after`, in the order of ids.
+    #[must_use]
+    pub fn replicas(&self, after: Option<ChunkId>, limit: usize) -> Vec<Replica> {
+        let page = self.0.index.page(after, limit).into_iter();
+        page.map(|(chunk, slot)| self.0.describe(chunk, slot)).collect()
+    }
+
+    /// What there is to say about each volume. One that failed is tried again.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<VolumeStatus> {
+        let disk = &*self.0.disk;
+        let status = |volume: &Volume| {
+            if volume.failure().is_some() {
+                volume.probe(disk);
+            }
+            volume.status(disk)
+        };
+        self.0.volumes.iter().map(status).collect()
+    }
+
+    /// Opens a finalized replica for reading.
+    ///
+    /// # Errors
+    /// When there is none, it is marked as corrupt, or its sidecar is broken.
+    pub fn open_replica(&self, chunk: ChunkId) -> Result<Reader, OpenReplicaError> {
+        let _names = self.0.lock_bucket(chunk);
+        self.0.open_replica(chunk)
+    }
+
+    /// Marks a replica as corrupt, when it is still this generation: it is not opened any more, and a new replica of the
+    /// same generation may take its place. Says whether it was there and not marked before.
+    #[must_use]
+    pub fn mark_corrupt(&self, chunk: ChunkId, generation: Generation) -> bool {
+        self.0.index.mark_corrupt(chunk, generation)
+    }
+
+    /// Deletes a replica, at exactly this generation. Gives what was deleted.
+    ///
+    /// # Errors
+    /// See [`DeleteError`].
+    pub fn delete(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, DeleteError> {
+        let _names = self.0.lock_bucket(chunk);
+        let slot = self.0.index.find(chunk).ok_or(DeleteError::Unknown(chunk))?;
+        if slot.generation != generation {
+            return Err(DeleteError::Generation {
+                chunk,
+                present: slot.generation,
+                asked: generation,
+            });
+        }
+        self.0
+            .remove_files(chunk, slot)
+            .map_err(|source| DeleteError::Io { chunk, source })?;
+        Ok(self.0.describe(chunk, slot))
+    }
+
+    /// Raises the generation of a finalized replica. Its bytes stay as they are.
+    ///
+    /// # Errors
+    /// See [`BumpError`].
+    pub fn bump_generation(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, BumpError> {
+        let _names = self.0.lock_bucket(chunk);
+        let reader = self.0.open_replica(chunk)?;
+        let slot = (self.0.index.find(chunk)).ok_or(BumpError::Open(OpenReplicaError::Unknown(chunk)))?;
+        if slot.generation > generation {
+            return Err(BumpError::Older {
+                chunk,
+                present: slot.generation,
+                asked: generation,
+            });
+        }
+        if slot.generation < generation {
+            self.0
+                .rewrite_sidecar(chunk, slot, &reader, generation)
+                .map_err(|source| BumpError::Io { chunk, source })?;
+        }
+        let slot = Slot { generation, ..slot };
+        self.0.index.put(chunk, slot);
+        Ok(self.0.describe(chunk, slot))
+    }
+
+    fn why_no_room(&self) -> String {
+        let disk = &*self.0.disk;
+        let reasons = self.0.volumes.iter().map(|volume| {
+            let why = match (volume.failure(), volume.space(disk)) {
+                (Some(failed), _) => format!("it can not be written to: {failed}"),
+                (None, Err(error)) => format!("its free space is not known: {error}"),
+                (None, Ok(_)) => "it has no free space beyond its reserve".to_owned(),
+            };
+            format!("{}: {why}", volume.dir.display())
+        });
+        reasons.collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Shared {
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn lock_bucket(&self, chunk: ChunkId) -> MutexGuard<'_, ()> {
+        #[expect(clippy::indexing_slicing, reason = "one lock for each value of `bucket`")]
+        let lock = &self.buckets[bucket(chunk)];
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the positions in the index are those of the list, which never changes"
+    )]
+    pub(crate) fn volume(&self, position: usize) -> &Volume {
+        &self.volumes[position]
+    }
+
+    pub(crate) fn describe(&self, chunk: ChunkId, slot: Slot) -> Replica {
+        Replica {
+            chunk,
+            generation: slot.generation,
+            len: slot.len,
+            storage: self.storage(slot.volume),
+            state: slot.state,
+        }
+    }
+
+    fn storage(&self, position: usize) -> StorageId {
+        self.volume(position).storage
+    }
+
+    pub(crate) fn paths(&self, chunk: ChunkId, position: usize) -> Paths {
+        Paths::finalized(&self.volume(position).dir, &self.pool, chunk)
+    }
+
+    /// The caller holds the chunk's bucket.
+    pub(crate) fn open_replica(&self, chunk: ChunkId) -> Result<Reader, OpenReplicaError> {
+        let slot = self.index.find(chunk).ok_or(OpenReplicaError::Unknown(chunk))?;
+        if slot.state == ReplicaState::Corrupt {
+            return Err(OpenReplicaError::MarkedCorrupt {
+                chunk,
+                generation: slot.generation,
+            });
+        }
+        let paths = self.paths(chunk, slot.volume);
+        Ok(Reader::open(&*self.disk, &self.pool, &paths, chunk, slot)?)
+    }
+
+    /// Removes the files of a finalized replica, and the replica from the index. The data goes first: a sidecar alone is
+    /// known, at the next start, for what it is. The caller holds the chunk's bucket.
+    pub(crate) fn remove_files(&self, chunk: ChunkId, slot: Slot) -> io::Result<()> {
+        let paths = self.paths(chunk, slot.volume);
+        absent_is_fine(self.disk.remove_file(&paths.data))?;
+        self.index.remove(chunk);
+        self.volume(slot.volume).replica_removed(slot.len);
+        absent_is_fine(self.disk.remove_file(&paths.sidecar))
+    }
+
+    /// The caller holds the chunk's bucket.
+    fn rewrite_sidecar(
+        &self,
+        chunk: ChunkId,
+        slot: Slot,
+        reader: &Reader,
+        generation: Generation,
+    ) -> io::Result<()> {
+        let volume = self.volume(slot.volume);
+        let temporary = Paths::temporary(&volume.dir, &self.pool, chunk, self.next_serial()).sidecar;
+        let file = self.disk.open(&temporary, Open::CreateNew)?;
+        let written = (|| {
+            let header = Header {
+                generation,
+                ..*reader.header()
+            };
+            file.write_all_at(&header.encode(), 0)?;
+            copy_from(reader.sidecar(), &*file, HEADER_BYTES as u64)?;
+            file.sync_data()
+        })();
+        drop(file);
+        let paths = self.paths(chunk, slot.volume);
+        let renamed = written.and_then(|()| self.disk.rename(&temporary, &paths.sidecar));
+        if let Err(error) = renamed {
+            let _ = self.disk.remove_file(&temporary);
+            return Err(error);
+        }
+        self.disk.sync_dir(&paths.directory)
+    }
+}
+
+/// Copies everything from `offset` on to the same place.
+fn copy_from(from: &dyn File, to: &dyn File, mut offset: u64) -> io::Result<()> {
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let n = from.read_at(&mut block, offset)?;
+        let Some(bytes) = block.get(..n).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(());
+        };
+        to.write_all_at(bytes, offset)?;
+        offset += bytes.len() as u64;
+    }
+}
+
+pub(crate) fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,136 @@
+//! What the tests share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chunkstore::{ChunkStore, OpenReplicaError, Reserve, ScanReport, VolumeDir};
+use env::disk::{Disk, RealDisk};
+use tempfile::TempDir;
+use types::{ChunkId, ClusterId, Generation, PoolId, StorageId};
+
+pub(crate) fn pool(seed: u8) -> PoolId {
+    PoolId::of(ClusterId::from_random_bytes([seed; 16]))
+}
+
+pub(crate) fn chunk(id: u64) -> ChunkId {
+    ChunkId::new(id).unwrap()
+}
+
+/// Bytes that differ from place to place.
+pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let step = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    (0..len).map(step).collect()
+}
+
+/// The sums of `data`, as a client sends them.
+pub(crate) fn sums(data: &[u8]) -> Vec<u8> {
+    data.chunks(512)
+        .flat_map(|unit| crc_fast::crc32_iscsi(unit).to_be_bytes())
+        .collect()
+}
+
+/// All bytes of a replica, by reads of a few units; each read's sums are compared too.
+pub(crate) fn read_all(store: &ChunkStore, chunk: ChunkId) -> Result<Vec<u8>, OpenReplicaError> {
+    let reader = store.open_replica(chunk)?;
+    let mut all = Vec::new();
+    let step = 64 << 10;
+    while (all.len() as u64) < reader.len() {
+        let len = (reader.len() - all.len() as u64).min(step) as usize;
+        let (mut data, mut data_sums) = (vec![0; len], vec![0; len.div_ceil(512) * 4]);
+        reader.read_verified(all.len() as u64, &mut data, &mut data_sums)?;
+        assert_eq!(data_sums, sums(&data));
+        all.extend_from_slice(&data);
+    }
+    Ok(all)
+}
+
+/// The checksums that are made from the stored sums, of the whole and of beginnings, are those of the data.
+pub(crate) fn checksums_match(store: &ChunkStore, chunk: ChunkId, data: &[u8]) {
+    let reader = store.open_replica(chunk).unwrap();
+    for len in [
+        0,
+        1,
+        511,
+        512,
+        513,
+        data.len() / 2,
+        data.len().saturating_sub(1),
+        data.len(),
+    ] {
+        let Some(part) = data.get(..len) else { continue };
+        let checksum = reader.checksum(len as u64).unwrap();
+        assert_eq!(checksum, crc_fast::crc32_iscsi(part), "{len} of {}", data.len());
+    }
+    assert!(reader.checksum(data.len() as u64 + 1).is_err());
+}
+
+/// Volumes in temporary directories.
+pub(crate) struct Fixture {
+    directories: Vec<TempDir>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with_volumes(1)
+    }
+
+    pub(crate) fn with_volumes(count: usize) -> Self {
+        Self {
+            directories: (0..count).map(|_| tempfile::tempdir().unwrap()).collect(),
+        }
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(RealDisk)
+    }
+
+    pub(crate) fn volumes(&self) -> Vec<VolumeDir> {
+        let volume = |(position, directory): (usize, &TempDir)| VolumeDir {
+            storage: StorageId::from_random_bytes([position as u8; 16]),
+            dir: directory.path().to_owned(),
+        };
+        self.directories.iter().enumerate().map(volume).collect()
+    }
+
+    pub(crate) fn open(&self) -> ChunkStore {
+        self.reopen().0
+    }
+
+    pub(crate) fn reopen(&self) -> (ChunkStore, ScanReport) {
+        ChunkStore::open(self.disk(), pool(1), self.volumes(), Reserve::Bytes(0)).unwrap()
+    }
+
+    pub(crate) fn write(&self, store: &ChunkStore, id: u64, generation: Generation, data: &[u8]) {
+        let mut writer = store.create(chunk(id), generation).unwrap();
+        writer.write(0, data, &sums(data)).unwrap();
+        let replica = writer.finalize().unwrap();
+        assert_eq!((replica.generation, replica.len), (generation, data.len() as u64));
+    }
+
+    /// Data file and sidecar of a finalized replica.
+    pub(crate) fn files_of(&self, chunk: ChunkId) -> (PathBuf, PathBuf) {
+        let name = format!("chunk-{}", pool(1).chunk_uuid(chunk));
+        let bucket = format!("{:02x}", chunk.as_u64() & 0xff);
+        let within = |directory: &TempDir| directory.path().join("chunks").join(&bucket).join(&name);
+        let data = self
+            .directories
+            .iter()
+            .map(within)
+            .find(|path| path.exists())
+            .unwrap();
+        let sidecar = data.with_file_name(format!("{name}.meta"));
+        (data, sidecar)
+    }
+
+    pub(crate) fn temporary_files(&self) -> Vec<PathBuf> {
+        let list = |directory: &TempDir| std::fs::read_dir(directory.path().join("tmp")).unwrap();
+        let files = self.directories.iter().flat_map(list);
+        files.map(|entry| entry.unwrap().path()).collect()
+    }
+}
