@@ -1,9 +1,9 @@
 //! The datanodes as a master sees them.
 //!
-//! Invariant: what is reserved on a storage, and the number of reserved streams of a node, are the sums over the calls of
+//! Invariants: a storage belongs to the one node that named it last. What is reserved on a storage, and the number of reserved streams of a node, are the sums over the calls of
 //! [`ClusterView::reserve`] that were not released yet; reports do not touch them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use types::{DatanodeId, StorageId};
@@ -129,16 +129,18 @@ pub struct ClusterView {
     thresholds: Thresholds,
     detector: FailureDetector,
     nodes: BTreeMap<DatanodeId, Node>,
+    owners: HashMap<StorageId, DatanodeId>,
 }
 
 impl ClusterView {
     /// A view without nodes.
     #[must_use]
-    pub const fn new(thresholds: Thresholds, detector: FailureDetector) -> Self {
+    pub fn new(thresholds: Thresholds, detector: FailureDetector) -> Self {
         Self {
             thresholds,
             detector,
             nodes: BTreeMap::new(),
+            owners: HashMap::new(),
         }
     }
 
@@ -175,6 +177,7 @@ impl ClusterView {
             node.liveness = Liveness::Live;
             node.update(storages);
         }
+        self.own(id);
     }
 
     /// A node lives. False when it has to register first. Without `storages`, what is known of them stays.
@@ -193,7 +196,15 @@ impl ClusterView {
         node.liveness = Liveness::Live;
         node.streams = streams;
         if !storages.is_empty() {
+            let same = node
+                .storages
+                .iter()
+                .map(|storage| storage.reported.id)
+                .eq(storages.iter().map(|s| s.id));
             node.update(storages);
+            if !same {
+                self.own(id);
+            }
         }
         true
     }
@@ -231,11 +242,27 @@ impl ClusterView {
         self.nodes.values()
     }
 
-    /// The node on which `storage` is.
+    /// The node that `storage` belongs to.
     #[must_use]
-    pub fn node_of(&self, storage: StorageId) -> Option<&Node> {
-        let has = |node: &&Node| node.storages.iter().any(|s| s.reported.id == storage);
-        self.nodes.values().find(has)
+    pub fn owner(&self, storage: StorageId) -> Option<&Node> {
+        self.owners.get(&storage).and_then(|id| self.nodes.get(id))
+    }
+
+    /// Whether data on `storage` is expected to be reachable: its node lives, and the storage has not failed.
+    #[must_use]
+    pub fn is_usable(&self, storage: StorageId) -> bool {
+        self.owner(storage).is_some_and(|node| {
+            let works = |s: &Storage| s.reported.id == storage && s.reported.failed.is_none();
+            node.liveness.is_usable() && node.storages.iter().any(works)
+        })
+    }
+
+    fn own(&mut self, id: DatanodeId) {
+        self.owners.retain(|_, owner| *owner != id);
+        if let Some(node) = self.nodes.get(&id) {
+            self.owners
+                .extend(node.storages.iter().map(|storage| (storage.reported.id, id)));
+        }
     }
 
     /// Counts a write of up to `bytes` as load of `target` until it is released.

@@ -156,3 +156,26 @@ fn changes_of_liveness_are_told_once() {
     );
     assert_eq!(view.node(id(1)).unwrap().liveness, Liveness::Live);
 }
+
+#[test]
+fn a_storage_belongs_to_the_node_that_named_it_last() {
+    let mut view = view();
+    register(&mut view, 0, 1, vec![storage(1, GIB), storage(2, GIB)]);
+    register(&mut view, 0, 2, vec![storage(3, GIB)]);
+    assert_eq!(view.owner(storage(2, 0).id).map(|node| node.id), Some(id(1)));
+    let moved = vec![storage(3, GIB), storage(2, GIB)];
+    assert!(view.heartbeat(Duration::ZERO, id(2), moved, 0));
+    assert_eq!(view.owner(storage(2, 0).id).map(|node| node.id), Some(id(2)));
+    register(
+        &mut view,
+        0,
+        2,
+        vec![StorageReport {
+            failed: Some("gone".into()),
+            ..storage(3, 0)
+        }],
+    );
+    assert!(view.owner(storage(2, 0).id).is_none(), "it was not named again");
+    assert!(!view.is_usable(storage(3, 0).id), "it has failed");
+    assert!(view.is_usable(storage(1, 0).id));
+}

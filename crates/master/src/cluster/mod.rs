@@ -1,0 +1,160 @@
+//! The live picture of the cluster: who is there, who has which replica, what is being written, what is to be deleted.
+//!
+//! All of it is behind one lock and none of it is on disk: after a restart the datanodes tell it anew. The rules are in
+//! the `placement` crate; here they are put together.
+
+mod invalidate;
+mod waiters;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use namespace::{ChunkInfo, Namespace};
+use placement::{
+    Choice, ChunkFate, ClusterView, Expected, FailureDetector, Placement as _, Replica, ReplicaMap, Request,
+    Spread, Target, Thresholds,
+};
+use types::{ChunkId, DatanodeId};
+
+use crate::Config;
+use invalidate::Invalidation;
+pub(crate) use waiters::WaiterId;
+use waiters::Waiters;
+use writing::Writing;
+
+/// See the module's text.
+pub(crate) struct Cluster {
+    pub(crate) view: ClusterView,
+    pub(crate) replicas: ReplicaMap,
+    pub(crate) waiters: Waiters,
+    writing: Writing,
+    invalidation: Invalidation,
+    /// When a block report was last asked of a datanode that owes one.
+    asked: BTreeMap<DatanodeId, Duration>,
+    policy: Spread,
+    rng: fastrand::Rng,
+}
+
+impl Cluster {
+    pub(crate) fn new(config: &Config, seed: u64) -> Self {
+        let thresholds = Thresholds {
+            reserve_bytes: config.storage_reserve.0,
+            streams_max: config.streams_max,
+        };
+        let detector = FailureDetector::new(config.heartbeat_interval, config.dead_after);
+        Self {
+            view: ClusterView::new(thresholds, detector),
+            replicas: ReplicaMap::new(),
+            waiters: Waiters::default(),
+            writing: Writing::default(),
+            invalidation: Invalidation::default(),
+            asked: BTreeMap::new(),
+            policy: Spread,
+            rng: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Asks the placement policy.
+    pub(crate) fn choose(&mut self, request: &Request<'_>) -> Choice {
+        self.policy.choose(&self.view, request, &mut self.rng)
+    }
+
+    /// A random number, to break ties.
+    pub(crate) fn tie_breaker(&mut self) -> u32 {
+        self.rng.u32(..)
+    }
+
+    /// Whether there are members, and all of them have registered and told all that they have.
+    pub(crate) fn all_have_reported(&self) -> bool {
+        let mut nodes = self.view.nodes().peekable();
+        nodes.peek().is_some()
+            && nodes.all(|node| {
+                let told = |s: &placement::Storage| {
+                    s.reported.failed.is_some() || self.replicas.has_reported(s.reported.id)
+                };
+                node.last_heartbeat.is_some() && node.storages.iter().all(told)
+            })
+    }
+
+    /// Whether a member has not registered since the master started.
+    pub(crate) fn somebody_is_absent(&self) -> bool {
+        self.view.nodes().any(|node| node.last_heartbeat.is_none())
+    }
+
+    /// How many replicas on reachable storages are as `expected`.
+    pub(crate) fn confirmed(&self, chunk: ChunkId, expected: Expected) -> usize {
+        self.replicas
+            .valid(chunk, expected)
+            .filter(|replica| self.view.is_usable(replica.storage))
+            .count()
+    }
+
+    /// The replica of `chunk` on a datanode.
+    pub(crate) fn replica_on(&self, datanode: DatanodeId, chunk: ChunkId) -> Option<Replica> {
+        let here = |replica: &&Replica| {
+            self.view
+                .owner(replica.storage)
+                .is_some_and(|node| node.id == datanode)
+        };
+        self.replicas.replicas(chunk).iter().find(here).copied()
+    }
+
+    /// Whether a datanode has to be asked for a block report now: it registered a while ago, and still owes one.
+    pub(crate) fn owes_report(&mut self, datanode: DatanodeId, now: Duration, patience: Duration) -> bool {
+        let Some(node) = self.view.node(datanode) else {
+            return false;
+        };
+        if node
+            .storages
+            .iter()
+            .all(|storage| self.replicas.has_reported(storage.reported.id))
+        {
+            self.asked.remove(&datanode);
+            return false;
+        }
+        let last = *self.asked.entry(datanode).or_insert(now);
+        let overdue = now.saturating_sub(last) >= patience;
+        if overdue {
+            self.asked.insert(datanode, now);
+        }
+        overdue
+    }
+
+    /// Wakes everybody who waits for anything.
+    pub(crate) fn wake_all(&self) {
+        self.waiters.wake_all();
+    }
+
+    /// A write is reserved: see [`Writing`].
+    pub(crate) fn reserve(&mut self, targets: &[Target], bytes: u64) {
+        for &target in targets {
+            self.view.reserve(target, bytes);
+        }
+    }
+
+    /// Takes back a reservation that no chunk was added for.
+    pub(crate) fn release(&mut self, targets: &[Target], bytes: u64) {
+        for &target in targets {
+            self.view.release(target, bytes);
+        }
+    }
+}
+
+/// What the metadata says of a chunk.
+pub(crate) fn fate(namespace: &Namespace, chunk: ChunkId) -> ChunkFate {
+    match namespace.chunk(chunk) {
+        Some(info) => ChunkFate::Held(expected(&info)),
+        None if chunk < namespace.next_chunk_id() => ChunkFate::Freed,
+        None => ChunkFate::FromTheFuture,
+    }
+}
+
+/// The version that the replicas of a chunk should have. While another generation is pending, the chunk counts as being
+/// written: replicas of either may turn out to be the good ones.
+pub(crate) fn expected(info: &ChunkInfo) -> Expected {
+    Expected {
+        generation: info.generation,
+        len: info.len.filter(|_| info.pending_generation.is_none()),
+    }
+}

@@ -1,0 +1,62 @@
+//! Those who wait for replicas of certain chunks to be reported. A report wakes only them, and nobody polls.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use types::ChunkId;
+
+/// One who waits.
+pub(crate) type WaiterId = u64;
+
+/// Who waits for which chunk.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    next: WaiterId,
+    waiting: HashMap<ChunkId, Vec<(WaiterId, Arc<Notify>)>>,
+}
+
+impl Waiters {
+    /// A new identity.
+    pub(crate) fn enroll(&mut self) -> WaiterId {
+        self.next += 1;
+        self.next
+    }
+
+    /// `notify` is woken when something is reported of `chunk`, until [`Waiters::leave`].
+    pub(crate) fn wait_for(&mut self, chunk: ChunkId, waiter: WaiterId, notify: &Arc<Notify>) {
+        let waiting = self.waiting.entry(chunk).or_default();
+        if waiting.iter().all(|(id, _)| *id != waiter) {
+            waiting.push((waiter, Arc::clone(notify)));
+        }
+    }
+
+    /// The opposite of [`Waiters::wait_for`].
+    pub(crate) fn leave(&mut self, chunk: ChunkId, waiter: WaiterId) {
+        if let Some(waiting) = self.waiting.get_mut(&chunk) {
+            waiting.retain(|(id, _)| *id != waiter);
+            if waiting.is_empty() {
+                self.waiting.remove(&chunk);
+            }
+        }
+    }
+
+    /// Something was reported of `chunk`.
+    pub(crate) fn wake(&self, chunk: ChunkId) {
+        for (_, notify) in self.waiting.get(&chunk).into_iter().flatten() {
+            notify.notify_one();
+        }
+    }
+
+    /// Something changed that concerns everybody.
+    pub(crate) fn wake_all(&self) {
+        for (_, notify) in self.waiting.values().flatten() {
+            notify.notify_one();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+}

@@ -1,0 +1,41 @@
+//! Asks the failure detector again and again, and says what changed.
+
+use std::time::Duration;
+
+use placement::Liveness;
+
+use crate::core::Core;
+
+/// Runs for as long as the master.
+pub(crate) async fn run(core: &Core) {
+    let interval =
+        (core.config.heartbeat_interval / 3).clamp(Duration::from_millis(20), Duration::from_secs(1));
+    loop {
+        tokio::time::sleep(interval).await;
+        assess(core);
+        core.settled();
+    }
+}
+
+fn assess(core: &Core) {
+    let now = core.now();
+    let mut cluster = core.cluster();
+    for (id, was, is) in cluster.view.assess(now) {
+        let Some(node) = cluster.view.node(id) else {
+            continue;
+        };
+        let address = node.address();
+        let silent_ms = node.silent_for(now).unwrap_or_default().as_millis();
+        match is {
+            Liveness::Dead => tracing::warn!(datanode = %id, %address, silent_ms, "datanode is dead"),
+            Liveness::Suspicious => tracing::warn!(
+                datanode = %id, %address, silent_ms,
+                "datanode is silent, but so are most: not declared dead"
+            ),
+            Liveness::Late => tracing::debug!(datanode = %id, %address, silent_ms, "heartbeat is late"),
+            Liveness::Live | Liveness::Absent => {
+                tracing::info!(datanode = %id, %address, ?was, "datanode is back");
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The gRPC services: messages in, messages out. What is done is in the modules by concern; here are only the doors.
+
+mod attributes;
+mod membership;
+mod message;
+mod read;
+mod reports;
+mod write;
+
+use std::sync::Arc;
+
+use env::net::Peer;
+use proto::v1;
+use tonic::{Request, Response, Status, Streaming};
+use types::{Caller, RequestId};
+
+use crate::core::Core;
+use crate::rejection::Rejection;
+
+/// What clients ask.
+pub(crate) struct NamespaceApi {
+    core: Arc<Core>,
+}
+
+/// What datanodes tell.
+pub(crate) struct MembershipApi {
+    core: Arc<Core>,
+}
+
+impl NamespaceApi {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+impl MembershipApi {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+/// Who asks. Only here is somebody made superuser.
+fn caller(core: &Core, message: Option<&v1::Caller>) -> Result<Caller, Rejection> {
+    let mut caller = proto::caller(message)?;
+    caller.superuser = caller.user == core.config.superuser;
+    Ok(caller)
+}
+
+/// Who asks for a change, and which of their calls it is.
+fn change(core: &Core, message: Option<&v1::Caller>) -> Result<(Caller, RequestId), Rejection> {
+    Ok((caller(core, message)?, proto::request_id(message)?))
+}
+
+fn answer<T>(result: Result<T, Rejection>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(Status::from)
+}
+
+/// The address of the other end of the connection, without its port.
+fn peer_host<T>(request: &Request<T>) -> Option<String> {
+    let Peer(address) = request.extensions().get::<Peer>()?;
+    address.map(|address| address.ip().to_canonical().to_string())
+}
+
+macro_rules! calls {
+    ($($name:ident: $request:ident => $response:ident, $module:ident;)*) => {
+        #[tonic::async_trait]
+        impl v1::namespace_server::Namespace for NamespaceApi {
+            $(
+                async fn $name(
+                    &self,
+                    request: Request<v1::$request>,
+                ) -> Result<Response<v1::$response>, Status> {
+                    answer($module::$name(&self.core, request.into_inner()).await)
+                }
+            )*
+        }
+    };
+}
+
+calls! {
+    server_info: ServerInfoRequest => ServerInfoResponse, read;
+    stat: StatRequest => StatResponse, read;
+    list: ListRequest => ListResponse, read;
+    locate: LocateRequest => LocateResponse, read;
+    content_summary: ContentSummaryRequest => ContentSummaryResponse, read;
+    cluster_space: ClusterSpaceRequest => ClusterSpaceResponse, read;
+    mkdir: MkdirRequest => MkdirResponse, attributes;
+    rename: RenameRequest => RenameResponse, attributes;
+    delete: DeleteRequest => DeleteResponse, attributes;
+    set_mode: SetModeRequest => SetModeResponse, attributes;
+    set_owner: SetOwnerRequest => SetOwnerResponse, attributes;
+    set_replication: SetReplicationRequest => SetReplicationResponse, attributes;
+    set_times: SetTimesRequest => SetTimesResponse, attributes;
+    create: CreateRequest => CreateResponse, write;
+    append: AppendRequest => AppendResponse, write;
+    add_chunk: AddChunkRequest => AddChunkResponse, write;
+    abandon_chunk: AbandonChunkRequest => AbandonChunkResponse, write;
+    abandon_file: AbandonFileRequest => AbandonFileResponse, write;
+    complete: CompleteRequest => CompleteResponse, write;
+    renew_lease: RenewLeaseRequest => RenewLeaseResponse, write;
+    bump_generation: BumpGenerationRequest => BumpGenerationResponse, write;
+    additional_datanodes: AdditionalDatanodesRequest => AdditionalDatanodesResponse, write;
+    update_pipeline: UpdatePipelineRequest => UpdatePipelineResponse, write;
+    report_corrupt: ReportCorruptRequest => ReportCorruptResponse, write;
+}
+
+#[tonic::async_trait]
+impl v1::membership_server::Membership for MembershipApi {
+    async fn identity(
+        &self,
+        _: Request<v1::IdentityRequest>,
+    ) -> Result<Response<v1::IdentityResponse>, Status> {
+        answer(Ok(membership::identity(&self.core)))
+    }
+
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::RegisterResponse>, Status> {
+        let peer = peer_host(&request);
+        answer(membership::register(&self.core, request.into_inner(), peer).await)
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v1::HeartbeatRequest>,
+    ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        answer(membership::heartbeat(&self.core, &request.into_inner()))
+    }
+
+    async fn incremental_report(
+        &self,
+        request: Request<v1::IncrementalReportRequest>,
+    ) -> Result<Response<v1::IncrementalReportResponse>, Status> {
+        answer(reports::incremental(&self.core, &request.into_inner()))
+    }
+
+    async fn block_report(
+        &self,
+        request: Request<Streaming<v1::BlockReportPart>>,
+    ) -> Result<Response<v1::BlockReportResponse>, Status> {
+        answer(reports::full(&self.core, request.into_inner()).await)
+    }
+}

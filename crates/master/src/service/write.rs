@@ -1,0 +1,289 @@
+//! Writing files: open, chunk by chunk, close.
+
+use namespace::{Command, CreateOptions, Outcome, Publish};
+use placement::Request;
+use proto::v1::{self, ErrorCode};
+use types::{ChunkExtent, ChunkId, ChunkSize, DatanodeId, FsPath, Generation, InodeId};
+
+use super::attributes::{mode, replication};
+use super::{caller, change, message};
+use crate::complete::wait_replicated;
+use crate::core::Core;
+use crate::lease;
+use crate::rejection::Rejection;
+use crate::reserve::{Reservation, Wanted};
+
+/// The state machine gave an answer of another kind than its command has.
+pub(super) fn unexpected(outcome: &Outcome) -> Rejection {
+    Rejection::new(
+        ErrorCode::Internal,
+        format!("unexpected answer of the state machine: {outcome:?}"),
+    )
+}
+
+fn extents(messages: &[v1::Extent]) -> Result<Vec<ChunkExtent>, Rejection> {
+    messages.iter().map(|extent| Ok(proto::extent(extent)?)).collect()
+}
+
+fn datanodes(messages: &[bytes::Bytes]) -> Result<Vec<DatanodeId>, Rejection> {
+    messages.iter().map(|id| Ok(proto::datanode_id(id)?)).collect()
+}
+
+pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1::CreateResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let path = FsPath::parse(&request.path)?;
+    let options = CreateOptions {
+        mode: mode(request.mode)?,
+        overwrite: request.overwrite,
+        parents: request.parents,
+        replication: match request.replication {
+            0 => core.config.replication,
+            wanted => replication(wanted)?,
+        },
+        chunk_size: match request.chunk_size {
+            0 => core.config.chunk_size,
+            bytes => ChunkSize::new(bytes)?,
+        },
+        publish: match request.publish() {
+            v1::Publish::AtComplete => Publish::AtComplete,
+            v1::Publish::AtCreate | v1::Publish::Unspecified => Publish::AtCreate,
+        },
+    };
+    lease::yield_to(core, &caller, id.client, &path).await?;
+    let outcome = core
+        .propose(caller, id, Command::Create { path, options })
+        .await?;
+    core.drain_freed();
+    match outcome {
+        Outcome::Opened(file) => Ok(v1::CreateResponse {
+            inode: file.inode.as_u64(),
+            replication: file.replication.into(),
+            chunk_size: file.chunk_size.bytes(),
+        }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) async fn append(core: &Core, request: v1::AppendRequest) -> Result<v1::AppendResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let path = FsPath::parse(&request.path)?;
+    lease::yield_to(core, &caller, id.client, &path).await?;
+    let command = Command::Append { path: path.clone() };
+    match core.propose(caller.clone(), id, command).await? {
+        Outcome::Opened(file) => {
+            // To write takes other permissions than to look: whoever may only write gets no status.
+            let status = core.machine.read().stat(&caller, &path).ok();
+            Ok(v1::AppendResponse {
+                inode: file.inode.as_u64(),
+                status: status.map(message::file_status),
+            })
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) async fn add_chunk(
+    core: &Core,
+    request: v1::AddChunkRequest,
+) -> Result<v1::AddChunkResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let inode = InodeId(request.inode);
+    let written = extents(&request.written)?;
+    let exclude = datanodes(&request.exclude)?;
+    let wanted = Wanted::by_writer(core, inode, id.client)?;
+    // Before the log: a chunk that nobody can take is not added.
+    let reservation = Reservation::take(
+        core,
+        wanted,
+        &Request {
+            now: core.now(),
+            count: wanted.replication.into(),
+            bytes: wanted.bytes,
+            existing: &[],
+            exclude: &exclude,
+            client_host: &request.host,
+        },
+    )?;
+    let outcome = core
+        .propose(caller, id, Command::AddChunk { inode, written })
+        .await?;
+    let Outcome::ChunkAdded(extent) = outcome else {
+        return Err(unexpected(&outcome));
+    };
+    let targets = reservation.begin(extent.chunk, inode);
+    let cluster = core.cluster();
+    let target = |target: &placement::Target| {
+        Some(message::target(
+            cluster.view.node(target.datanode)?,
+            target.storage,
+        ))
+    };
+    Ok(v1::AddChunkResponse {
+        extent: Some(proto::wire_extent(extent)),
+        targets: targets.iter().filter_map(target).collect(),
+        token: bytes::Bytes::new(),
+    })
+}
+
+pub(super) async fn abandon_chunk(
+    core: &Core,
+    request: v1::AbandonChunkRequest,
+) -> Result<v1::AbandonChunkResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let (inode, chunk) = (InodeId(request.inode), ChunkId::new(request.chunk)?);
+    core.propose(caller, id, Command::AbandonChunk { inode, chunk })
+        .await?;
+    core.cluster().end_write(chunk);
+    core.drain_freed();
+    Ok(v1::AbandonChunkResponse {})
+}
+
+pub(super) async fn abandon_file(
+    core: &Core,
+    request: v1::AbandonFileRequest,
+) -> Result<v1::AbandonFileResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let inode = InodeId(request.inode);
+    let written = extents(&request.written)?;
+    core.propose(caller, id, Command::AbandonFile { inode, written })
+        .await?;
+    core.cluster().end_file(inode);
+    core.drain_freed();
+    Ok(v1::AbandonFileResponse {})
+}
+
+pub(super) async fn complete(
+    core: &Core,
+    request: v1::CompleteRequest,
+) -> Result<v1::CompleteResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let inode = InodeId(request.inode);
+    let written = extents(&request.written)?;
+    wait_replicated(core, inode, id.client, &written).await?;
+    let mut chunks: Vec<_> = written.iter().map(|extent| extent.chunk).collect();
+    let outcome = core
+        .propose(caller, id, Command::Complete { inode, written })
+        .await?;
+    core.drain_freed();
+    {
+        // Now the generations are final: what missed a repair of its pipeline is stale.
+        let namespace = core.machine.read();
+        let mut cluster = core.cluster();
+        chunks.extend(cluster.end_file(inode));
+        for chunk in chunks {
+            cluster.reconsider(&namespace, chunk, core.config.required_replicas());
+        }
+    }
+    match outcome {
+        Outcome::Completed(completed) => Ok(v1::CompleteResponse {
+            status: Some(message::file_status(completed.status)),
+        }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) async fn renew_lease(
+    core: &Core,
+    request: v1::RenewLeaseRequest,
+) -> Result<v1::RenewLeaseResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    core.propose(caller, id, Command::RenewLease).await?;
+    Ok(v1::RenewLeaseResponse {})
+}
+
+pub(super) async fn bump_generation(
+    core: &Core,
+    request: v1::BumpGenerationRequest,
+) -> Result<v1::BumpGenerationResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let command = Command::BumpGeneration {
+        inode: InodeId(request.inode),
+        chunk: ChunkId::new(request.chunk)?,
+    };
+    match core.propose(caller, id, command).await? {
+        Outcome::Generation(generation) => Ok(v1::BumpGenerationResponse {
+            generation: generation.as_u64(),
+            token: bytes::Bytes::new(),
+        }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) async fn additional_datanodes(
+    core: &Core,
+    request: v1::AdditionalDatanodesRequest,
+) -> Result<v1::AdditionalDatanodesResponse, Rejection> {
+    let (_, id) = change(core, request.caller.as_ref())?;
+    let (inode, chunk) = (InodeId(request.inode), ChunkId::new(request.chunk)?);
+    let existing = datanodes(&request.existing)?;
+    let exclude = datanodes(&request.exclude)?;
+    let wanted = Wanted::by_writer(core, inode, id.client)?;
+    if core
+        .machine
+        .read()
+        .chunk(chunk)
+        .is_none_or(|info| info.owner != inode)
+    {
+        return Err(Rejection::invalid(format!(
+            "chunk {chunk} is not one of file {inode}"
+        )));
+    }
+    let reservation = Reservation::take_more(
+        core,
+        wanted,
+        &Request {
+            now: core.now(),
+            count: usize::try_from(request.count).unwrap_or(usize::MAX),
+            bytes: wanted.bytes,
+            existing: &existing,
+            exclude: &exclude,
+            client_host: "",
+        },
+    )?;
+    let targets = reservation.extend(chunk, inode);
+    let cluster = core.cluster();
+    let target = |target: &placement::Target| {
+        Some(message::target(
+            cluster.view.node(target.datanode)?,
+            target.storage,
+        ))
+    };
+    Ok(v1::AdditionalDatanodesResponse {
+        targets: targets.iter().filter_map(target).collect(),
+    })
+}
+
+pub(super) async fn update_pipeline(
+    core: &Core,
+    request: v1::UpdatePipelineRequest,
+) -> Result<v1::UpdatePipelineResponse, Rejection> {
+    let (caller, id) = change(core, request.caller.as_ref())?;
+    let extent = ChunkExtent {
+        chunk: ChunkId::new(request.chunk)?,
+        generation: Generation(request.generation),
+        len: request.length,
+    };
+    let pipeline = datanodes(&request.datanodes)?;
+    let inode = InodeId(request.inode);
+    core.propose(caller, id, Command::UpdatePipeline { inode, extent })
+        .await?;
+    core.cluster().replace_write(extent.chunk, &pipeline);
+    Ok(v1::UpdatePipelineResponse {})
+}
+
+/// A reader found bad bytes. The replica is read last from now on; it is repair that replaces it, not this call.
+pub(super) async fn report_corrupt(
+    core: &Core,
+    request: v1::ReportCorruptRequest,
+) -> Result<v1::ReportCorruptResponse, Rejection> {
+    caller(core, request.caller.as_ref())?;
+    let datanode = proto::datanode_id(&request.datanode_id)?;
+    let (chunk, generation) = (ChunkId::new(request.chunk)?, Generation(request.generation));
+    let mut cluster = core.cluster();
+    if let Some(replica) = cluster.replica_on(datanode, chunk)
+        && cluster.replicas.corrupt(replica.storage, chunk, generation)
+    {
+        tracing::warn!(%chunk, %generation, %datanode, "a reader found a corrupt replica");
+    }
+    Ok(v1::ReportCorruptResponse {})
+}
