@@ -9,8 +9,8 @@ pub const VERSION: u16 = 28;
 /// Bytes of a request's message: a pipeline of 512 datanodes fits.
 pub const OP_BYTES_MAX: usize = 192 << 10;
 
-/// Fields in a request's message, at all depths together: 20 for each datanode and 3 beside it, and the rest.
-pub const OP_FIELDS_MAX: usize = 23 * types::limits::REPLICATION_MAX as usize + 64;
+/// Fields in a request's message, at all depths together: 25 for each datanode, 3 beside it, a few to spare, and the rest.
+pub const OP_FIELDS_MAX: usize = 32 * types::limits::REPLICATION_MAX as usize + 64;
 
 /// Bytes before the message's length.
 const PREFIX: usize = 3;
