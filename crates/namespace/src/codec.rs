@@ -91,3 +91,217 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::{
+        CallId, ChunkExtent, ChunkId, ClientId, ClusterId, Generation, InodeId, RequestId, UnixMillis,
+    };
+
+    use super::*;
+    use crate::testing::{caller, options, path};
+    use crate::{Member, SetAttributes};
+
+    /// One of each kind, with its op code.
+    fn all() -> Vec<(u8, Command)> {
+        let inode = InodeId(300);
+        let chunk = ChunkId::new(70_000).unwrap();
+        let extent = ChunkExtent {
+            chunk,
+            generation: Generation(2),
+            len: 1 << 20,
+        };
+        let written = vec![extent];
+        let path = path("/a/ü");
+        let member = Member {
+            id: types::DatanodeId::from_random_bytes([2; 16]),
+            host: "node-1".to_owned(),
+            data_port: 9866,
+            rack: "/default".to_owned(),
+            storages: Vec::new(),
+        };
+        let set = SetAttributes {
+            owner: Some("ann".to_owned()),
+            ..Default::default()
+        };
+        vec![
+            (
+                1,
+                Command::Format {
+                    cluster: ClusterId::from_random_bytes([1; 16]),
+                },
+            ),
+            (
+                2,
+                Command::Mkdir {
+                    path: path.clone(),
+                    mode: 0o755,
+                    parents: true,
+                },
+            ),
+            (
+                3,
+                Command::Create {
+                    path: path.clone(),
+                    options: options(),
+                },
+            ),
+            (4, Command::Append { path: path.clone() }),
+            (
+                5,
+                Command::AddChunk {
+                    inode,
+                    written: written.clone(),
+                },
+            ),
+            (6, Command::AbandonChunk { inode, chunk }),
+            (
+                7,
+                Command::AbandonFile {
+                    inode,
+                    written: Vec::new(),
+                },
+            ),
+            (8, Command::BumpGeneration { inode, chunk }),
+            (9, Command::UpdatePipeline { inode, extent }),
+            (10, Command::Complete { inode, written }),
+            (11, Command::RenewLease),
+            (
+                12,
+                Command::ExpireLeases {
+                    before: UnixMillis(1),
+                },
+            ),
+            (
+                13,
+                Command::Rename {
+                    from: path.clone(),
+                    to: crate::testing::path("/"),
+                    replace: true,
+                },
+            ),
+            (
+                14,
+                Command::Delete {
+                    path: path.clone(),
+                    recursive: true,
+                },
+            ),
+            (15, Command::SetAttributes { path, set }),
+            (16, Command::RegisterDatanode(member)),
+        ]
+    }
+
+    fn entry(command: Command) -> Entry {
+        Entry {
+            at: UnixMillis(1_700_000_000_000),
+            caller: caller("ann"),
+            request: Some(RequestId {
+                client: ClientId(u128::MAX - 1),
+                call: CallId(9),
+            }),
+            command,
+        }
+    }
+
+    fn encoded(entry: &Entry) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn op_codes_are_for_ever() {
+        for (op, command) in all() {
+            assert_eq!(command.op_code(), op, "{command:?}");
+            let bytes = postcard::to_stdvec(&command).unwrap();
+            assert_eq!(bytes[0], op - 1, "the payload's own number of {command:?}");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_an_entry_are_for_ever() {
+        let entry = Entry {
+            request: None,
+            ..entry(Command::Mkdir {
+                path: path("/a"),
+                mode: 0o755,
+                parents: true,
+            })
+        };
+        let golden = [
+            &b"\x80\xd0\x95\xff\xbc\x31"[..],   // at: a varint
+            b"\x03ann\x02\x03ann\x05staff\x00", // caller: user, groups, superuser
+            b"\x00",                            // no request
+            b"\x01\x02/a\xed\x03\x01",          // Mkdir, path, mode, parents
+        ]
+        .concat();
+        assert_eq!(encoded(&entry), golden);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        for (op, command) in all() {
+            let entry = entry(command);
+            let mut bytes = b"before".to_vec();
+            entry.encode(&mut bytes);
+            let payload = bytes.strip_prefix(b"before").unwrap();
+            assert_eq!(Entry::decode(op, payload), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_too_long_is_refused() {
+        for (op, command) in all() {
+            let mut bytes = encoded(&entry(command));
+            for len in 0..bytes.len() {
+                let cut = Entry::decode(op, &bytes[..len]);
+                assert!(matches!(cut, Err(DecodeError::Malformed { .. })), "{op} {len}");
+            }
+            bytes.push(0);
+            assert_eq!(
+                Entry::decode(op, &bytes),
+                Err(DecodeError::TooLong { op, bytes: 1 })
+            );
+        }
+    }
+
+    #[test]
+    fn the_op_code_must_be_that_of_the_payload() {
+        let bytes = encoded(&entry(Command::RenewLease));
+        assert_eq!(
+            Entry::decode(12, &bytes),
+            Err(DecodeError::OpCode { op: 12, found: 11 })
+        );
+    }
+
+    #[test]
+    fn values_are_checked_when_they_are_read() {
+        let bytes = encoded(&entry(Command::Append { path: path("/a") }));
+        let bad = bytes[..bytes.len() - 2]
+            .iter()
+            .chain(b"..")
+            .copied()
+            .collect::<Vec<_>>();
+        assert!(matches!(
+            Entry::decode(4, &bad),
+            Err(DecodeError::Malformed { .. })
+        ));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn decoding_never_panics(op: u8, bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = Entry::decode(op, &bytes);
+        }
+
+        #[test]
+        fn decoding_what_was_changed_never_panics(which in 0usize..16, at: usize, to: u8) {
+            let (op, command) = all().swap_remove(which);
+            let mut bytes = encoded(&entry(command));
+            let at = at % bytes.len();
+            bytes[at] = to;
+            let _ = Entry::decode(op, &bytes);
+        }
+    }
+}

@@ -15,6 +15,8 @@ mod permission;
 mod query;
 mod resolve;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use codec::DecodeError;
 pub use command::{

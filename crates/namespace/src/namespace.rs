@@ -92,3 +92,34 @@ impl Namespace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fs, path};
+
+    #[test]
+    fn time_never_goes_back() {
+        let mut fs = Fs::new();
+        fs.at = 9_000;
+        fs.by("ann").mkdir("/tmp/a").unwrap();
+        let mut entry = fs.by("ann").entry(Command::Mkdir {
+            path: path("/tmp/b"),
+            mode: 0o755,
+            parents: false,
+        });
+        entry.at = UnixMillis(5_000);
+        fs.ns.apply(&entry).unwrap();
+        assert_eq!(fs.stat("/tmp/b").unwrap().mtime, UnixMillis(9_001));
+    }
+
+    #[test]
+    fn freed_chunks_are_told_once() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[1, 2]);
+        assert_eq!(fs.freed(), [0; 0]);
+        fs.by("ann").delete("/tmp/f").unwrap();
+        assert_eq!(fs.freed(), [1, 2]);
+        assert_eq!(fs.freed(), [0; 0]);
+    }
+}

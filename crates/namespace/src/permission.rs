@@ -106,3 +106,46 @@ pub(crate) fn denied(caller: &Caller, path: FsPath, missing: impl Into<String>) 
         missing: missing.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::NamespaceError;
+    use crate::testing::{Fs, caller, denied, path};
+
+    /// Whether the user may read `/tmp/f`, which is ann's and in the group staff, with this mode.
+    fn reads(user: &str, mode: u16) -> bool {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[]);
+        fs.by("ann").chgrp("/tmp/f", "staff").unwrap();
+        fs.by("ann").chmod("/tmp/f", mode).unwrap();
+        fs.ns.locate(&caller(user), &path("/tmp/f")).is_ok()
+    }
+
+    #[test]
+    fn one_class_counts_and_no_other() {
+        for (mode, ann, bob, eve) in [
+            (0o400, true, false, false),
+            (0o040, false, true, false),
+            (0o004, false, false, true),
+            (0o333, false, false, false),
+            (0o444, true, true, true),
+        ] {
+            assert_eq!(reads("ann", mode), ann, "owner, {mode:o}");
+            assert_eq!(reads("bob", mode), bob, "group, {mode:o}");
+            assert_eq!(reads("eve", mode), eve, "other, {mode:o}");
+            assert!(reads("root", mode), "superuser, {mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_is_behind_a_closed_directory_is_not_even_told_to_be_there() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir_mode("/tmp/a", 0o700).unwrap();
+        fs.by("ann").put("/tmp/a/f", &[]);
+        for at in ["/tmp/a/f", "/tmp/a/nothing", "/tmp/a/f/below"] {
+            let refused: Result<_, NamespaceError> = fs.ns.stat(&caller("bob"), &path(at));
+            assert_eq!(refused, Err(denied("/tmp/a", "bob", "search permission")), "{at}");
+        }
+        fs.ns.stat(&caller("bob"), &path("/tmp/a")).unwrap();
+    }
+}

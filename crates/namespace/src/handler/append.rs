@@ -36,3 +36,59 @@ pub(crate) fn append(files: &mut Files, call: &Call<'_>, path: &FsPath) -> Answe
     files.leases.begin(client, id, call.at);
     Ok(Outcome::Opened(opened))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::NamespaceError;
+    use crate::testing::{Fs, client_of, denied, filled, options, path};
+
+    #[test]
+    fn new_bytes_go_into_new_chunks_behind_the_old_ones() {
+        let mut fs = Fs::new();
+        let inode = fs.by("ann").put("/tmp/f", &[100]);
+        let opened = fs.by("ann").append("/tmp/f").unwrap();
+        assert_eq!((opened.inode, opened.len), (inode, 100));
+        let extent = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), [100], "readers still see what was there");
+        fs.by("ann").complete(inode, &[filled(extent, 7)]).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), [100, 7]);
+        assert!(!fs.stat("/tmp/f").unwrap().being_written);
+    }
+
+    #[test]
+    fn one_writer_at_a_time() {
+        let mut fs = Fs::new();
+        fs.by("ann").create("/tmp/f", options()).unwrap();
+        let refusal = Err(NamespaceError::BeingWritten {
+            path: path("/tmp/f"),
+            holder: client_of("ann"),
+        });
+        assert_eq!(fs.by("ann").append("/tmp/f"), refusal);
+        assert_eq!(fs.by("root").append("/tmp/f"), refusal);
+    }
+
+    #[test]
+    fn it_takes_a_file_and_write_permission() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[]);
+        let refusal = Err(denied("/tmp/f", "bob", "write permission"));
+        assert_eq!(fs.by("bob").append("/tmp/f"), refusal);
+        let directory = Err(NamespaceError::IsDirectory(path("/tmp")));
+        assert_eq!(fs.by("root").append("/tmp"), directory);
+        let missing = Err(NamespaceError::NotFound(path("/tmp/x")));
+        assert_eq!(fs.by("root").append("/tmp/x"), missing);
+    }
+
+    #[test]
+    fn a_writer_that_is_lost_leaves_what_was_there() {
+        let mut fs = Fs::new();
+        let inode = fs.by("ann").put("/tmp/f", &[100]);
+        fs.by("ann").append("/tmp/f").unwrap();
+        fs.by("ann").add_chunk(inode, &[]).unwrap();
+        assert_eq!(fs.expire(u64::MAX), 1);
+        assert_eq!(fs.lens("/tmp/f"), [100]);
+        assert_eq!(fs.freed(), [2]);
+        fs.by("bob").append("/tmp/f").unwrap_err();
+        fs.by("ann").append("/tmp/f").unwrap();
+    }
+}

@@ -80,3 +80,106 @@ fn check_principal(path: &FsPath, what: &str, name: &str) -> Result<(), Namespac
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use types::UnixMillis;
+
+    use crate::testing::{Fs, denied, path};
+    use crate::{NamespaceError, SetAttributes};
+
+    fn file() -> Fs {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[]);
+        fs
+    }
+
+    fn replication(replication: u16) -> SetAttributes {
+        SetAttributes {
+            replication: Some(replication),
+            ..Default::default()
+        }
+    }
+
+    fn times(at: u64) -> SetAttributes {
+        SetAttributes {
+            mtime: Some(UnixMillis(at)),
+            atime: Some(UnixMillis(at + 1)),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_owner_changes_the_mode() {
+        let mut fs = file();
+        let refusal = Err(denied("/tmp/f", "bob", "ownership"));
+        assert_eq!(fs.by("bob").chmod("/tmp/f", 0o777), refusal);
+        fs.by("ann").chmod("/tmp/f", 0o6600).unwrap();
+        assert_eq!(fs.stat("/tmp/f").unwrap().mode, 0o600);
+        fs.by("root").chmod("/tmp/f", 0o640).unwrap();
+        assert_eq!(fs.stat("/tmp/f").unwrap().mode, 0o640);
+    }
+
+    #[test]
+    fn the_superuser_changes_the_owner() {
+        let mut fs = file();
+        let refusal = Err(denied("/tmp/f", "ann", "superuser privilege"));
+        assert_eq!(fs.by("ann").chown("/tmp/f", "bob"), refusal);
+        fs.by("ann").chown("/tmp/f", "ann").unwrap();
+        fs.by("root").chown("/tmp/f", "bob").unwrap();
+        assert_eq!(fs.stat("/tmp/f").unwrap().owner, "bob");
+        for bad in [String::new(), "x".repeat(256)] {
+            let refused = fs.by("root").chown("/tmp/f", &bad);
+            assert!(matches!(refused, Err(NamespaceError::Invalid { .. })));
+        }
+    }
+
+    #[test]
+    fn the_owner_changes_the_group_to_one_of_her_own() {
+        let mut fs = file();
+        let stranger = Err(denied("/tmp/f", "ann", "membership of group \"wheel\""));
+        assert_eq!(fs.by("ann").chgrp("/tmp/f", "wheel"), stranger);
+        let not_hers = Err(denied("/tmp/f", "bob", "ownership"));
+        assert_eq!(fs.by("bob").chgrp("/tmp/f", "staff"), not_hers);
+        fs.by("ann").chgrp("/tmp/f", "staff").unwrap();
+        assert_eq!(fs.stat("/tmp/f").unwrap().group, "staff");
+        fs.by("root").chgrp("/tmp/f", "wheel").unwrap();
+    }
+
+    #[test]
+    fn replication_is_of_files() {
+        let mut fs = file();
+        fs.by("ann").set("/tmp/f", replication(5)).unwrap();
+        assert_eq!(fs.stat("/tmp/f").unwrap().replication, 5);
+        let refusal = Err(denied("/tmp/f", "bob", "write permission"));
+        assert_eq!(fs.by("bob").set("/tmp/f", replication(1)), refusal);
+        let directory = Err(NamespaceError::IsDirectory(path("/tmp")));
+        assert_eq!(fs.by("root").set("/tmp", replication(1)), directory);
+        let zero = fs.by("ann").set("/tmp/f", replication(0));
+        assert!(matches!(zero, Err(NamespaceError::Invalid { .. })));
+    }
+
+    #[test]
+    fn times_are_set_by_the_owner_and_by_those_who_may_write() {
+        let mut fs = file();
+        let refusal = Err(denied("/tmp/f", "bob", "write permission"));
+        assert_eq!(fs.by("bob").set("/tmp/f", times(5)), refusal);
+        fs.by("ann").chmod("/tmp/f", 0o002).unwrap();
+        fs.by("bob").set("/tmp/f", times(5)).unwrap();
+        let status = fs.stat("/tmp/f").unwrap();
+        assert_eq!((status.mtime, status.atime), (UnixMillis(5), UnixMillis(6)));
+        fs.by("ann").set("/tmp/f", times(9)).unwrap();
+    }
+
+    #[test]
+    fn all_or_nothing() {
+        let mut fs = file();
+        let both = SetAttributes {
+            mode: Some(0o777),
+            owner: Some("bob".to_owned()),
+            ..Default::default()
+        };
+        fs.by("ann").set("/tmp/f", both).unwrap_err();
+        assert_eq!(fs.stat("/tmp/f").unwrap().mode, 0o644);
+    }
+}

@@ -77,3 +77,180 @@ pub(crate) fn update(files: &mut Files, call: &Call<'_>, inode: InodeId, extent:
     }
     Ok(Outcome::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    use types::limits::FILE_UNCOMMITTED_CHUNKS_MAX;
+    use types::{ChunkExtent, Generation, InodeId};
+
+    use crate::NamespaceError;
+    use crate::testing::{CHUNK_SIZE, Fs, client_of, filled, options};
+
+    fn file() -> (Fs, InodeId) {
+        let mut fs = Fs::new();
+        let inode = fs.by("ann").create("/tmp/f", options()).unwrap().inode;
+        (fs, inode)
+    }
+
+    fn why(refusal: Result<impl std::fmt::Debug, NamespaceError>) -> String {
+        match refusal.unwrap_err() {
+            NamespaceError::WrongChunk { why, .. } | NamespaceError::Invalid { why, .. } => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn chunks_are_visible_once_they_are_acknowledged() {
+        let (mut fs, inode) = file();
+        let first = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        assert_eq!((first.generation, first.len), (Generation(1), 0));
+        assert_eq!(fs.ns.chunk(first.chunk).unwrap().len, None);
+        let second = fs
+            .by("ann")
+            .add_chunk(inode, &[filled(first, CHUNK_SIZE)])
+            .unwrap();
+        assert!(second.chunk > first.chunk);
+        assert_eq!(fs.lens("/tmp/f"), [CHUNK_SIZE]);
+        assert_eq!(fs.ns.chunk(first.chunk).unwrap().len, Some(CHUNK_SIZE));
+        assert_eq!(fs.ns.file_chunks(inode).unwrap().len(), 2);
+        assert!(fs.ns.next_chunk_id() > second.chunk);
+    }
+
+    #[test]
+    fn readers_never_see_past_a_gap() {
+        let (mut fs, inode) = file();
+        let first = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        let second = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        let third = fs.by("ann").add_chunk(inode, &[filled(second, 20)]).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), []);
+        fs.by("ann").add_chunk(inode, &[filled(first, 10)]).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), [10, 20]);
+        fs.by("ann").abandon_chunk(inode, third.chunk).unwrap();
+        assert_eq!(fs.freed(), [3]);
+    }
+
+    #[test]
+    fn taking_a_chunk_back_closes_the_gap() {
+        let (mut fs, inode) = file();
+        let first = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        let second = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        fs.by("ann").add_chunk(inode, &[filled(second, 20)]).unwrap();
+        fs.by("ann").abandon_chunk(inode, first.chunk).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), [20]);
+    }
+
+    #[test]
+    fn a_writer_may_run_ahead_only_so_far() {
+        let (mut fs, inode) = file();
+        let first = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        for _ in 1..FILE_UNCOMMITTED_CHUNKS_MAX {
+            fs.by("ann").add_chunk(inode, &[]).unwrap();
+        }
+        assert!(why(fs.by("ann").add_chunk(inode, &[])).contains("not acknowledged yet"));
+        fs.by("ann").add_chunk(inode, &[filled(first, 1)]).unwrap();
+    }
+
+    #[test]
+    fn extents_must_fit() {
+        let (mut fs, inode) = file();
+        let chunk = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        let mut add = |extents: &[ChunkExtent]| why(fs.by("ann").add_chunk(inode, extents));
+        assert!(add(&[filled(chunk, CHUNK_SIZE + 1)]).contains("chunk size"));
+        let other = |generation| ChunkExtent {
+            generation: Generation(generation),
+            ..chunk
+        };
+        assert!(add(&[other(0)]).contains("stale"));
+        assert!(add(&[other(2)]).contains("never given out"));
+        assert!(add(&[filled(chunk, 1), filled(chunk, 2)]).contains("differently"));
+        let stranger = fs.by("ann").put("/tmp/other", &[5]);
+        let stranger = fs.ns.file_chunks(stranger).unwrap()[0].chunk;
+        let extent = ChunkExtent {
+            chunk: stranger,
+            ..filled(chunk, 5)
+        };
+        assert!(why(fs.by("ann").add_chunk(inode, &[extent])).contains("not one of the file's"));
+    }
+
+    #[test]
+    fn what_is_committed_may_be_said_again_but_not_changed() {
+        let (mut fs, inode) = file();
+        let first = filled(fs.by("ann").add_chunk(inode, &[]).unwrap(), 10);
+        fs.by("ann").add_chunk(inode, &[first]).unwrap();
+        fs.by("ann").add_chunk(inode, &[first]).unwrap();
+        assert!(why(fs.by("ann").add_chunk(inode, &[filled(first, 11)])).contains("committed"));
+        assert!(why(fs.by("ann").abandon_chunk(inode, first.chunk)).contains("committed"));
+        assert!(why(fs.by("ann").bump(inode, first.chunk)).contains("committed"));
+        assert!(why(fs.by("ann").update(inode, first)).contains("committed"));
+    }
+
+    #[test]
+    fn a_repaired_pipeline_has_a_new_generation() {
+        let (mut fs, inode) = file();
+        let chunk = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        assert_eq!(fs.by("ann").bump(inode, chunk.chunk), Ok(Generation(2)));
+        assert_eq!(fs.by("ann").bump(inode, chunk.chunk), Ok(Generation(3)));
+        let info = fs.ns.chunk(chunk.chunk).unwrap();
+        assert_eq!(
+            (info.generation, info.pending_generation),
+            (Generation(1), Some(Generation(3)))
+        );
+
+        let repaired = ChunkExtent {
+            generation: Generation(3),
+            ..filled(chunk, 600)
+        };
+        fs.by("ann").update(inode, repaired).unwrap();
+        let info = fs.ns.chunk(chunk.chunk).unwrap();
+        assert_eq!((info.generation, info.pending_generation), (Generation(3), None));
+        let old = filled(chunk, 700);
+        assert!(why(fs.by("ann").complete(inode, &[old])).contains("stale"));
+        let short = filled(repaired, 599);
+        assert!(why(fs.by("ann").complete(inode, &[short])).contains("acknowledged before"));
+        assert!(why(fs.by("ann").abandon_chunk(inode, chunk.chunk)).contains("acknowledged"));
+        fs.by("ann").complete(inode, &[filled(repaired, 700)]).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), [700]);
+    }
+
+    #[test]
+    fn a_pending_generation_may_be_named_by_the_commit() {
+        let (mut fs, inode) = file();
+        let chunk = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        let generation = fs.by("ann").bump(inode, chunk.chunk).unwrap();
+        let extent = ChunkExtent {
+            generation,
+            ..filled(chunk, 9)
+        };
+        fs.by("ann").complete(inode, &[extent]).unwrap();
+        assert_eq!(fs.ns.chunk(chunk.chunk).unwrap().generation, generation);
+    }
+
+    #[test]
+    fn only_the_writer_may_write() {
+        let (mut fs, inode) = file();
+        let refusal = |client| Err(NamespaceError::NotWriter { inode, client });
+        assert_eq!(fs.by("bob").add_chunk(inode, &[]), refusal(client_of("bob")));
+        let other = !client_of("ann").0;
+        assert_eq!(
+            fs.by_other_client("ann").add_chunk(inode, &[]),
+            refusal(types::ClientId(other))
+        );
+        let mut entry = fs.by("ann").entry(crate::Command::AddChunk {
+            inode,
+            written: Vec::new(),
+        });
+        entry.caller = crate::testing::caller("bob");
+        assert_eq!(
+            fs.ns.apply(&entry).unwrap_err(),
+            NamespaceError::NotWriter {
+                inode,
+                client: client_of("ann")
+            },
+            "knowing the client's id is not enough"
+        );
+        entry.request = None;
+        assert_eq!(fs.ns.apply(&entry), Err(NamespaceError::NoClient));
+        fs.by("ann").delete("/tmp/f").unwrap();
+        assert_eq!(fs.by("ann").add_chunk(inode, &[]), refusal(client_of("ann")));
+    }
+}

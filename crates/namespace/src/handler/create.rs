@@ -84,3 +84,153 @@ pub(crate) fn check_replication(path: &FsPath, replication: u16) -> Result<(), N
         why: format!("replication {replication} is not from 1 to {REPLICATION_MAX}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use types::limits::REPLICATION_MAX;
+
+    use crate::testing::{CHUNK_SIZE, Fs, client_of, denied, options, path, unpublished};
+    use crate::{CreateOptions, NamespaceError};
+
+    fn overwriting() -> CreateOptions {
+        CreateOptions {
+            overwrite: true,
+            ..options()
+        }
+    }
+
+    fn with_replication(replication: u16) -> CreateOptions {
+        CreateOptions {
+            replication,
+            ..options()
+        }
+    }
+
+    #[test]
+    fn a_file_is_there_at_once_or_when_it_is_complete() {
+        let mut fs = Fs::new();
+        fs.by("ann").create("/tmp/now", options()).unwrap();
+        let later = fs.by("ann").create("/tmp/later", unpublished()).unwrap();
+        assert_eq!(fs.names("/tmp"), ["now"]);
+        assert!(fs.stat("/tmp/now").unwrap().being_written);
+        assert_eq!(fs.ns.totals().files, 1);
+        let status = fs.by("ann").complete(later.inode, &[]).unwrap();
+        assert_eq!(fs.names("/tmp"), ["later", "now"]);
+        assert_eq!(Ok(status), fs.stat("/tmp/later"));
+    }
+
+    #[test]
+    fn an_existing_file_is_replaced_only_when_asked_for() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[10, 20]);
+        let refusal = Err(NamespaceError::Exists(path("/tmp/f")));
+        assert_eq!(fs.by("ann").create("/tmp/f", options()), refusal);
+        assert_eq!(fs.by("ann").create("/tmp/f", unpublished()), refusal);
+        fs.by("ann").create("/tmp/f", overwriting()).unwrap();
+        assert_eq!(fs.stat("/tmp/f").unwrap().len, 0);
+        assert_eq!(fs.freed(), [1, 2]);
+        assert_eq!(fs.ns.totals().files, 1);
+    }
+
+    #[test]
+    fn until_it_is_complete_an_overwritten_file_stays() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[10]);
+        let new = CreateOptions {
+            overwrite: true,
+            ..unpublished()
+        };
+        let inode = fs.by("ann").create("/tmp/f", new).unwrap().inode;
+        assert_eq!(fs.lens("/tmp/f"), [10]);
+        fs.by("ann").write(inode, &[5, 6]);
+        assert_eq!(fs.lens("/tmp/f"), [5, 6]);
+        assert_eq!(fs.freed(), [1]);
+        assert_eq!(fs.ns.totals().files, 1);
+    }
+
+    #[test]
+    fn a_file_that_another_client_writes_is_not_replaced() {
+        let mut fs = Fs::new();
+        fs.by("ann").create("/tmp/f", options()).unwrap();
+        let refusal = Err(NamespaceError::BeingWritten {
+            path: path("/tmp/f"),
+            holder: client_of("ann"),
+        });
+        assert_eq!(fs.by_other_client("ann").create("/tmp/f", overwriting()), refusal);
+        let exists = Err(NamespaceError::Exists(path("/tmp/f")));
+        assert_eq!(fs.by_other_client("ann").create("/tmp/f", options()), exists);
+    }
+
+    #[test]
+    fn a_client_may_replace_what_it_writes_itself() {
+        let mut fs = Fs::new();
+        let old = fs.by("ann").create("/tmp/f", options()).unwrap().inode;
+        fs.by("ann").add_chunk(old, &[]).unwrap();
+        let new = fs.by("ann").create("/tmp/f", overwriting()).unwrap().inode;
+        assert_eq!(fs.freed(), [1]);
+        let (client, inode) = (client_of("ann"), old);
+        assert_eq!(
+            fs.by("ann").add_chunk(old, &[]),
+            Err(NamespaceError::NotWriter { inode, client })
+        );
+        let leases: Vec<_> = fs.ns.leases().collect();
+        assert_eq!(leases.len(), 1);
+        assert_eq!(leases[0].files, [new]);
+    }
+
+    #[test]
+    fn overwriting_takes_write_permission_on_the_file_and_the_directory() {
+        let mut fs = Fs::new();
+        fs.by("root").mkdir_mode("/open", 0o777).unwrap();
+        fs.by("ann").put("/open/f", &[]);
+        let refusal = Err(denied("/open/f", "bob", "write permission"));
+        assert_eq!(fs.by("bob").create("/open/f", overwriting()), refusal);
+        fs.by("ann").chmod("/open/f", 0o666).unwrap();
+        fs.by("bob").create("/open/f", overwriting()).unwrap();
+
+        fs.by("ann").put("/tmp/f", &[]);
+        fs.by("ann").chmod("/tmp/f", 0o666).unwrap();
+        let sticky = Err(denied("/tmp/f", "bob", "ownership (the directory is sticky)"));
+        assert_eq!(fs.by("bob").create("/tmp/f", overwriting()), sticky);
+        let closed = Err(denied("/", "ann", "write permission"));
+        assert_eq!(fs.by("ann").create("/f", options()), closed);
+    }
+
+    #[test]
+    fn parents_are_made_so_that_those_who_may_read_the_file_can_go_there() {
+        let mut fs = Fs::new();
+        let missing = Err(NamespaceError::NotFound(path("/tmp/a")));
+        assert_eq!(fs.by("ann").create("/tmp/a/b/f", options()), missing);
+        let parents = CreateOptions {
+            parents: true,
+            mode: 0o640,
+            ..options()
+        };
+        fs.by("ann").create("/tmp/a/b/f", parents).unwrap();
+        assert_eq!(fs.stat("/tmp/a/b").unwrap().mode, 0o750);
+        assert_eq!(fs.stat("/tmp/a/b/f").unwrap().mode, 0o640);
+    }
+
+    #[test]
+    fn directories_are_in_the_way() {
+        let mut fs = Fs::new();
+        let refusal = |at| Err(NamespaceError::IsDirectory(path(at)));
+        assert_eq!(fs.by("root").create("/tmp", overwriting()), refusal("/tmp"));
+        assert_eq!(fs.by("root").create("/", options()), refusal("/"));
+    }
+
+    #[test]
+    fn replication_has_limits() {
+        let mut fs = Fs::new();
+        for bad in [0, REPLICATION_MAX + 1] {
+            let refused = fs.by("ann").create("/tmp/f", with_replication(bad));
+            assert!(matches!(refused, Err(NamespaceError::Invalid { .. })));
+        }
+        let opened = fs
+            .by("ann")
+            .create("/tmp/f", with_replication(REPLICATION_MAX))
+            .unwrap();
+        assert_eq!(opened.replication, REPLICATION_MAX);
+        assert_eq!(opened.chunk_size.bytes(), CHUNK_SIZE);
+    }
+}

@@ -76,3 +76,108 @@ pub(crate) fn drop_inode(files: &mut Files, id: InodeId) {
         files.leases.end(writer.client, id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::{InodeId, UnixMillis};
+
+    use crate::testing::{Fs, denied, options, path, unpublished};
+    use crate::{NamespaceError, Totals};
+
+    #[test]
+    fn a_file_goes_with_its_chunks() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[1, 2]);
+        fs.by("ann").delete("/tmp/f").unwrap();
+        assert!(!fs.exists("/tmp/f"));
+        assert_eq!(fs.freed(), [1, 2]);
+        let parent = fs.stat("/tmp").unwrap();
+        assert_eq!((parent.children, parent.mtime), (0, UnixMillis(fs.at)));
+        let missing = Err(NamespaceError::NotFound(path("/tmp/f")));
+        assert_eq!(fs.by("ann").delete("/tmp/f"), missing);
+    }
+
+    #[test]
+    fn a_tree_goes_only_when_asked_for() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir_p("/tmp/a/b/c").unwrap();
+        fs.by("ann").put("/tmp/a/b/f", &[1]);
+        fs.by("ann").create("/tmp/a/open", options()).unwrap();
+        let refusal = Err(NamespaceError::NotEmpty(path("/tmp/a")));
+        assert_eq!(fs.by("ann").delete("/tmp/a"), refusal);
+        fs.by("ann").delete_recursive("/tmp/a").unwrap();
+        assert_eq!(fs.names("/tmp"), [""; 0]);
+        let empty = Totals {
+            files: 0,
+            directories: 2,
+            chunks: 0,
+        };
+        assert_eq!(fs.ns.totals(), empty);
+        assert_eq!(fs.freed(), [1]);
+        assert_eq!(fs.ns.leases().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_only_waits_for_a_file_is_empty() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir("/tmp/d").unwrap();
+        fs.by("ann").create("/tmp/d/f", unpublished()).unwrap();
+        fs.by("ann").delete("/tmp/d").unwrap();
+    }
+
+    #[test]
+    fn the_root_stays() {
+        let mut fs = Fs::new();
+        let refused = fs.by("root").delete_recursive("/");
+        assert!(matches!(refused, Err(NamespaceError::Invalid { .. })));
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_goes() {
+        let mut fs = Fs::new();
+        let mut at = fs.plant(InodeId::ROOT, "deep");
+        for _ in 0..20_000 {
+            at = fs.plant(at, "d");
+        }
+        fs.by("root").delete_recursive("/deep").unwrap();
+        assert_eq!(fs.ns.totals().directories, 2);
+    }
+
+    #[test]
+    fn it_takes_write_permission_where_the_name_is() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir("/tmp/d").unwrap();
+        fs.by("ann").put("/tmp/d/f", &[]);
+        let refusal = Err(denied("/tmp/d", "bob", "write permission"));
+        assert_eq!(fs.by("bob").delete("/tmp/d/f"), refusal);
+        let sticky = Err(denied("/tmp/d", "bob", "ownership (the directory is sticky)"));
+        assert_eq!(fs.by("bob").delete_recursive("/tmp/d"), sticky);
+    }
+
+    #[test]
+    fn every_directory_that_is_not_empty_must_be_the_callers_to_empty() {
+        let mut fs = Fs::new();
+        fs.by("root").mkdir_mode("/open", 0o777).unwrap();
+        fs.by("ann").mkdir("/open/a").unwrap();
+        fs.by("ann").delete("/open/a").unwrap();
+        fs.by("ann").mkdir("/open/a").unwrap();
+        fs.by("ann").mkdir("/open/a/b").unwrap();
+        let refusal = Err(denied("/open/a", "bob", "write permission"));
+        assert_eq!(fs.by("bob").delete_recursive("/open/a"), refusal);
+        fs.by("ann").chmod("/open/a", 0o777).unwrap();
+        fs.by("bob").delete_recursive("/open/a").unwrap();
+
+        fs.by("ann").mkdir_mode("/open/a", 0o777).unwrap();
+        fs.by("ann").mkdir("/open/a/b").unwrap();
+        fs.by("ann").mkdir("/open/a/b/c").unwrap();
+        let below = Err(denied("/open/a/b", "bob", "write permission"));
+        assert_eq!(fs.by("bob").delete_recursive("/open/a"), below);
+        fs.by("ann").chmod("/open/a/b", 0o1777).unwrap();
+        let sticky = Err(denied(
+            "/open/a/b/c",
+            "bob",
+            "ownership (the directory is sticky)",
+        ));
+        assert_eq!(fs.by("bob").delete_recursive("/open/a"), sticky);
+    }
+}

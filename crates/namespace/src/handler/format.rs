@@ -29,3 +29,39 @@ pub(crate) fn format(tree: &mut Tree, call: &Call<'_>) -> Answer {
     });
     Ok(Outcome::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    use types::{ClusterId, UnixMillis};
+
+    use crate::testing::{Fs, caller, path};
+    use crate::{Command, NamespaceError, Totals};
+
+    #[test]
+    fn nothing_works_before_and_nothing_twice() {
+        let mut fs = Fs::unformatted();
+        assert_eq!(fs.ns.cluster(), None);
+        assert_eq!(fs.by("root").mkdir("/a"), Err(NamespaceError::Format(false)));
+        assert_eq!(fs.stat("/"), Err(NamespaceError::Format(false)));
+        let cluster = ClusterId::from_random_bytes([1; 16]);
+        fs.by("root").run(Command::Format { cluster }).unwrap();
+        assert_eq!(fs.ns.cluster(), Some(cluster));
+        let again = fs.by("root").run(Command::Format { cluster });
+        assert_eq!(again, Err(NamespaceError::Format(true)));
+    }
+
+    #[test]
+    fn the_root_belongs_to_the_superuser() {
+        let mut fs = Fs::unformatted();
+        let cluster = ClusterId::from_random_bytes([1; 16]);
+        fs.by("root").run(Command::Format { cluster }).unwrap();
+        let root = fs.ns.stat(&caller("ann"), &path("/")).unwrap();
+        assert_eq!((&*root.owner, &*root.group, root.mode), ("root", "root", 0o755));
+        assert_eq!((&*root.name, root.mtime), ("", UnixMillis(fs.at)));
+        let totals = Totals {
+            directories: 1,
+            ..Totals::default()
+        };
+        assert_eq!(fs.ns.totals(), totals);
+    }
+}

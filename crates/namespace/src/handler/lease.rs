@@ -22,3 +22,66 @@ pub(crate) fn expire(files: &mut Files, call: &Call<'_>, before: UnixMillis) -> 
     }
     Ok(Outcome::Expired(expired.len() as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use types::UnixMillis;
+
+    use crate::testing::{Fs, client_of, denied, filled, options, unpublished};
+    use crate::{Command, NamespaceError};
+
+    #[test]
+    fn a_silent_writer_loses_its_files() {
+        let mut fs = Fs::new();
+        let kept = fs.by("ann").create("/tmp/kept", options()).unwrap().inode;
+        let chunk = fs.by("ann").add_chunk(kept, &[]).unwrap();
+        fs.by("ann").add_chunk(kept, &[filled(chunk, 9)]).unwrap();
+        fs.by("ann").create("/tmp/dropped", unpublished()).unwrap();
+        let silent_since = fs.at;
+        fs.by("bob").create("/tmp/other", options()).unwrap();
+
+        assert_eq!(fs.expire(silent_since), 0, "not before its time");
+        assert_eq!(fs.expire(silent_since + 1), 2);
+        assert_eq!(fs.lens("/tmp/kept"), [9]);
+        assert!(!fs.exists("/tmp/dropped"));
+        assert_eq!(fs.freed(), [2]);
+        let (inode, client) = (kept, client_of("ann"));
+        let refusal = Err(NamespaceError::NotWriter { inode, client });
+        assert_eq!(fs.by("ann").complete(kept, &[]), refusal);
+        let holders: Vec<_> = fs.ns.leases().map(|lease| lease.holder).collect();
+        assert_eq!(holders, [client_of("bob")]);
+    }
+
+    #[test]
+    fn every_call_that_succeeds_is_a_sign_of_life() {
+        let mut fs = Fs::new();
+        fs.by("ann").create("/tmp/f", options()).unwrap();
+        for command in [Some(Command::RenewLease), None] {
+            match command {
+                Some(command) => fs.by("ann").run(command).unwrap(),
+                None => fs.by("ann").mkdir("/tmp/d").unwrap(),
+            };
+            let renewed = fs.ns.leases().next().unwrap().renewed;
+            assert_eq!(renewed, UnixMillis(fs.at));
+        }
+        fs.by("ann").mkdir("/tmp/d").unwrap_err();
+        assert!(fs.ns.leases().next().unwrap().renewed < UnixMillis(fs.at));
+    }
+
+    #[test]
+    fn only_the_leader_ends_leases() {
+        let mut fs = Fs::new();
+        let before = UnixMillis(u64::MAX);
+        let refusal = Err(denied("/", "ann", "superuser privilege"));
+        assert_eq!(fs.by("ann").run(Command::ExpireLeases { before }), refusal);
+    }
+
+    #[test]
+    fn renewing_takes_a_client_but_no_lease() {
+        let mut fs = Fs::new();
+        fs.by("ann").run(Command::RenewLease).unwrap();
+        let mut entry = fs.by("ann").entry(Command::RenewLease);
+        entry.request = None;
+        assert_eq!(fs.ns.apply(&entry), Err(NamespaceError::NoClient));
+    }
+}

@@ -83,3 +83,93 @@ pub(crate) fn new_inode(
         body,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::UnixMillis;
+
+    use crate::testing::{Fs, denied, path};
+    use crate::{FileKind, NamespaceError, Outcome};
+
+    #[test]
+    fn a_directory_belongs_to_its_maker_and_to_the_group_of_its_parent() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir_mode("/tmp/a", 0o7750).unwrap();
+        let status = fs.stat("/tmp/a").unwrap();
+        assert_eq!(
+            (status.kind, &*status.owner, &*status.group),
+            (FileKind::Directory, "ann", "root")
+        );
+        assert_eq!(status.mode, 0o1750, "set-uid and set-gid bits are not kept");
+        assert_eq!(status.mtime, UnixMillis(fs.at));
+        let parent = fs.stat("/tmp").unwrap();
+        assert_eq!((parent.children, parent.mtime), (1, UnixMillis(fs.at)));
+    }
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir("/tmp/a").unwrap();
+        fs.by("ann").put("/tmp/f", &[]);
+        assert_eq!(
+            fs.by("ann").mkdir("/tmp/a"),
+            Err(NamespaceError::Exists(path("/tmp/a")))
+        );
+        assert_eq!(
+            fs.by("ann").mkdir("/tmp/f"),
+            Err(NamespaceError::Exists(path("/tmp/f")))
+        );
+        assert_eq!(fs.by("ann").mkdir("/"), Err(NamespaceError::Exists(path("/"))));
+    }
+
+    #[test]
+    fn missing_parents_are_named_or_made() {
+        let mut fs = Fs::new();
+        let missing = Err(NamespaceError::NotFound(path("/tmp/a")));
+        assert_eq!(fs.by("ann").mkdir("/tmp/a/b/c"), missing);
+        assert_eq!(fs.by("ann").mkdir_p("/tmp/a/b/c"), Ok(Outcome::Done));
+        assert_eq!(
+            fs.by("ann").mkdir_p("/tmp/a/b/c"),
+            Ok(Outcome::Done),
+            "as often as one likes"
+        );
+        assert_eq!(fs.by("ann").mkdir_p("/"), Ok(Outcome::Done));
+        assert_eq!(fs.ns.totals().directories, 5);
+    }
+
+    #[test]
+    fn parents_stay_open_to_their_owner() {
+        let mut fs = Fs::new();
+        let command = crate::Command::Mkdir {
+            path: path("/tmp/a/b"),
+            mode: 0o400,
+            parents: true,
+        };
+        fs.by("ann").run(command).unwrap();
+        assert_eq!(fs.stat("/tmp/a").unwrap().mode, 0o700);
+        assert_eq!(fs.stat("/tmp/a/b").unwrap().mode, 0o400);
+    }
+
+    #[test]
+    fn a_file_on_the_way_is_named() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[]);
+        let refusal = Err(NamespaceError::NotDirectory(path("/tmp/f")));
+        assert_eq!(fs.by("ann").mkdir("/tmp/f/x"), refusal);
+        assert_eq!(fs.by("ann").mkdir_p("/tmp/f/x/y"), refusal);
+        let exists = Err(NamespaceError::Exists(path("/tmp/f")));
+        assert_eq!(fs.by("ann").mkdir_p("/tmp/f"), exists);
+    }
+
+    #[test]
+    fn it_takes_write_permission_on_the_directory_and_search_permission_on_the_way() {
+        let mut fs = Fs::new();
+        let refusal = Err(denied("/", "ann", "write permission"));
+        assert_eq!(fs.by("ann").mkdir("/a"), refusal);
+        assert_eq!(fs.by("ann").mkdir_p("/a/b"), refusal);
+        fs.by("ann").mkdir_mode("/tmp/a", 0o600).unwrap();
+        let closed = Err(denied("/tmp/a", "ann", "search permission"));
+        assert_eq!(fs.by("ann").mkdir("/tmp/a/b"), closed);
+        fs.by("root").mkdir("/tmp/a/b").unwrap();
+    }
+}

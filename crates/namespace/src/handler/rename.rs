@@ -87,3 +87,125 @@ fn check_replace(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::UnixMillis;
+
+    use crate::testing::{Fs, client_of, denied, filled, options, path};
+    use crate::{NamespaceError, Outcome};
+
+    fn tree() -> Fs {
+        let mut fs = Fs::new();
+        fs.by("root").mkdir_p("/a/sub").unwrap();
+        fs.by("root").mkdir("/b").unwrap();
+        fs.by("root").put("/f", &[1]);
+        fs.by("root").put("/g", &[2]);
+        fs
+    }
+
+    #[test]
+    fn a_directory_moves_with_all_that_is_in_it() {
+        let mut fs = tree();
+        fs.by("root").put("/a/sub/x", &[3]);
+        let id = fs.stat("/a/sub/x").unwrap().inode;
+        fs.by("root").rename("/a", "/b/c").unwrap();
+        assert_eq!(fs.stat("/b/c/sub/x").unwrap().inode, id);
+        assert!(!fs.exists("/a"));
+        let now = UnixMillis(fs.at);
+        assert_eq!(fs.stat("/").unwrap().mtime, now);
+        assert_eq!(fs.stat("/b").unwrap().mtime, now);
+        assert!(
+            fs.stat("/b/c").unwrap().mtime < now,
+            "only the directories around it change"
+        );
+    }
+
+    #[test]
+    fn a_file_replaces_a_file() {
+        let mut fs = tree();
+        let exists = Err(NamespaceError::Exists(path("/g")));
+        assert_eq!(fs.by("root").rename_exclusive("/f", "/g"), exists);
+        fs.by("root").rename("/f", "/g").unwrap();
+        assert_eq!(fs.lens("/g"), [1]);
+        assert!(!fs.exists("/f"));
+        assert_eq!(fs.freed(), [2]);
+        assert_eq!(fs.ns.totals().files, 1);
+    }
+
+    #[test]
+    fn a_directory_replaces_an_empty_directory() {
+        let mut fs = tree();
+        let full = Err(NamespaceError::NotEmpty(path("/a")));
+        assert_eq!(fs.by("root").rename("/b", "/a"), full);
+        fs.by("root").rename("/a", "/b").unwrap();
+        assert_eq!(fs.names("/b"), ["sub"]);
+    }
+
+    #[test]
+    fn the_errors_are_those_of_posix() {
+        let mut fs = tree();
+        let mut refused = |from: &str, to: &str| fs.by("root").rename(from, to).unwrap_err();
+        assert_eq!(refused("/f", "/b"), NamespaceError::IsDirectory(path("/b")));
+        assert_eq!(refused("/b", "/f"), NamespaceError::NotDirectory(path("/f")));
+        assert_eq!(refused("/a/sub", "/a"), NamespaceError::NotEmpty(path("/a")));
+        assert_eq!(refused("/x", "/y"), NamespaceError::NotFound(path("/x")));
+        assert_eq!(refused("/x", "/x"), NamespaceError::NotFound(path("/x")));
+        assert_eq!(refused("/f", "/x/y"), NamespaceError::NotFound(path("/x")));
+        assert_eq!(refused("/f", "/g/y"), NamespaceError::NotDirectory(path("/g")));
+        assert_eq!(refused("/f", "/f/y"), NamespaceError::NotDirectory(path("/f")));
+        for (from, to) in [("/a", "/a/x"), ("/a", "/a/sub/x"), ("/", "/x"), ("/a", "/")] {
+            let refusal = refused(from, to);
+            assert!(
+                matches!(refusal, NamespaceError::Invalid { .. }),
+                "{from} {to}: {refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn renaming_to_itself_does_nothing() {
+        let mut fs = tree();
+        let before = fs.stat("/").unwrap();
+        assert_eq!(fs.by("root").rename("/f", "/f"), Ok(Outcome::Done));
+        assert_eq!(fs.by("root").rename_exclusive("/a", "/a"), Ok(Outcome::Done));
+        assert_eq!(fs.stat("/"), Ok(before));
+    }
+
+    #[test]
+    fn a_writer_goes_on_under_the_new_name() {
+        let mut fs = Fs::new();
+        let inode = fs.by("ann").create("/tmp/f", options()).unwrap().inode;
+        let chunk = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        fs.by("ann").rename("/tmp/f", "/tmp/g").unwrap();
+        fs.by("ann").complete(inode, &[filled(chunk, 3)]).unwrap();
+        assert_eq!(fs.lens("/tmp/g"), [3]);
+    }
+
+    #[test]
+    fn the_writer_of_a_replaced_file_is_told_so() {
+        let mut fs = tree();
+        let inode = fs.by("root").create("/open", options()).unwrap().inode;
+        fs.by("root").rename("/f", "/open").unwrap();
+        let client = client_of("root");
+        let refusal = Err(NamespaceError::NotWriter { inode, client });
+        assert_eq!(fs.by("root").complete(inode, &[]), refusal);
+    }
+
+    #[test]
+    fn it_takes_write_permission_on_both_directories() {
+        let mut fs = tree();
+        fs.by("ann").mkdir("/tmp/d").unwrap();
+        fs.by("ann").put("/tmp/d/f", &[]);
+        let root = Err(denied("/", "ann", "write permission"));
+        assert_eq!(fs.by("ann").rename("/tmp/d/f", "/x"), root);
+        assert_eq!(fs.by("ann").rename("/f", "/tmp/x"), root);
+        let hers = Err(denied("/tmp/d", "bob", "write permission"));
+        assert_eq!(fs.by("bob").rename("/tmp/d/f", "/tmp/f"), hers);
+        fs.by("ann").rename("/tmp/d/f", "/tmp/f").unwrap();
+        let sticky = denied("/tmp/f", "bob", "ownership (the directory is sticky)");
+        assert_eq!(fs.by("bob").rename("/tmp/f", "/tmp/g"), Err(sticky.clone()));
+        fs.by("bob").put("/tmp/h", &[]);
+        assert_eq!(fs.by("bob").rename("/tmp/h", "/tmp/f"), Err(sticky));
+    }
+}

@@ -33,3 +33,45 @@ impl Namespace {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::Generation;
+
+    use crate::NamespaceError;
+    use crate::testing::{CHUNK_SIZE, Fs, caller, denied, path};
+
+    #[test]
+    fn chunks_come_in_order() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[CHUNK_SIZE, 7, CHUNK_SIZE]);
+        let located = fs.ns.locate(&caller("bob"), &path("/tmp/f")).unwrap();
+        let chunks: Vec<_> = located
+            .chunks
+            .iter()
+            .map(|extent| (extent.chunk.as_u64(), extent.generation, extent.len))
+            .collect();
+        let first = Generation(1);
+        assert_eq!(
+            chunks,
+            [(1, first, CHUNK_SIZE), (2, first, 7), (3, first, CHUNK_SIZE)]
+        );
+        assert_eq!(located.chunk_size.bytes(), CHUNK_SIZE);
+        assert_eq!(located.status.len, 2 * CHUNK_SIZE + 7);
+    }
+
+    #[test]
+    fn it_takes_a_file_and_read_permission() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[]);
+        fs.by("ann").chmod("/tmp/f", 0o600).unwrap();
+        let locate = |at| fs.ns.locate(&caller("bob"), &path(at)).map(|_| ());
+        assert_eq!(locate("/tmp/f"), Err(denied("/tmp/f", "bob", "read permission")));
+        assert_eq!(locate("/tmp"), Err(NamespaceError::IsDirectory(path("/tmp"))));
+        assert_eq!(locate("/tmp/x"), Err(NamespaceError::NotFound(path("/tmp/x"))));
+        assert_eq!(
+            locate("/tmp/f/x"),
+            Err(NamespaceError::NotDirectory(path("/tmp/f")))
+        );
+    }
+}

@@ -37,3 +37,42 @@ impl Namespace {
         Ok(summary)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ContentSummary;
+    use crate::testing::{Fs, caller, denied, options, path};
+
+    #[test]
+    fn everything_below_is_counted() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir_p("/tmp/a/b").unwrap();
+        fs.by("ann").put("/tmp/a/f", &[10, 5]);
+        fs.by("ann").put("/tmp/a/b/g", &[1]);
+        fs.by("ann").create("/tmp/a/b/open", options()).unwrap();
+        let summary = |at| fs.ns.content_summary(&caller("ann"), &path(at)).unwrap();
+        let tree = ContentSummary {
+            files: 3,
+            directories: 2,
+            len: 16,
+            space: 48,
+        };
+        assert_eq!(summary("/tmp/a"), tree);
+        let file = ContentSummary {
+            files: 1,
+            directories: 0,
+            len: 15,
+            space: 45,
+        };
+        assert_eq!(summary("/tmp/a/f"), file);
+    }
+
+    #[test]
+    fn a_directory_that_is_closed_is_named() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir("/tmp/a").unwrap();
+        fs.by("ann").mkdir_mode("/tmp/a/b", 0o711).unwrap();
+        let refused = fs.ns.content_summary(&caller("bob"), &path("/tmp"));
+        assert_eq!(refused, Err(denied("/tmp/a/b", "bob", "read permission")));
+    }
+}

@@ -27,3 +27,31 @@ impl Namespace {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::NamespaceError;
+    use crate::testing::{Fs, client_of, filled, path, unpublished};
+
+    #[test]
+    fn the_writer_sees_what_it_has_open() {
+        let mut fs = Fs::new();
+        let inode = fs.by("ann").create("/tmp/f", unpublished()).unwrap().inode;
+        let first = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        let second = fs.by("ann").add_chunk(inode, &[filled(first, 10)]).unwrap();
+        let file = fs.ns.writer_file(inode, client_of("ann")).unwrap();
+        assert_eq!((file.path, file.published), (Some(path("/tmp/f")), false));
+        assert_eq!((file.len, file.replication), (10, 3));
+        let open: Vec<_> = file.uncommitted.iter().map(|info| info.chunk).collect();
+        assert_eq!(open, [second.chunk]);
+        assert_eq!(file.uncommitted[0].owner, inode);
+
+        let client = client_of("bob");
+        let refusal = NamespaceError::NotWriter { inode, client };
+        assert_eq!(fs.ns.writer_file(inode, client), Err(refusal));
+        fs.by("ann").rename("/tmp", "/x").unwrap_err();
+        fs.by("root").rename("/tmp", "/x").unwrap();
+        let file = fs.ns.writer_file(inode, client_of("ann")).unwrap();
+        assert_eq!(file.path, Some(path("/x/f")));
+    }
+}

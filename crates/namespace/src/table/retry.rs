@@ -78,3 +78,127 @@ impl RetryCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::{CallId, ClientId, UnixMillis};
+
+    use super::*;
+    use crate::testing::{Fs, caller, path};
+
+    fn mkdir(fs: &mut Fs) -> Entry {
+        let command = Command::Mkdir {
+            path: path("/tmp/a"),
+            mode: 0o755,
+            parents: false,
+        };
+        fs.by("ann").entry(command)
+    }
+
+    fn create(fs: &mut Fs) -> Entry {
+        let (path, options) = (path("/tmp/f"), crate::testing::options());
+        fs.by("ann").entry(Command::Create { path, options })
+    }
+
+    #[test]
+    fn a_call_that_comes_again_gets_the_first_answer() {
+        let mut fs = Fs::new();
+        let entry = create(&mut fs);
+        let first = fs.ns.apply(&entry);
+        assert!(matches!(first, Ok(Outcome::Opened(_))));
+        assert_eq!(fs.ns.apply(&entry), first);
+        assert_eq!(fs.names("/tmp"), ["f"]);
+        let another = create(&mut fs);
+        assert_eq!(fs.ns.apply(&another), Err(NamespaceError::Exists(path("/tmp/f"))));
+    }
+
+    #[test]
+    fn nothing_is_done_twice() {
+        let mut fs = Fs::new();
+        let entry = mkdir(&mut fs);
+        fs.ns.apply(&entry).unwrap();
+        fs.by("ann").delete("/tmp/a").unwrap();
+        fs.ns.apply(&entry).unwrap();
+        assert!(!fs.exists("/tmp/a"));
+    }
+
+    #[test]
+    fn refusals_are_kept_too() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir("/tmp/a").unwrap();
+        let entry = mkdir(&mut fs);
+        let refused = fs.ns.apply(&entry);
+        fs.by("ann").delete("/tmp/a").unwrap();
+        assert_eq!(refused, Err(NamespaceError::Exists(path("/tmp/a"))));
+        assert_eq!(fs.ns.apply(&entry), refused);
+    }
+
+    #[test]
+    fn another_user_command_or_client_is_another_call() {
+        let mut fs = Fs::new();
+        let first = create(&mut fs);
+        let opened = fs.ns.apply(&first);
+        let mut by_bob = first.clone();
+        by_bob.caller = caller("bob");
+        assert!(matches!(fs.ns.apply(&by_bob), Err(NamespaceError::Exists(_))));
+        let mut other_client = first.clone();
+        other_client.request = first.request.map(|request| RequestId {
+            client: ClientId(1),
+            ..request
+        });
+        assert!(matches!(
+            fs.ns.apply(&other_client),
+            Err(NamespaceError::Exists(_))
+        ));
+        let mut other_command = mkdir(&mut fs);
+        other_command.request = first.request;
+        assert_eq!(fs.ns.apply(&other_command), Ok(Outcome::Done));
+        assert_eq!(fs.ns.apply(&first), opened);
+    }
+
+    #[test]
+    fn the_leaders_own_commands_and_renewals_are_not_kept() {
+        let mut fs = Fs::new();
+        let mut entry = fs.by("root").entry(Command::RenewLease);
+        assert!(CallKey::of(&entry).is_none());
+        entry.command = mkdir(&mut fs).command;
+        assert!(CallKey::of(&entry).is_some());
+        entry.request = None;
+        assert!(CallKey::of(&entry).is_none());
+    }
+
+    #[test]
+    fn old_answers_are_forgotten_by_the_logs_own_time() {
+        let mut fs = Fs::new();
+        let entry = create(&mut fs);
+        fs.ns.apply(&entry).unwrap();
+        fs.by("ann").delete("/tmp/f").unwrap();
+        fs.at = entry.at.0 + RETRY_CACHE_MS_MAX - 1;
+        fs.by("bob").mkdir("/tmp/now").unwrap();
+        fs.ns.apply(&entry).unwrap();
+        assert!(!fs.exists("/tmp/f"), "still known");
+        fs.by("bob").mkdir("/tmp/later").unwrap();
+        fs.ns.apply(&entry).unwrap();
+        assert!(fs.exists("/tmp/f"), "forgotten, and carried out");
+    }
+
+    #[test]
+    fn the_oldest_answer_goes_when_there_are_too_many() {
+        let mut cache = RetryCache::default();
+        let key = |call: usize| CallKey {
+            request: RequestId {
+                client: ClientId(1),
+                call: CallId(call as u64),
+            },
+            op: 2,
+            user: "ann".into(),
+        };
+        for call in 0..=RETRY_CACHE_ENTRIES_MAX {
+            cache.keep(key(call), UnixMillis(1), Ok(Outcome::Done));
+        }
+        assert_eq!(cache.answers.len(), RETRY_CACHE_ENTRIES_MAX);
+        assert_eq!(cache.order.len(), RETRY_CACHE_ENTRIES_MAX);
+        assert!(cache.find(&key(0)).is_none());
+        assert!(cache.find(&key(1)).is_some());
+    }
+}
