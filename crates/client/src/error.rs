@@ -126,15 +126,12 @@ pub enum Error {
         tried: Vec<Attempt>,
     },
     /// The pipeline of a chunk broke and could not be repaired (`EIO`). Chunks acknowledged before stay.
-    #[error(
-        "can not go on writing {path}: chunk {chunk}: no datanode is left that has its first {}: {}", ByteSize(*.acknowledged),
-        attempts(.tried)
-    )]
+    #[error("{path}: {}", lost(*.chunk, *.acknowledged, .tried))]
     PipelineLost {
         /// The file.
         path: String,
-        /// The chunk that was being written.
-        chunk: ChunkId,
+        /// The chunk that was being written; none when no pipeline could be built for one.
+        chunk: Option<ChunkId>,
         /// Bytes of the chunk that the lost pipeline had acknowledged.
         acknowledged: u64,
         /// Every datanode that was in it, and what happened to it.
@@ -298,6 +295,20 @@ fn attempts(tried: &[Attempt]) -> String {
         .map(|a| format!("{} ({})", a.datanode, a.why))
         .collect();
     parts.join("; ")
+}
+
+fn lost(chunk: Option<ChunkId>, acknowledged: u64, tried: &[Attempt]) -> String {
+    let tried = attempts(tried);
+    match chunk {
+        None => {
+            format!("no datanode took a chunk, and there were enough tries: {tried}; write the file again")
+        }
+        Some(chunk) => format!(
+            "writing can not go on: the datanodes that had the first {} of chunk {chunk} are lost: {tried}; write the file \
+             again",
+            ByteSize(acknowledged)
+        ),
+    }
 }
 
 fn unreadable(tried: &[Attempt]) -> String {

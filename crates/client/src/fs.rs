@@ -7,8 +7,13 @@ use proto::v1;
 use tokio::sync::OnceCell;
 use types::{ChunkSize, FsPath, InodeId, UnixMillis};
 
+use crate::dataplane::DataPlane;
+use crate::lease::Lease;
+use crate::memory::{Budget, Pool};
+use crate::read::READ_PACKET_BYTES;
 use crate::rpc::{Rpc, call};
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
+use crate::write::Buffers;
 use crate::{Config, Error, FileChecksum, FileReader, FileWriter, ListPages};
 
 /// When the name of a new file appears.
@@ -61,6 +66,13 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) config: Config,
     pub(crate) rpc: Rpc,
+    pub(crate) plane: DataPlane,
+    pub(crate) lease: Lease,
+    pub(crate) budget: Budget,
+    /// Packets that were written.
+    pub(crate) buffers: Arc<Pool<Buffers>>,
+    /// Packets that were read.
+    pub(crate) packets: Arc<Pool<wire::Packet>>,
     info: OnceCell<ServerInfo>,
 }
 
@@ -71,9 +83,16 @@ impl FileSystem {
     /// [`Error::Config`] when the settings can not work.
     pub fn connect(env: Env, config: Config) -> Result<Self, Error> {
         config.check()?;
+        let rpc = Rpc::new(&env, &config)?;
+        let pooled = config.memory_budget / 4;
         Ok(Self {
             inner: Arc::new(Inner {
-                rpc: Rpc::new(&env, &config)?,
+                plane: DataPlane::new(env.net.clone(), config.timeouts.clone(), rpc.client()),
+                rpc,
+                lease: Lease::default(),
+                budget: Budget::new(config.memory_budget),
+                buffers: Arc::new(Pool::new(pooled, config.packet_bytes.into())),
+                packets: Arc::new(Pool::new(pooled, READ_PACKET_BYTES)),
                 info: OnceCell::new(),
                 env,
                 config,

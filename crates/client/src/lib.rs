@@ -1,10 +1,13 @@
 //! The DistriFS client SDK.
 
 mod config;
+mod dataplane;
 mod error;
 mod fs;
+mod lease;
 mod list;
 mod masters;
+mod memory;
 mod read;
 mod rpc;
 mod status;

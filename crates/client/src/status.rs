@@ -1,6 +1,7 @@
 //! What masters say about files, directories and the cluster, checked once on the way in.
 
 use proto::v1;
+use transfer::Node;
 use types::{ChunkSize, ClusterId, DatanodeId, InodeId, PoolId, UnixMillis};
 
 use crate::Error;
@@ -153,11 +154,16 @@ pub struct ClusterSpace {
 impl ClusterSpace {
     pub(crate) fn from_wire(space: v1::ClusterSpaceResponse) -> Result<Self, Error> {
         let datanodes = space.datanodes.into_iter().map(|status| {
-            let node = Node::from_wire("df", status.datanode)?;
+            let rack = status
+                .datanode
+                .as_ref()
+                .map(|node| node.rack.clone())
+                .unwrap_or_default();
+            let node = node_from_wire("df", status.datanode)?;
             Ok(DatanodeStatus {
                 id: node.id,
-                addr: node.addr,
-                rack: node.rack,
+                addr: node.address(),
+                rack,
                 live: status.live,
                 last_heartbeat_ms: status.last_heartbeat_ms,
                 capacity: status.capacity,
@@ -226,33 +232,18 @@ impl ServerInfo {
 }
 
 /// A datanode as the data plane needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) id: DatanodeId,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// `host:port`.
-    pub(crate) addr: String,
-    pub(crate) rack: String,
-}
-
-impl Node {
-    pub(crate) fn from_wire(operation: &'static str, node: Option<v1::Datanode>) -> Result<Self, Error> {
-        let malformed = |why: String| Error::Protocol { operation, why };
-        let node = node.ok_or_else(|| malformed("a replica names no datanode".into()))?;
-        let port = u16::try_from(node.data_port)
-            .map_err(|_| malformed(format!("{} is not a port", node.data_port)))?;
-        let addr = if node.host.contains(':') {
-            format!("[{}]:{port}", node.host)
-        } else {
-            format!("{}:{port}", node.host)
-        };
-        Ok(Self {
+pub(crate) fn node_from_wire(operation: &'static str, node: Option<v1::Datanode>) -> Result<Node, Error> {
+    let malformed = |why: String| Error::Protocol { operation, why };
+    let node = node.ok_or_else(|| malformed("a replica names no datanode".into()))?;
+    match u16::try_from(node.data_port) {
+        Ok(port) if port != 0 && !node.host.is_empty() => Ok(Node {
             id: proto::datanode_id(&node.id).map_err(|error| malformed(error.to_string()))?,
-            port,
-            addr,
             host: node.host,
-            rack: node.rack,
-        })
+            port,
+        }),
+        _ => Err(malformed(format!(
+            "{:?}:{} is not the address of a datanode",
+            node.host, node.data_port
+        ))),
     }
 }

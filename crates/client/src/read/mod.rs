@@ -1,9 +1,23 @@
 //! Reading files.
+//!
+//! ```text
+//! FileReader        read_at: straight into the caller's buffer
+//!   ├ ByteStream    a task for each chunk, at most two, reads ahead within the budget
+//!   ├ ChunkReader   whichever replica serves; the next one goes on at the same byte
+//!   │  └ BlockReader  one request on one connection; checks every packet
+//!   └ Target        where the chunks are, and asking again
+//! ```
 
+mod block;
 mod checksum;
+mod chunk;
 mod file;
 mod stream;
+mod target;
 
 pub use checksum::FileChecksum;
 pub use file::FileReader;
 pub use stream::ByteStream;
+
+/// Data bytes in one packet that a datanode sends to this client.
+pub(crate) const READ_PACKET_BYTES: u64 = 1 << 20;

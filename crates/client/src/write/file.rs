@@ -1,28 +1,110 @@
-//! A file that is being written.
+//! A file that is being written: bytes into packets, packets into chunks, chunks into the file.
 
-use tokio::io::AsyncRead;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 use types::{ChunkSize, FsPath, InodeId};
 
+use super::chunk::ChunkWriter;
+use super::packet::{Filling, Packet, Room};
+use super::target::Target;
+use crate::lease::{Lease, LeaseGuard};
+use crate::memory::Share;
 use crate::{Error, FileStatus, FileSystem};
 
+/// Chunks whose last packet is on its way while the next is written.
+const FINISHING_MAX: usize = 2;
+
+/// Packets between the writer and a chunk's task.
+const QUEUE: usize = 16;
+
+/// Up to here the memory of a packet grows with its data; beyond it, it is made whole at once.
+const GROW_BYTES: usize = 64 << 10;
+
 /// A file that is being written. Made by [`FileSystem::create`] and [`FileSystem::append`].
+///
+/// What is written is buffered into packets and sent while the program goes on; at most
+/// [`Config::window_bytes`](crate::Config::window_bytes) are sent and not acknowledged, then [`FileWriter::write`] waits.
+/// The file is durable and (unless published at its creation) visible when [`FileWriter::close`] returns; a writer that is
+/// dropped gives the file up as [`FileWriter::abort`] does.
+///
+/// Once a call failed, every later one fails with the same error. What was acknowledged before stays, if the file was
+/// published at its creation or opened by `append`.
 pub struct FileWriter {
-    path: FsPath,
+    fs: FileSystem,
+    target: Arc<Target>,
+    chunk_size: ChunkSize,
     position: u64,
+    share: Share,
+    window: Arc<Semaphore>,
+    chunk: Option<OpenChunk>,
+    finishing: VecDeque<ChunkTask>,
+    failed: Option<Error>,
+    /// Whether the masters still think that this writer writes.
+    open: bool,
+    _lease: LeaseGuard,
+}
+
+struct OpenChunk {
+    packets: mpsc::Sender<Arc<Packet>>,
+    acknowledged: watch::Receiver<u64>,
+    task: ChunkTask,
+    filling: Option<Filling>,
+    next_seqno: i64,
+    /// Bytes in packets that were handed over.
+    sealed: u64,
+    /// The beginning of a checksum unit that a flush cut.
+    tail: Vec<u8>,
+}
+
+/// A chunk's task. It ends with its owner.
+struct ChunkTask(JoinHandle<Result<(), Error>>);
+
+impl ChunkTask {
+    async fn finished(&mut self) -> Result<(), Error> {
+        match (&mut self.0).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Only its owner stops it, or the end of the whole runtime.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for ChunkTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl FileWriter {
     pub(crate) async fn open(
-        _fs: &FileSystem,
+        fs: &FileSystem,
         path: &FsPath,
-        _inode: InodeId,
-        _replication: u16,
-        _chunk_size: ChunkSize,
+        inode: InodeId,
+        replication: u16,
+        chunk_size: ChunkSize,
         position: u64,
     ) -> Result<Self, Error> {
+        let info = fs.server_info().await?.clone();
+        let inner = fs.inner();
+        let lease = Lease::hold(inner, info.lease_soft_limit_ms);
+        let window = usize::try_from(inner.config.window_bytes).unwrap_or(usize::MAX);
         Ok(Self {
-            path: path.clone(),
+            fs: fs.clone(),
+            target: Arc::new(Target::new(inner, info, path, inode, replication)),
+            chunk_size,
             position,
+            share: Share::default(),
+            window: Arc::new(Semaphore::new(window.min(Semaphore::MAX_PERMITS))),
+            chunk: None,
+            finishing: VecDeque::new(),
+            failed: None,
+            open: true,
+            _lease: lease,
         })
     }
 
@@ -34,34 +116,83 @@ impl FileWriter {
 
     /// The path it was opened by.
     #[must_use]
-    pub const fn path(&self) -> &FsPath {
-        &self.path
+    pub fn path(&self) -> &FsPath {
+        &self.target.path
     }
 
     /// Writes all of `data` behind what was written before. Returns when it is taken over, not when it is on disk.
     ///
     /// # Errors
-    /// [`Error::WriteDenied`], [`Error::PipelineLost`], [`Error::LeaseLost`], [`Error::Unavailable`]. Once it failed, every
-    /// later call fails with the same error.
-    pub async fn write(&mut self, data: &[u8]) -> Result<(), Error> {
-        self.position += data.len() as u64;
+    /// [`Error::WriteDenied`], [`Error::PipelineLost`], [`Error::LeaseLost`], [`Error::Unavailable`].
+    pub async fn write(&mut self, mut data: &[u8]) -> Result<(), Error> {
+        while !data.is_empty() {
+            let filling = self.filling().await?;
+            let (now, later) = data.split_at(data.len().min(filling.left()));
+            filling.make_room(now.len(), GROW_BYTES);
+            filling.data().extend_from_slice(now);
+            data = later;
+            self.took(now.len()).await?;
+        }
         Ok(())
     }
 
     /// Writes everything that `source` gives, without a copy between. Returns the number of bytes.
     ///
     /// # Errors
-    /// As [`FileWriter::write`], and [`Error::Source`].
-    pub async fn copy_from<R: AsyncRead + Unpin>(&mut self, _source: &mut R) -> Result<u64, Error> {
-        Ok(0)
+    /// As [`FileWriter::write`], and [`Error::Source`]; after that one, the writer can go on.
+    pub async fn copy_from<R: AsyncRead + Unpin>(&mut self, source: &mut R) -> Result<u64, Error> {
+        let start = self.position;
+        loop {
+            let filling = self.filling().await?;
+            let left = filling.left();
+            filling.make_room(GROW_BYTES.min(left), GROW_BYTES);
+            let read = source.take(left as u64).read_buf(filling.data()).await;
+            match read {
+                Ok(0) => return Ok(self.position - start),
+                Ok(count) => self.took(count).await?,
+                Err(error) => {
+                    let path = self.target.path.to_string();
+                    return Err(Error::Source {
+                        path,
+                        why: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits until everything that was written is in the memory of every datanode of its pipeline (HDFS: hflush). The end
+    /// of a chunk is durable as always.
+    ///
+    /// # Errors
+    /// As [`FileWriter::write`].
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        self.seal(false).await?;
+        let Some(chunk) = &mut self.chunk else {
+            return self.wait_finishing(0).await;
+        };
+        let sealed = chunk.sealed;
+        let reached = chunk
+            .acknowledged
+            .wait_for(|acknowledged| *acknowledged >= sealed)
+            .await
+            .is_ok();
+        if !reached {
+            return Err(self.why_stopped().await);
+        }
+        self.wait_finishing(0).await
     }
 
     /// Ends the file. When this returns, all of it is on disk on at least `min_replicas` datanodes, and visible.
     ///
     /// # Errors
-    /// As [`FileWriter::write`], and [`Error::NotReplicated`].
-    pub async fn close(self) -> Result<FileStatus, Error> {
-        Err(Error::Config("not there yet".into()))
+    /// As [`FileWriter::write`], and [`Error::NotReplicated`]. The file is given up then.
+    pub async fn close(mut self) -> Result<FileStatus, Error> {
+        self.end_chunk().await?;
+        self.wait_finishing(0).await?;
+        let status = self.target.complete().await?;
+        self.open = false;
+        Ok(status)
     }
 
     /// Gives the file up: a file that is not published yet disappears, a published one keeps the chunks that were
@@ -69,7 +200,169 @@ impl FileWriter {
     ///
     /// # Errors
     /// [`Error::LeaseLost`], [`Error::Unavailable`].
-    pub async fn abort(self) -> Result<(), Error> {
+    pub async fn abort(mut self) -> Result<(), Error> {
+        self.open = false;
+        self.chunk = None;
+        self.finishing.clear();
+        self.target.abandon_file().await
+    }
+
+    /// The packet that is being filled; there is room in it for a byte at least.
+    async fn filling(&mut self) -> Result<&mut Filling, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.chunk.is_none() {
+            self.wait_finishing(FINISHING_MAX).await?;
+        }
+        let config = &self.fs.inner().config;
+        let chunk = self.chunk.get_or_insert_with(|| OpenChunk::start(&self.target));
+        if chunk.filling.is_none() {
+            let tail = std::mem::take(&mut chunk.tail);
+            let offset = chunk.sealed - tail.len() as u64;
+            let capacity = u64::from(config.packet_bytes).min(self.chunk_size.bytes() - offset);
+            let permits = u32::try_from(capacity).unwrap_or(u32::MAX);
+            let window = Arc::clone(&self.window).acquire_many_owned(permits).await;
+            let room = Room {
+                // The window is never closed.
+                _window: window.ok(),
+                _budget: self.fs.inner().budget.reserve(&self.share, capacity).await,
+            };
+            let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+            let mut filling = Filling::new(offset, capacity, &self.fs.inner().buffers, room);
+            filling.begin_with(&tail);
+            chunk.filling = Some(filling);
+        }
+        // It was just put there.
+        chunk
+            .filling
+            .as_mut()
+            .ok_or_else(|| Error::Config("a writer without a packet".into()))
+    }
+
+    /// `count` bytes went into the packet that is being filled.
+    async fn took(&mut self, count: usize) -> Result<(), Error> {
+        self.position += count as u64;
+        let Some(filling) = self.chunk.as_ref().and_then(|chunk| chunk.filling.as_ref()) else {
+            return Ok(());
+        };
+        let chunk_is_full = filling.end() == self.chunk_size.bytes();
+        if chunk_is_full {
+            self.end_chunk().await
+        } else if filling.left() == 0 {
+            self.seal(false).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Hands over the packet that is being filled, if it has anything new.
+    async fn seal(&mut self, sync: bool) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let Some(chunk) = &mut self.chunk else {
+            return Ok(());
+        };
+        let Some(filling) = chunk.filling.take_if(|filling| filling.has_news()) else {
+            return Ok(());
+        };
+        chunk.tail = filling.partial_unit().to_vec();
+        chunk.sealed = filling.end();
+        let packet = filling.seal(chunk.next_seqno, sync);
+        self.send(packet).await
+    }
+
+    async fn send(&mut self, packet: Packet) -> Result<(), Error> {
+        let Some(chunk) = &mut self.chunk else {
+            return Ok(());
+        };
+        chunk.next_seqno += 1;
+        if chunk.packets.send(Arc::new(packet)).await.is_err() {
+            return Err(self.why_stopped().await);
+        }
         Ok(())
+    }
+
+    /// Ends the chunk that is being written, if there is one, without waiting for its end to be acknowledged.
+    async fn end_chunk(&mut self) -> Result<(), Error> {
+        self.seal(false).await?;
+        let Some(chunk) = &self.chunk else { return Ok(()) };
+        if chunk.sealed == 0 {
+            // Nothing came after all; its task has not even allocated a chunk.
+            self.chunk = None;
+            return Ok(());
+        }
+        self.send(Packet::last(chunk.next_seqno, chunk.sealed)).await?;
+        if let Some(chunk) = self.chunk.take() {
+            self.finishing.push_back(chunk.task);
+        }
+        Ok(())
+    }
+
+    /// Waits until at most `left` chunks are unfinished, oldest first; learns what became of those that are.
+    async fn wait_finishing(&mut self, left: usize) -> Result<(), Error> {
+        loop {
+            let too_many = self.finishing.len() > left;
+            let Some(oldest) = self
+                .finishing
+                .front_mut()
+                .filter(|oldest| too_many || oldest.0.is_finished())
+            else {
+                return Ok(());
+            };
+            let done = oldest.finished().await;
+            self.finishing.pop_front();
+            done.map_err(|error| self.fail(error))?;
+        }
+    }
+
+    /// The chunk's task takes no more packets: why.
+    async fn why_stopped(&mut self) -> Error {
+        let error = match self.chunk.take() {
+            Some(mut chunk) => chunk.task.finished().await.err(),
+            None => None,
+        };
+        self.fail(error.unwrap_or_else(|| Error::Config("a chunk's writer ended early".into())))
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.chunk = None;
+        self.failed = Some(error.clone());
+        error
+    }
+}
+
+impl OpenChunk {
+    fn start(target: &Arc<Target>) -> Self {
+        let (packets, queue) = mpsc::channel(QUEUE);
+        let (progress, acknowledged) = watch::channel(0);
+        let writer = ChunkWriter::new(Arc::clone(target), queue, progress);
+        Self {
+            packets,
+            acknowledged,
+            task: ChunkTask(tokio::spawn(writer.run())),
+            filling: None,
+            next_seqno: 0,
+            sealed: 0,
+            tail: Vec::new(),
+        }
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        // As long as this client renews its lease for other files, nobody else would clean up.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let target = Arc::clone(&self.target);
+            runtime.spawn(async move {
+                if let Err(error) = target.abandon_file().await {
+                    tracing::debug!(path = %target.path, %error, "could not give up a file that was not closed");
+                }
+            });
+        }
     }
 }

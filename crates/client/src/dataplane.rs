@@ -1,0 +1,138 @@
+//! Connections to datanodes: made, asked and kept, each wait with its limit.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use env::net::Network;
+use tokio::time::{Instant, timeout};
+use transfer::{Block, Node, Op, base_header, pb};
+use types::{DatanodeId, PoolId};
+
+use crate::config::Timeouts;
+
+/// How long a datanode that failed is asked last and not asked to take data.
+const SUSPECT_FOR: Duration = Duration::from_secs(30);
+
+/// How long a datanode may take to show that it is alive.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// Idle connections that are kept for each datanode, and for how long: less than datanodes keep them.
+const IDLE_MAX: usize = 16;
+const IDLE_FOR: Duration = Duration::from_secs(20);
+
+/// A connection with nothing under way.
+pub(crate) struct Connection {
+    pub(crate) reader: wire::Reader,
+    pub(crate) writer: wire::Writer,
+}
+
+pub(crate) struct DataPlane {
+    network: Network,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) client_name: String,
+    idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
+    suspects: Mutex<HashMap<DatanodeId, Instant>>,
+}
+
+impl DataPlane {
+    pub(crate) fn new(network: Network, timeouts: Timeouts, client: types::ClientId) -> Self {
+        Self {
+            network,
+            timeouts,
+            client_name: format!("distrifs-{client}"),
+            idle: Mutex::default(),
+            suspects: Mutex::default(),
+        }
+    }
+
+    /// A new connection to `address`.
+    pub(crate) async fn connect(&self, address: &str) -> Result<Connection, String> {
+        let limit = self.timeouts.connect;
+        match timeout(limit, self.network.connect(address)).await {
+            Ok(Ok(stream)) => {
+                let (reader, writer) = wire::split(stream);
+                Ok(Connection { reader, writer })
+            }
+            Ok(Err(error)) => Err(format!("can not connect: {error}")),
+            Err(_) => Err(format!(
+                "can not connect within {}",
+                types::format_duration(limit)
+            )),
+        }
+    }
+
+    /// An idle connection to `address`, if there is one. It may have been closed meanwhile, which says nothing of the datanode.
+    pub(crate) fn idle(&self, address: &str) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = idle.get_mut(address)?;
+        connections.retain(|(since, _)| since.elapsed() < IDLE_FOR);
+        connections.pop().map(|(_, connection)| connection)
+    }
+
+    /// Keeps a connection with nothing under way for the next request.
+    pub(crate) fn keep(&self, address: &str, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = idle.entry(address.to_owned()).or_default();
+        if connections.len() < IDLE_MAX {
+            connections.push((Instant::now(), connection));
+        }
+    }
+
+    /// Whether the datanode answers at all, to a question about `block`; if not, why.
+    pub(crate) async fn probe(&self, node: &Node, block: &Block) -> Result<(), String> {
+        let op = Op::BlockChecksum(checksum_op(block));
+        let ask = async {
+            let mut connection = self.connect(&node.address()).await?;
+            connection
+                .writer
+                .write_op(&op)
+                .await
+                .map_err(|error| error.to_string())?;
+            connection
+                .reader
+                .read_response()
+                .await
+                .map_err(|error| error.to_string())
+        };
+        match timeout(PROBE, ask).await {
+            Ok(answer) => answer.map(drop),
+            Err(_) => Err("it accepts connections, but does not answer".into()),
+        }
+    }
+
+    /// Remembers that the datanode failed.
+    pub(crate) fn suspect(&self, id: DatanodeId) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.retain(|_, since| since.elapsed() < SUSPECT_FOR);
+        suspects.insert(id, Instant::now());
+    }
+
+    /// The datanodes that failed a short while ago.
+    pub(crate) fn suspects(&self) -> Vec<DatanodeId> {
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = suspects.iter().filter(|(_, since)| since.elapsed() < SUSPECT_FOR);
+        fresh.map(|(id, _)| *id).collect()
+    }
+}
+
+/// The request for the CRC32C of the bytes of a chunk.
+pub(crate) fn checksum_op(block: &Block) -> pb::OpBlockChecksumProto {
+    pb::OpBlockChecksumProto {
+        header: base_header(block),
+        block_checksum_options: Some(pb::BlockChecksumOptionsProto {
+            block_checksum_type: Some(pb::BlockChecksumTypeProto::CompositeCrc.into()),
+            stripe_length: None,
+        }),
+    }
+}
+
+/// A chunk as the data plane names it.
+pub(crate) fn block(pool: &PoolId, extent: types::ChunkExtent) -> Block {
+    Block {
+        pool: pool.clone(),
+        chunk: extent.chunk,
+        generation: extent.generation,
+        len: extent.len,
+    }
+}

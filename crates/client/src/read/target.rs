@@ -1,0 +1,174 @@
+//! The file that is read: where its chunks are, as the masters said, and asked again when that is of no use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proto::v1;
+use transfer::{Block, Node};
+use types::{ChunkExtent, FsPath};
+
+use crate::Error;
+use crate::dataplane::block;
+use crate::fs::Inner;
+use crate::rpc::call;
+use crate::status::{FileStatus, ServerInfo, node_from_wire};
+
+/// A chunk of the file.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) extent: ChunkExtent,
+    /// Where in the file it begins.
+    pub(crate) start: u64,
+    /// Who has it, best first.
+    pub(crate) replicas: Vec<Node>,
+}
+
+impl Located {
+    /// Where in the file it ends.
+    pub(crate) const fn end(&self) -> u64 {
+        self.start.saturating_add(self.extent.len)
+    }
+}
+
+pub(crate) struct Target {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) info: ServerInfo,
+    pub(crate) path: FsPath,
+    pub(crate) status: FileStatus,
+    /// By their beginning in the file.
+    chunks: Mutex<BTreeMap<u64, Arc<Located>>>,
+}
+
+impl Target {
+    pub(crate) async fn open(inner: &Arc<Inner>, path: &FsPath) -> Result<Self, Error> {
+        let info = inner.server_info().await?.clone();
+        let (status, chunks) = locate(inner, path, 0).await?;
+        Ok(Self {
+            inner: Arc::clone(inner),
+            info,
+            path: path.clone(),
+            status,
+            chunks: Mutex::new(chunks.into_iter().map(|chunk| (chunk.start, chunk)).collect()),
+        })
+    }
+
+    fn chunks(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Located>>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, offset: u64) -> Option<Arc<Located>> {
+        let chunks = self.chunks();
+        let (_, chunk) = chunks.range(..=offset).next_back()?;
+        (offset < chunk.end()).then(|| Arc::clone(chunk))
+    }
+
+    /// The chunk that holds byte `offset` of the file.
+    pub(crate) async fn chunk_at(&self, offset: u64) -> Result<Arc<Located>, Error> {
+        match self.known(offset) {
+            Some(chunk) => Ok(chunk),
+            None => self.refresh(offset).await,
+        }
+    }
+
+    /// The chunk that holds byte `offset` of the file, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when the path leads to another file, or the file ends before `offset`.
+    pub(crate) async fn refresh(&self, offset: u64) -> Result<Arc<Located>, Error> {
+        let changed = |why: String| Error::Changed {
+            path: self.path.to_string(),
+            why,
+        };
+        let (status, fresh) = match locate(&self.inner, &self.path, offset).await {
+            Err(Error::NotFound(_)) => return Err(changed("it is gone".into())),
+            located => located?,
+        };
+        if status.inode != self.status.inode {
+            return Err(changed("another file has its name".into()));
+        }
+        {
+            let mut chunks = self.chunks();
+            for chunk in fresh {
+                chunks.insert(chunk.start, chunk);
+            }
+        }
+        self.known(offset)
+            .ok_or_else(|| changed(format!("nothing is at byte {offset} any more")))
+    }
+
+    pub(crate) fn block(&self, chunk: &Located) -> Block {
+        block(&self.info.pool, chunk.extent)
+    }
+
+    /// The replicas of `chunk` in the order in which to ask them: as the master says, but one on this host first, and those
+    /// that failed a short while ago last.
+    pub(crate) fn order(&self, chunk: &Located) -> Vec<Node> {
+        let suspects = self.inner.plane.suspects();
+        let host = self.inner.config.host.as_deref();
+        let mut nodes = chunk.replicas.clone();
+        nodes.sort_by_key(|node| (suspects.contains(&node.id), host != Some(node.host.as_str())));
+        nodes
+    }
+
+    /// Tells the masters that the replica of `chunk` at `node` is corrupt, in the background.
+    pub(crate) fn report_corrupt(&self, chunk: &Located, node: &Node) {
+        let inner = Arc::clone(&self.inner);
+        let request = v1::ReportCorruptRequest {
+            caller: inner.rpc.caller(),
+            chunk: chunk.extent.chunk.as_u64(),
+            generation: chunk.extent.generation.as_u64(),
+            datanode_id: node.id.0.as_bytes().to_vec().into(),
+        };
+        let path = self.path.clone();
+        tokio::spawn(async move {
+            if let Err(error) = call!(
+                inner.rpc,
+                "report corrupt",
+                path.as_str(),
+                report_corrupt,
+                request
+            )
+            .await
+            {
+                tracing::warn!(%path, %error, "could not report a corrupt replica");
+            }
+        });
+    }
+}
+
+async fn locate(inner: &Inner, path: &FsPath, offset: u64) -> Result<(FileStatus, Vec<Arc<Located>>), Error> {
+    let operation = "open";
+    let malformed = |why: String| Error::Protocol { operation, why };
+    let request = v1::LocateRequest {
+        caller: inner.rpc.caller(),
+        path: path.to_string(),
+        offset,
+        length: 0,
+        host: inner.config.host.clone().unwrap_or_default(),
+    };
+    let answer = call!(inner.rpc, operation, path.as_str(), locate, request).await?;
+    let status = FileStatus::from_wire(operation, answer.status)?;
+    let chunks = answer.chunks.into_iter().filter_map(|chunk| {
+        let extent = match chunk.extent {
+            Some(extent) if extent.length == 0 => return None,
+            Some(extent) => proto::extent(&extent).map_err(|error| malformed(error.to_string())),
+            None => Err(malformed("a chunk has no identity".into())),
+        };
+        let replicas = chunk
+            .replicas
+            .into_iter()
+            .filter(|replica| replica.state() != v1::ReplicaState::Corrupt);
+        let replicas: Result<_, _> = replicas
+            .map(|replica| node_from_wire(operation, replica.datanode))
+            .collect();
+        Some(extent.and_then(|extent| {
+            Ok(Arc::new(Located {
+                extent,
+                start: chunk.offset,
+                replicas: replicas?,
+            }))
+        }))
+    });
+    let chunks = chunks.collect::<Result<_, _>>()?;
+    Ok((status, chunks))
+}

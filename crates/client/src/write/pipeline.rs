@@ -1,0 +1,234 @@
+//! One pipeline: the connection to its first datanode, what is asked of it, and the acknowledgements that come back.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use transfer::pb::BlockConstructionStage as Stage;
+use transfer::{Block, Node, Op, PipelineAck, client_header, pb};
+use types::Generation;
+
+use crate::dataplane::{Connection, DataPlane};
+
+/// Acknowledgements that wait to be looked at. More is never outstanding than packets are.
+const ACKS_MAX: usize = 64;
+
+/// What each further datanode adds to a time limit, so that a datanode gives its neighbour up before it is given up itself.
+pub(crate) const PER_HOP: Duration = Duration::from_secs(2);
+
+/// Why a pipeline is of no more use: which of its datanodes (by position) failed, and how.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) culprits: Vec<(usize, String)>,
+}
+
+impl Broken {
+    pub(crate) fn at(position: usize, why: impl Into<String>) -> Self {
+        Self {
+            culprits: vec![(position, why.into())],
+        }
+    }
+
+    /// What an acknowledgement of a pipeline of `nodes` datanodes says, when it is not that all is well.
+    pub(crate) fn by_ack(ack: &PipelineAck, nodes: usize) -> Result<(), Self> {
+        if let Some((position, status)) = ack.first_failure() {
+            let why = format!("the pipeline reports {}", status.as_str_name());
+            return Err(Self::at(position.min(nodes.saturating_sub(1)), why));
+        }
+        let replies = ack.replies.len();
+        if replies == nodes {
+            Ok(())
+        } else {
+            Err(Self::at(
+                0,
+                format!("its acknowledgement is of {replies} datanodes instead of {nodes}"),
+            ))
+        }
+    }
+}
+
+/// What a pipeline is for.
+pub(crate) struct Setup {
+    /// With the generation that the replicas have by now.
+    pub(crate) block: Block,
+    pub(crate) stage: Stage,
+    /// The generation that they get.
+    pub(crate) generation: Generation,
+    /// Bytes that every replica has, and that are kept.
+    pub(crate) acknowledged: u64,
+    /// Bytes that a replica may have.
+    pub(crate) sent: u64,
+}
+
+pub(crate) struct Pipeline {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) block: Block,
+    pub(crate) writer: wire::Writer,
+    /// Each acknowledgement, and at the end why there are no more.
+    pub(crate) acks: mpsc::Receiver<Result<PipelineAck, String>>,
+    reading: JoinHandle<()>,
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+impl Pipeline {
+    /// Builds a pipeline of `nodes`, in order.
+    pub(crate) async fn open(plane: &DataPlane, setup: &Setup, nodes: &[Node]) -> Result<Self, Broken> {
+        let Some((first, rest)) = nodes.split_first() else {
+            return Err(Broken { culprits: Vec::new() });
+        };
+        let mut connection = plane
+            .connect(&first.address())
+            .await
+            .map_err(|why| Broken::at(0, why))?;
+        let op = Op::WriteBlock(Box::new(pb::OpWriteBlockProto {
+            header: client_header(&setup.block, plane.client_name.clone()),
+            targets: rest.iter().map(Into::into).collect(),
+            source: None,
+            stage: setup.stage.into(),
+            pipeline_size: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+            min_bytes_rcvd: setup.acknowledged,
+            max_bytes_rcvd: setup.sent,
+            latest_generation_stamp: setup.generation.as_u64(),
+            requested_checksum: pb::ChecksumProto::crc32c(),
+            ..Default::default()
+        }));
+        let hops = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        // Every datanode connects to the next before it answers, and may have to stop an earlier writer first. One that
+        // ends a chunk syncs it.
+        let limit = match setup.stage {
+            Stage::PipelineCloseRecovery => plane.timeouts.finish,
+            _ => plane.timeouts.ack,
+        } + plane.timeouts.connect
+            + PER_HOP * hops;
+        match timeout(limit, ask(&mut connection, &op)).await {
+            Ok(Ok(())) => Ok(Self::running(connection, setup, nodes)),
+            Ok(Err(Answer::Refused(refusal))) => Err(blame(nodes, &refusal)),
+            Ok(Err(Answer::Failed(why))) => Err(Broken::at(0, why)),
+            Err(_) => {
+                drop(connection);
+                let why = format!("no answer within {}", types::format_duration(limit));
+                Err(find_silent(plane, &setup.block, nodes, &why).await)
+            }
+        }
+    }
+
+    fn running(connection: Connection, setup: &Setup, nodes: &[Node]) -> Self {
+        let Connection {
+            mut reader, writer, ..
+        } = connection;
+        let (acks_in, acks) = mpsc::channel(ACKS_MAX);
+        let reading = tokio::spawn(async move {
+            loop {
+                let ack = reader.read_ack().await.map_err(|error| error.to_string());
+                let over = ack.is_err();
+                if acks_in.send(ack).await.is_err() || over {
+                    return;
+                }
+            }
+        });
+        let block = Block {
+            generation: setup.generation,
+            ..setup.block.clone()
+        };
+        Self {
+            nodes: nodes.to_vec(),
+            block,
+            writer,
+            acks,
+            reading,
+        }
+    }
+
+    /// The longest wait for an acknowledgement.
+    pub(crate) fn ack_limit(&self, limit: Duration) -> Duration {
+        limit + PER_HOP * u32::try_from(self.nodes.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// No acknowledgement came in time: which datanodes are to blame. Those that do not answer a question; where all do,
+    /// the first, for it is the one that must acknowledge.
+    pub(crate) async fn find_silent(&self, plane: &DataPlane, waited: Duration) -> Broken {
+        let why = format!("no acknowledgement within {}", types::format_duration(waited));
+        find_silent(plane, &self.block, &self.nodes, &why).await
+    }
+
+    /// Copies the beginning of a replica that is being written from `source` to `newcomers`.
+    ///
+    /// # Errors
+    /// Who failed: `Err(None)` the source, `Err(Some(address))` a newcomer.
+    pub(crate) async fn transfer(
+        plane: &DataPlane,
+        block: &Block,
+        source: &Node,
+        newcomers: &[Node],
+    ) -> Result<(), (Option<String>, String)> {
+        let op = Op::TransferBlock(pb::OpTransferBlockProto {
+            header: client_header(block, plane.client_name.clone()),
+            targets: newcomers.iter().map(Into::into).collect(),
+            ..Default::default()
+        });
+        // At 8 MiB/s a disk or a network is as good as dead.
+        let limit = plane.timeouts.finish + Duration::from_secs(block.len >> 23);
+        let mut connection = plane
+            .connect(&source.address())
+            .await
+            .map_err(|why| (None, why))?;
+        match timeout(limit, ask(&mut connection, &op)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Answer::Refused(refusal))) => {
+                let why = refusal.to_string();
+                Err(((!refusal.bad_link.is_empty()).then_some(refusal.bad_link), why))
+            }
+            Ok(Err(Answer::Failed(why))) => Err((None, why)),
+            Err(_) => Err((
+                None,
+                format!("the copy took more than {}", types::format_duration(limit)),
+            )),
+        }
+    }
+}
+
+enum Answer {
+    Refused(transfer::Refusal),
+    Failed(String),
+}
+
+async fn ask(connection: &mut Connection, op: &Op) -> Result<(), Answer> {
+    connection
+        .writer
+        .write_op(op)
+        .await
+        .map_err(|error| Answer::Failed(error.to_string()))?;
+    let response = connection
+        .reader
+        .read_response()
+        .await
+        .map_err(|error| Answer::Failed(error.to_string()))?;
+    response.accepted().map(drop).map_err(Answer::Refused)
+}
+
+/// Which datanode a refused setup is about: the one it names, else the one that answered.
+fn blame(nodes: &[Node], refusal: &transfer::Refusal) -> Broken {
+    let named = nodes.iter().position(|node| node.address() == refusal.bad_link);
+    Broken::at(named.unwrap_or(0), refusal.to_string())
+}
+
+async fn find_silent(plane: &DataPlane, block: &Block, nodes: &[Node], why: &str) -> Broken {
+    let probes = nodes.iter().map(|node| plane.probe(node, block));
+    let answers = futures_util::future::join_all(probes).await;
+    let silent = answers.into_iter().enumerate().filter_map(|(position, answer)| {
+        let cause = answer.err()?;
+        Some((position, format!("{why}: {cause}")))
+    });
+    let culprits: Vec<_> = silent.collect();
+    if culprits.is_empty() {
+        Broken::at(0, why)
+    } else {
+        Broken { culprits }
+    }
+}

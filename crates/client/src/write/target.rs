@@ -1,0 +1,237 @@
+//! The file that is written, as the masters know it: every question that a writer asks them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proto::v1;
+use transfer::Node;
+use types::{ChunkExtent, ChunkId, DatanodeId, FsPath, Generation, InodeId};
+
+use crate::fs::Inner;
+use crate::rpc::call;
+use crate::status::{FileStatus, ServerInfo, node_from_wire};
+use crate::{Attempt, Error};
+
+pub(crate) struct Target {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) info: ServerInfo,
+    pub(crate) path: FsPath,
+    pub(crate) inode: InodeId,
+    /// Datanodes without which a chunk is not acknowledged.
+    pub(crate) required: usize,
+    /// Chunks that are acknowledged, and that the masters were not told of.
+    unreported: Mutex<Vec<ChunkExtent>>,
+}
+
+/// A chunk to be written, and its pipeline.
+pub(crate) struct Allocated {
+    pub(crate) extent: ChunkExtent,
+    pub(crate) nodes: Vec<Node>,
+}
+
+fn ids(nodes: &[DatanodeId]) -> Vec<bytes::Bytes> {
+    nodes.iter().map(|id| id.0.as_bytes().to_vec().into()).collect()
+}
+
+fn nodes(operation: &'static str, replicas: Vec<v1::Replica>) -> Result<Vec<Node>, Error> {
+    replicas
+        .into_iter()
+        .map(|replica| node_from_wire(operation, replica.datanode))
+        .collect()
+}
+
+impl Target {
+    pub(crate) fn new(
+        inner: &Arc<Inner>,
+        info: ServerInfo,
+        path: &FsPath,
+        inode: InodeId,
+        replication: u16,
+    ) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            required: info.min_replicas.min(replication).max(1).into(),
+            info,
+            path: path.clone(),
+            inode,
+            unreported: Mutex::default(),
+        }
+    }
+
+    fn unreported(&self) -> std::sync::MutexGuard<'_, Vec<ChunkExtent>> {
+        self.unreported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chunk is on disk on every datanode of its pipeline.
+    pub(crate) fn acknowledged(&self, extent: ChunkExtent) {
+        self.unreported().push(extent);
+    }
+
+    fn written(&self) -> Vec<v1::Extent> {
+        self.unreported()
+            .iter()
+            .copied()
+            .map(proto::wire_extent)
+            .collect()
+    }
+
+    /// The masters know of these now.
+    fn reported(&self, written: &[v1::Extent]) {
+        self.unreported()
+            .retain(|extent| !written.iter().any(|known| known.chunk == extent.chunk.as_u64()));
+    }
+
+    /// Allocates the next chunk. Datanodes in `failed` are not used, nor, if it can be helped, those that failed
+    /// elsewhere a short while ago.
+    pub(crate) async fn add_chunk(&self, failed: &[DatanodeId]) -> Result<Allocated, Error> {
+        let mut exclude = self.inner.plane.suspects();
+        exclude.retain(|id| !failed.contains(id));
+        let cautious = !exclude.is_empty();
+        exclude.extend_from_slice(failed);
+        match self.try_add_chunk(&exclude).await {
+            Err(Error::WriteDenied(_)) if cautious => self.try_add_chunk(failed).await,
+            done => done,
+        }
+    }
+
+    async fn try_add_chunk(&self, exclude: &[DatanodeId]) -> Result<Allocated, Error> {
+        let operation = "add chunk";
+        let rpc = &self.inner.rpc;
+        let written = self.written();
+        let request = v1::AddChunkRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            written: written.clone(),
+            exclude: ids(exclude),
+            host: self.inner.config.host.clone().unwrap_or_default(),
+        };
+        let answer = call!(rpc, operation, self.path.as_str(), add_chunk, request).await?;
+        self.reported(&written);
+        let malformed = |why: String| Error::Protocol { operation, why };
+        let extent = answer.extent.ok_or_else(|| malformed("it has no chunk".into()))?;
+        let nodes = nodes(operation, answer.targets)?;
+        if nodes.is_empty() {
+            return Err(malformed("it names no datanode".into()));
+        }
+        Ok(Allocated {
+            extent: proto::extent(&extent).map_err(|error| malformed(error.to_string()))?,
+            nodes,
+        })
+    }
+
+    pub(crate) async fn abandon_chunk(&self, chunk: ChunkId) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::AbandonChunkRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            chunk: chunk.as_u64(),
+        };
+        call!(rpc, "abandon chunk", self.path.as_str(), abandon_chunk, request)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn bump_generation(&self, chunk: ChunkId) -> Result<Generation, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::BumpGenerationRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            chunk: chunk.as_u64(),
+        };
+        let answer = call!(
+            rpc,
+            "repair pipeline",
+            self.path.as_str(),
+            bump_generation,
+            request
+        )
+        .await?;
+        Ok(Generation(answer.generation))
+    }
+
+    pub(crate) async fn additional_datanodes(
+        &self,
+        chunk: ChunkId,
+        existing: &[Node],
+        exclude: &[DatanodeId],
+        count: usize,
+    ) -> Result<Vec<Node>, Error> {
+        let operation = "replace datanode";
+        let rpc = &self.inner.rpc;
+        let existing: Vec<_> = existing.iter().map(|node| node.id).collect();
+        let request = v1::AdditionalDatanodesRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            chunk: chunk.as_u64(),
+            existing: ids(&existing),
+            exclude: ids(exclude),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+        };
+        let answer = call!(rpc, operation, self.path.as_str(), additional_datanodes, request).await?;
+        nodes(operation, answer.targets)
+    }
+
+    pub(crate) async fn update_pipeline(&self, extent: ChunkExtent, pipeline: &[Node]) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let pipeline: Vec<_> = pipeline.iter().map(|node| node.id).collect();
+        let request = v1::UpdatePipelineRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            chunk: extent.chunk.as_u64(),
+            generation: extent.generation.as_u64(),
+            length: extent.len,
+            datanodes: ids(&pipeline),
+        };
+        call!(
+            rpc,
+            "repair pipeline",
+            self.path.as_str(),
+            update_pipeline,
+            request
+        )
+        .await
+        .map(drop)
+    }
+
+    pub(crate) async fn complete(&self) -> Result<FileStatus, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::CompleteRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            written: self.written(),
+        };
+        let answer = call!(rpc, "close", self.path.as_str(), complete, request).await?;
+        FileStatus::from_wire("close", answer.status)
+    }
+
+    pub(crate) async fn abandon_file(&self) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::AbandonFileRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            written: self.written(),
+        };
+        call!(rpc, "abandon", self.path.as_str(), abandon_file, request)
+            .await
+            .map(drop)
+    }
+
+    /// The error that stops a chunk's writer, when too few datanodes are left: the master's reason, and what this client
+    /// saw.
+    pub(crate) fn with_lost(&self, error: Error, lost: &[Attempt]) -> Error {
+        let Error::WriteDenied(mut denial) = error else {
+            return error;
+        };
+        for attempt in lost {
+            match denial
+                .refusals
+                .iter_mut()
+                .find(|refusal| refusal.datanode == attempt.datanode)
+            {
+                Some(refusal) if refusal.why.contains(&attempt.why) => {}
+                Some(refusal) => refusal.why = format!("{}: {}", refusal.why, attempt.why),
+                None => denial.refusals.push(attempt.clone()),
+            }
+        }
+        Error::WriteDenied(denial)
+    }
+}
