@@ -76,3 +76,42 @@ impl Buffer {
         first
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn room_grows_with_what_arrives_and_not_with_what_is_announced() {
+        let mut source = tokio::io::repeat(1);
+        let mut buffer = Buffer::default();
+        buffer.fill(&mut source, 16 << 20).await.unwrap();
+        assert_eq!(buffer.bytes.len(), STEP);
+        buffer.fill(&mut source, 16 << 20).await.unwrap();
+        assert_eq!(buffer.bytes.len(), 2 * STEP);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_is_asked_for() {
+        let mut source = tokio::io::repeat(1);
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.fill(&mut source, 10).await.unwrap(), 10);
+        buffer.consume(4);
+        assert_eq!(buffer.fill(&mut source, 10).await.unwrap(), 4);
+        assert_eq!(buffer.filled().len(), 10);
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_the_exchanged_bytes_stays() {
+        let mut source: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7];
+        let mut buffer = Buffer::default();
+        buffer.fill(&mut source, 8).await.unwrap();
+        buffer.consume(1);
+        let mut other = vec![9; 2];
+        let first = buffer.exchange(&mut other, 4);
+        assert_eq!(other[first..first + 4], [1, 2, 3, 4]);
+        assert_eq!(buffer.filled(), [5, 6, 7]);
+        buffer.consume(3);
+        assert_eq!(buffer.filled(), []);
+    }
+}
