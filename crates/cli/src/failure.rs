@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use client::Error;
+
 /// The exit statuses. They are a contract with scripts, and stand in `distrifs --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -66,6 +68,8 @@ pub(crate) struct Report {
     pub(crate) why: String,
     /// What to do next.
     pub(crate) next: Option<String>,
+    /// Whether going on with other files makes no sense: no master answers.
+    pub(crate) last: bool,
 }
 
 /// What commands return.
@@ -79,6 +83,7 @@ impl Failure {
             what: what.to_string(),
             why: why.to_string(),
             next: None,
+            last: false,
         }))
     }
 
@@ -112,6 +117,48 @@ impl Failure {
         )
     }
 
+    /// A failure of the cluster, about `what`.
+    pub(crate) fn from_client(what: impl fmt::Display, error: &Error) -> Self {
+        let what = what.to_string();
+        let (exit, refusal) = match error {
+            Error::NotFound(refusal) => (Exit::NotFound, Some(refusal)),
+            Error::PermissionDenied(refusal) => (Exit::Denied, Some(refusal)),
+            Error::Exists(refusal)
+            | Error::NotDirectory(refusal)
+            | Error::IsDirectory(refusal)
+            | Error::NotEmpty(refusal) => (Exit::InTheWay, Some(refusal)),
+            Error::Invalid(refusal) => (Exit::Failed, Some(refusal)),
+            Error::Busy(_) => (Exit::InTheWay, None),
+            Error::Config(_) => (Exit::Usage, None),
+            Error::WriteDenied(_)
+            | Error::NotReplicated(_)
+            | Error::Unavailable { .. }
+            | Error::DataUnavailable { .. }
+            | Error::PipelineLost { .. } => (Exit::Unavailable, None),
+            Error::LeaseLost(_)
+            | Error::Changed { .. }
+            | Error::Master(_)
+            | Error::Protocol { .. }
+            | Error::Source { .. } => (Exit::Failed, None),
+        };
+        // What a master refuses, it says in words that begin with the path; that is not said twice.
+        let why = match refusal {
+            Some(refusal) => {
+                let rest = refusal.message.strip_prefix(what.as_str());
+                let rest = rest.and_then(|rest| rest.strip_prefix(": "));
+                rest.unwrap_or(&refusal.message).to_owned()
+            }
+            None => error.to_string(),
+        };
+        Self::Tell(Box::new(Report {
+            exit,
+            what,
+            why,
+            next: None,
+            last: matches!(error, Error::Unavailable { .. }),
+        }))
+    }
+
     /// A failure to write to stdout. A reader that has seen enough is none.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         match error.kind() {
@@ -128,12 +175,12 @@ impl Failure {
         }
     }
 
-    /// Whether going on with other files makes no sense: the cluster is not there, or the reader of stdout is gone.
-    pub(crate) const fn is_final(&self) -> bool {
-        matches!(
-            self.exit(),
-            Exit::Unavailable | Exit::Interrupted | Exit::Terminated
-        ) || matches!(self, Self::Told(Exit::Done))
+    /// Whether going on with other files makes no sense: no master answers, or the reader of stdout is gone.
+    const fn is_last(&self) -> bool {
+        match self {
+            Self::Tell(report) => report.last,
+            Self::Told(exit) => matches!(exit, Exit::Done | Exit::Interrupted | Exit::Terminated),
+        }
     }
 
     /// Tells it on stderr. Returns the exit status.
@@ -165,8 +212,7 @@ impl Tally {
     /// # Errors
     /// When going on makes no sense.
     pub(crate) fn add(&mut self, failure: Failure) -> Result<()> {
-        let is_final = failure.is_final();
-        if is_final {
+        if failure.is_last() {
             return Err(failure);
         }
         let exit = failure.tell();
@@ -224,8 +270,34 @@ mod tests {
         tally.add(Failure::Told(Exit::Denied)).unwrap();
         tally.add(Failure::Told(Exit::NotFound)).unwrap();
         assert_eq!(tally.finish().unwrap_err().exit(), Exit::Denied);
-        assert!(Tally::default().add(Failure::Told(Exit::Unavailable)).is_err());
+        let gone = Error::Unavailable {
+            operation: "stat",
+            masters: vec!["m:1".to_owned()],
+            waited: std::time::Duration::from_secs(1),
+            last: "connection refused".to_owned(),
+        };
+        let gone = Failure::from_client("/f", &gone);
+        assert_eq!(gone.exit(), Exit::Unavailable);
+        assert!(
+            Tally::default().add(gone).is_err(),
+            "no other file will fare better"
+        );
         assert!(Tally::default().finish().is_ok());
+    }
+
+    #[test]
+    fn a_path_is_said_once() {
+        let refusal = client::Refusal {
+            operation: "stat",
+            subject: "/a".to_owned(),
+            message: "/a: no such file or directory".to_owned(),
+        };
+        let of = |what| match Failure::from_client(what, &Error::NotFound(refusal.clone())) {
+            Failure::Tell(report) => format!("{}: {}", report.what, report.why),
+            Failure::Told(_) => panic!("it has to be told"),
+        };
+        assert_eq!(of("/a"), "/a: no such file or directory");
+        assert_eq!(of("./local"), "./local: /a: no such file or directory");
     }
 
     #[test]

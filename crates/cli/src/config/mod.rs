@@ -12,9 +12,8 @@ mod masters;
 mod table;
 mod value;
 
-pub(crate) use file::{ConfigFile, FileError, PLACES};
+pub(crate) use file::PLACES;
 pub(crate) use flags::{ConfigFlags, DatanodeFlags, Flag, GlobalFlags, MasterFlags, MiniFlags, WriteFlags};
-pub(crate) use layers::{ConfigError, Entry, Settings};
-pub(crate) use masters::normalize_master;
-pub(crate) use table::{Key, Scope, Setting, TABLE};
+pub(crate) use layers::{Entry, Settings, Source};
+pub(crate) use table::{Fallback, Key};
 pub(crate) use value::Value;

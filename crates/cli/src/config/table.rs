@@ -13,6 +13,7 @@ pub(crate) enum Key {
     User,
     Groups,
     LogLevel,
+    Timeout,
     ReplicationFactor,
     ChunkSize,
     Parallel,
@@ -159,6 +160,10 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::LogFilter, Depends("info for servers, error for client commands"))
         .on(&[Global])
         .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug"),
+    setting(Key::Timeout, "timeout_s", "DISTRIFS_TIMEOUT_S", "timeout")
+        .kind(Kind::Seconds, Is("30s"))
+        .on(&[Global])
+        .doc("How long a client tries a call to the masters; the first connection at most 5 s"),
     setting(Key::ReplicationFactor, "replication_factor", "DISTRIFS_RF", "replication")
         .kind(
             Kind::Count { min: 1, max: limits::REPLICATION_MAX as u64 },
@@ -328,6 +333,7 @@ mod tests {
             Key::User,
             Key::Groups,
             Key::LogLevel,
+            Key::Timeout,
             Key::ReplicationFactor,
             Key::ChunkSize,
             Key::Parallel,

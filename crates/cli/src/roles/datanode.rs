@@ -1,0 +1,134 @@
+//! `datanode`: a chunk server as a process of its own.
+
+use std::net::UdpSocket;
+use std::path::PathBuf;
+
+use datanode::{Datanode, StartError};
+use env::Env;
+
+use super::master::no_directory;
+use super::options::{Listen, StartArgs, bare, can_not_listen};
+use super::ready::{Ready, reachable};
+use super::stop::shut_down;
+use crate::config::{DatanodeFlags, Key, Settings};
+use crate::failure::{Exit, Failure, Result};
+use crate::signals;
+
+/// Run a datanode: a server of chunks
+///
+/// It formats an empty directory for the cluster of its master; a directory of another cluster is refused. Several
+/// directories (disks) are separated by commas. It may start before the master, and finds it again when it restarts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    start: StartArgs,
+    #[command(flatten)]
+    pub(crate) settings: DatanodeFlags,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  distrifs datanode --dir /var/lib/distrifs/data --master master.example:9800
+  distrifs datanode --dir /disk1/dfs,/disk2/dfs --rack /row-2 --master http://10.0.0.1:9800
+  distrifs datanode --dir d --ports auto --ready-file d.json   # for scripts
+
+The ready file is written when it is known to a master. Ctrl-C or SIGTERM stops it.";
+
+/// Runs it until it is told to stop.
+pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    let Some(dirs) = settings.path(Key::StoragePath) else {
+        return Err(no_directory("datanode"));
+    };
+    let dirs = dirs.to_string_lossy();
+    let dirs = dirs
+        .split(',')
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from)
+        .collect();
+    let listen = Listen::of(settings, &args.start, Key::DataPort, "0.0.0.0");
+    let masters = settings.masters();
+    let mut config = config(settings, dirs, masters.clone());
+    config.listen = listen.address();
+    config.advertise_host = match settings.text(Key::Advertise) {
+        Some(host) => Some(bare(host).to_owned()),
+        None if ["0.0.0.0", "[::]"].contains(&listen.host.as_str()) => address_towards(&masters),
+        None => Some(bare(&listen.host).to_owned()),
+    };
+    let advertised = config.advertise_host.clone();
+    let node = Datanode::start(Env::real(), config)
+        .await
+        .map_err(|error| refused("datanode", &error))?;
+    let run = async {
+        node.registered().await;
+        if let Some(file) = &args.start.ready_file {
+            let ready = Ready {
+                master: masters.first().cloned().unwrap_or_default(),
+                http: None,
+                datanodes: vec![reachable(node.data_addr(), advertised.as_deref())],
+            };
+            ready.write(file)?;
+        }
+        std::future::pending().await
+    };
+    let failure = tokio::select! {
+        _ = signals::stop() => None,
+        failure = node.failed() => Some(Failure::new(Exit::Failed, "datanode", failure)),
+        failed = run => match failed {
+            Ok(()) => None,
+            Err(failure) => Some(failure),
+        },
+    };
+    shut_down(node.shutdown(), failure).await
+}
+
+/// The settings of a datanode; its addresses are still to be set.
+pub(super) fn config(settings: &Settings, dirs: Vec<PathBuf>, masters: Vec<String>) -> datanode::Config {
+    let mut config = datanode::Config::new(dirs, masters);
+    if let Some(rack) = settings.text(Key::Rack) {
+        rack.clone_into(&mut config.rack);
+    }
+    if let Some(streams) = settings.number(Key::MaxStreams) {
+        config.max_streams = streams;
+    }
+    if let Some(timeout) = settings.duration(Key::AbandonedWriteTimeout) {
+        config.abandoned_write_timeout = timeout;
+    }
+    config
+}
+
+/// The address of this machine that the way to a master begins at. Nothing is sent: a UDP socket only looks the way up.
+fn address_towards(masters: &[String]) -> Option<String> {
+    masters.iter().find_map(|master| {
+        let any = if master.starts_with('[') {
+            "[::]:0"
+        } else {
+            "0.0.0.0:0"
+        };
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.connect(master).ok()?;
+        Some(socket.local_addr().ok()?.ip().to_string())
+    })
+}
+
+/// A datanode that does not start.
+pub(super) fn refused(role: &str, error: &StartError) -> Failure {
+    match error {
+        StartError::Listen { address, source } => can_not_listen(role, address, source),
+        _ => Failure::new(Exit::Failed, role, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_local_master_is_local() {
+        assert_eq!(
+            address_towards(&["127.0.0.1:9800".to_owned()]).as_deref(),
+            Some("127.0.0.1")
+        );
+        assert_eq!(address_towards(&[]), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! From a command line to an exit status: the configuration, the log, the runtime, the command.
+
+use std::path::Path;
+use std::time::Duration;
+
+use env::Env;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Flag, Key, Settings};
+use crate::failure::{Exit, Failure, Result};
+use crate::identity::Identity;
+use crate::{logging, reach, roles, signals, verbs};
+
+/// How long blocking work (the removal of a temporary file) may go on when a command has ended.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a client command works with.
+pub(crate) struct Context {
+    /// The cluster.
+    pub(crate) fs: client::FileSystem,
+    /// The configuration in force.
+    pub(crate) settings: Settings,
+    /// Permission bits that new files and directories do not get.
+    pub(crate) umask: u16,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When it fails.
+pub(crate) fn run(cli: Cli) -> Result<Exit> {
+    let mut flags = cli.settings.given().to_vec();
+    flags.extend_from_slice(own_flags(&cli.command));
+    let settings = settings(&flags, cli.config.as_deref())?;
+    match cli.command {
+        Command::Config(args) => verbs::config::run(&args, &settings).map(|()| Exit::Done),
+        Command::Mini(args) => serve(&settings, roles::mini::run(&args, &settings)),
+        Command::Master(args) => serve(&settings, roles::master::run(&args, &settings)),
+        Command::Datanode(args) => serve(&settings, roles::datanode::run(&args, &settings)),
+        command => ask(settings, command),
+    }
+}
+
+/// The settings that the command itself has flags for.
+fn own_flags(command: &Command) -> &[Flag] {
+    match command {
+        Command::Mini(args) => args.settings.given(),
+        Command::Master(args) => args.settings.given(),
+        Command::Datanode(args) => args.settings.given(),
+        Command::Config(args) => args.settings.given(),
+        Command::Put(args) => args.settings.given(),
+        Command::Get(args) => args.settings.given(),
+        Command::Cp(args) => args.settings.given(),
+        _ => &[],
+    }
+}
+
+fn settings(flags: &[Flag], named: Option<&Path>) -> Result<Settings> {
+    let env = |name: &str| std::env::var(name).ok();
+    Settings::load(flags, &env, named).map_err(|error| {
+        Failure::usage("configuration", error)
+            .next("`distrifs config --help` lists every setting and where it can be set")
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("can not start threads", &error))
+}
+
+fn serve(settings: &Settings, server: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    logging::start(settings, "info");
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(server);
+    runtime.shutdown_timeout(GRACE);
+    outcome
+}
+
+fn ask(settings: Settings, command: Command) -> Result<Exit> {
+    logging::start(&settings, "error");
+    let umask = take_umask();
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        let fs = connect(&settings).await?;
+        let context = Context { fs, settings, umask };
+        tokio::select! {
+            biased;
+            signal = signals::stop() => Err(Failure::Told(signal)),
+            outcome = verb(&context, command) => outcome,
+        }
+    });
+    runtime.shutdown_timeout(GRACE);
+    outcome.map(|()| Exit::Done)
+}
+
+async fn connect(settings: &Settings) -> Result<client::FileSystem> {
+    let identity = Identity::of(settings);
+    let mut config = client::Config::new(settings.masters(), identity.user);
+    config.groups = identity.groups;
+    config.replication = settings.number(Key::ReplicationFactor);
+    config.chunk_size = settings.chunk_size(Key::ChunkSize);
+    if let Some(bytes) = settings.bytes(Key::MemoryBudget) {
+        config.memory_budget = bytes;
+    }
+    if let Some(patience) = settings.duration(Key::Timeout) {
+        config.timeouts.call = config.timeouts.call.min(patience);
+        config.timeouts.call_total = patience;
+    }
+    let env = Env::real();
+    reach::any(&env, &config.masters, settings.duration(Key::Timeout)).await?;
+    client::FileSystem::connect(env, config).map_err(|error| Failure::from_client("connect", &error))
+}
+
+async fn verb(context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Ls(args) => verbs::ls::run(context, &args).await,
+        Command::Stat(args) => verbs::stat::run(context, &args).await,
+        Command::Put(args) => verbs::put::run(context, &args).await,
+        Command::Get(args) => verbs::get::run(context, &args).await,
+        Command::Getrange(args) => verbs::getrange::run(context, &args).await,
+        Command::Cat(args) => verbs::cat::run(context, &args).await,
+        Command::Head(args) => verbs::head::run(context, &args).await,
+        Command::Tail(args) => verbs::tail::run(context, &args).await,
+        Command::Mkdir(args) => verbs::mkdir::run(context, &args).await,
+        Command::Rm(args) => verbs::rm::run(context, &args).await,
+        Command::Mv(args) => verbs::mv::run(context, &args).await,
+        Command::Cp(args) => verbs::cp::run(context, &args).await,
+        Command::Touch(args) => verbs::touch::run(context, &args).await,
+        Command::Du(args) => verbs::du::run(context, &args).await,
+        Command::Df(args) => verbs::df::run(context, &args).await,
+        Command::Chmod(args) => verbs::chmod::run(context, &args).await,
+        Command::Chown(args) => verbs::chown::run(context, &args).await,
+        Command::Setrep(args) => verbs::setrep::run(context, &args).await,
+        Command::Checksum(args) => verbs::checksum::run(context, &args).await,
+        Command::Test(args) => verbs::test::run(context, &args).await,
+        Command::Mini(_) | Command::Master(_) | Command::Datanode(_) | Command::Config(_) => {
+            unreachable!("servers and `config` are run without a connection")
+        }
+    }
+}
+
+/// The umask can only be read by setting it; no other thread runs yet that could make a file in between.
+fn take_umask() -> u16 {
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(mask);
+    u16::try_from(mask.bits() & 0o777).unwrap_or(0o022)
+}
