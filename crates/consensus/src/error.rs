@@ -2,25 +2,33 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-/// What broke the log. The process can not go on.
+/// What ended the group. The process can not go on: it must stop, and be started again.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub Arc<dyn Error + Send + Sync>);
+pub enum Failure {
+    /// The log can not be written. A sync is never tried a second time: its bytes may be lost while it succeeds.
+    #[error("the log failed: {0}")]
+    Log(#[from] wal::Failure),
+    /// The state machine panicked.
+    #[error("the state machine panicked; the log is whole up to the command that it did so at")]
+    Panicked,
+}
 
 /// Why a group can not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The log can not be opened.
+    #[error(transparent)]
+    Log(#[from] wal::OpenError),
     /// A record of the log is not a command of this state machine.
     #[error(
         "record {index} of the log in {} is not a command that this version knows (op code {op}): {source}. \
          Start the version that wrote it, or a later one",
-        dir.display()
+        directory.display()
     )]
     Decode {
         /// Where the log is.
-        dir: PathBuf,
+        directory: PathBuf,
         /// Which record.
         index: u64,
         /// Its op code.
@@ -30,19 +38,31 @@ pub enum OpenError {
     },
 }
 
-/// Why a command was not applied, or not known to be.
+impl From<wal::Failure> for OpenError {
+    fn from(failure: wal::Failure) -> Self {
+        Self::Log(failure.into())
+    }
+}
+
+impl From<wal::Corruption> for OpenError {
+    fn from(corruption: wal::Corruption) -> Self {
+        Self::Log(corruption.into())
+    }
+}
+
+/// Why a command was not applied, or is not known to be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ProposeError {
-    /// The log failed. Whether the command is in it is unknown until the group is opened again.
-    #[error("the log failed, and with it this master: {cause}")]
+    /// The group failed. Whether the command is in the log is unknown until the group is opened again.
+    #[error("the master has failed and must be restarted: {cause}")]
     Failed {
         /// The first failure.
         cause: Failure,
     },
-    /// The group was closed before the command was taken; it was not applied.
+    /// The group was closed before it took the command: it was not applied.
     #[error("the master is shutting down")]
     Closed,
-    /// The encoded command is larger than a record may be; it was not applied.
+    /// The encoded command is larger than a command may be: it was not applied.
     #[error("the command takes {bytes} bytes in the log; {max} are allowed")]
     TooLarge {
         /// Its length.

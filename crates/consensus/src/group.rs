@@ -1,84 +1,177 @@
-//! The facade, for now over nothing durable: the interface to build on.
+//! The facade.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use env::Env;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use types::Term;
 
 use crate::error::{Failure, OpenError, ProposeError};
-use crate::machine::StateMachine;
+use crate::machine::{LogCommand, StateMachine};
+use crate::recovery::{self, Opened};
+use crate::writer::{Condition, Proposal, Writer};
 
-type Proposal<M> = (
-    <M as StateMachine>::Command,
-    oneshot::Sender<<M as StateMachine>::Outcome>,
+/// Commands that wait for the log at most; who comes then waits for room.
+const QUEUE_COMMANDS: usize = 1024;
+
+/// Bytes of encoded commands that wait for the log at most.
+const QUEUE_BYTES: u32 = 64 << 20;
+
+/// Bytes of an encoded command.
+const COMMAND_BYTES_MAX: usize = 16 << 20;
+
+const _: () = assert!(
+    COMMAND_BYTES_MAX <= wal::PAYLOAD_BYTES_MAX && COMMAND_BYTES_MAX <= QUEUE_BYTES as usize,
+    "a command that is let in can be written"
 );
 
-/// A member of a group that agrees on a log of commands.
+/// The settings of a group.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Bytes of a segment of the log.
+    pub segment_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 16 << 20,
+        }
+    }
+}
+
+/// A member of a group that agrees on a log of commands. For now the group has one member.
 pub struct Group<M: StateMachine> {
-    proposals: mpsc::Sender<Proposal<M>>,
-    failed: watch::Receiver<Option<Failure>>,
-    task: tokio::task::JoinHandle<()>,
+    term: Term,
+    queue: mpsc::Sender<Proposal<M>>,
+    room: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+    condition: watch::Receiver<Condition>,
 }
 
 impl<M: StateMachine> Group<M> {
-    /// Opens the group whose log is in `dir`.
+    /// Opens the group whose log is in `directory`, or begins one there. All commands of the log have been applied to
+    /// `machine` when it returns. The caller has locked the directory.
     ///
     /// # Errors
-    /// As [`OpenError`] says.
-    pub async fn open(_env: &Env, _dir: &Path, machine: Arc<M>) -> Result<Self, OpenError> {
-        let (proposals, mut queue) = mpsc::channel::<Proposal<M>>(1024);
-        let (fail, failed) = watch::channel(None);
-        let task = tokio::spawn(async move {
-            let _fail = fail;
-            let mut index = 0;
-            while let Some((command, answer)) = queue.recv().await {
-                index += 1;
-                let _ = answer.send(machine.apply(index, command));
-            }
-        });
+    /// As [`OpenError`] says; `machine` is then to be thrown away.
+    pub async fn open(env: &Env, directory: &Path, machine: Arc<M>) -> Result<Self, OpenError> {
+        Self::open_with(env, directory, machine, Settings::default()).await
+    }
+
+    /// As [`Group::open`], with settings.
+    ///
+    /// # Errors
+    /// As [`Group::open`].
+    pub async fn open_with(
+        env: &Env,
+        directory: &Path,
+        machine: Arc<M>,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        let Opened { wal, term } = {
+            let (env, directory, machine) = (env.clone(), directory.to_owned(), Arc::clone(&machine));
+            env::blocking(move || recovery::open(&env, &directory, &*machine, settings.segment_bytes)).await?
+        };
+        let (queue, proposals) = mpsc::channel(QUEUE_COMMANDS);
+        let (closing, closing_seen) = watch::channel(false);
+        let (condition, condition_seen) = watch::channel(Condition::Working);
+        let writer = Writer {
+            machine,
+            term,
+            queue: proposals,
+            closing: closing_seen,
+            condition,
+            spare: None,
+        };
+        tokio::spawn(writer.run(wal));
         Ok(Self {
-            proposals,
-            failed,
-            task,
+            term,
+            queue,
+            room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
+            closing,
+            condition: condition_seen,
         })
     }
 
-    /// Proposes a command: it is made durable, then applied, then answered.
+    /// Proposes a command: it is made durable, then applied, then answered. Waits while too many are under way.
+    ///
+    /// When this future is dropped before it is done, the command may or may not be applied.
     ///
     /// # Errors
     /// As [`ProposeError`] says.
     pub async fn propose(&self, command: M::Command) -> Result<M::Outcome, ProposeError> {
+        let mut payload = Vec::new();
+        command.encode(&mut payload);
+        let bytes = payload.len();
+        let too_large = ProposeError::TooLarge {
+            bytes,
+            max: COMMAND_BYTES_MAX,
+        };
+        let Some(share) = u32::try_from(bytes).ok().filter(|_| bytes <= COMMAND_BYTES_MAX) else {
+            return Err(too_large);
+        };
+        // The semaphore is never closed.
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(share).await else {
+            return Err(self.ended());
+        };
         let (answer, outcome) = oneshot::channel();
-        if self.proposals.send((command, answer)).await.is_err() {
-            return Err(ProposeError::Closed);
+        let proposal = Proposal {
+            op: command.op_code(),
+            command,
+            payload,
+            answer,
+            room,
+        };
+        if self.queue.send(proposal).await.is_err() {
+            return Err(self.ended());
         }
-        outcome.await.map_err(|_| ProposeError::Closed)
+        match outcome.await {
+            Ok(result) => result,
+            Err(_) => Err(self.ended()),
+        }
     }
 
-    /// The term of this opening: the fencing epoch.
+    /// The term of this opening, higher than that of every one before: the fencing epoch.
     #[must_use]
     pub const fn term(&self) -> Term {
-        Term(1)
+        self.term
     }
 
-    /// Resolves when the log has failed: the process must stop.
+    /// Resolves when the group has failed: the process must stop. Never resolves after [`Group::close`].
     pub async fn failed(&self) -> Failure {
-        let mut failed = self.failed.clone();
-        match failed
-            .wait_for(Option::is_some)
+        let mut condition = self.condition.clone();
+        let ended = condition
+            .wait_for(|condition| !matches!(condition, Condition::Working))
             .await
-            .map(|failure| failure.clone())
-        {
-            Ok(Some(failure)) => failure,
-            _ => std::future::pending().await,
+            .map(|condition| condition.clone());
+        match ended {
+            Ok(Condition::Failed(failure)) => failure,
+            Ok(_) => std::future::pending().await,
+            Err(_) => Failure::Panicked,
         }
     }
 
     /// Takes no more commands, finishes those it has, and closes the log.
-    pub async fn close(self) {
-        drop(self.proposals);
-        let _ = self.task.await;
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let mut condition = self.condition.clone();
+        let _ = condition
+            .wait_for(|condition| !matches!(condition, Condition::Working))
+            .await;
+    }
+
+    /// Why the writer takes nothing any more.
+    fn ended(&self) -> ProposeError {
+        match &*self.condition.borrow() {
+            Condition::Failed(failure) => ProposeError::Failed {
+                cause: failure.clone(),
+            },
+            Condition::Working if !*self.closing.borrow() => ProposeError::Failed {
+                cause: Failure::Panicked,
+            },
+            Condition::Working | Condition::Closed => ProposeError::Closed,
+        }
     }
 }
