@@ -239,6 +239,12 @@ impl ChunkStore {
         page.map(|(chunk, slot)| self.0.describe(chunk, slot)).collect()
     }
 
+    /// The storages, in the order of the volumes.
+    #[must_use]
+    pub fn storages(&self) -> Vec<StorageId> {
+        self.0.volumes.iter().map(|volume| volume.storage).collect()
+    }
+
     /// What there is to say about each volume. One that failed is tried again.
     #[must_use]
     pub fn volumes(&self) -> Vec<VolumeStatus> {

@@ -1,1 +1,41 @@
 //! The datanode: chunk storage and the data plane.
+//!
+//! ```text
+//!            ┌ membership: one session a master ── register, heartbeat, report, obey ──▶ masters
+//! Datanode ──┤
+//!            └ xceiver: one thread a stream ── write, read, checksum, transfer ◀──▶ clients, other datanodes
+//!                  │
+//!              Replicas ── ChunkStore (finalized), Writing (being written), Changes (to be reported)
+//! ```
+//!
+//! # Guarantees
+//! - The acknowledgement of a chunk's last packet leaves when the replica is on disk under its final name here and on
+//!   every datanode behind in the pipeline.
+//! - A replica has one writer at a time: a recovery stops the stream before it, and waits for it, before it touches the
+//!   replica.
+//! - Every byte that is sent was checked against its stored checksum by this process, and every byte that is stored
+//!   against the one that came with it. What does not match is reported to the masters, not passed on.
+//! - Commands of a master whose term is older than one that was seen are refused.
+//! - It reconnects to its masters for as long as it runs.
+//!
+//! # Bounds
+//! Streams: `Config::max_streams`, each with a thread. Memory of a stream: two packets (the one in hand, and the buffer
+//! that the next arrives in; a packet is at most 16 MiB, our client's 1 MiB), a queue of 256 small entries for packets that
+//! wait for an acknowledgement, and 64 KiB of checksums. Who sends faster than the disk or the next datanode takes is held
+//! up by TCP. Every wait for another process has a time limit.
+
+mod changes;
+mod config;
+mod error;
+mod identity;
+mod membership;
+mod node;
+mod refusal;
+mod replicas;
+mod writing;
+mod xceiver;
+
+pub use chunkstore::Reserve;
+pub use config::{Config, Timeouts};
+pub use error::{Failure, StartError};
+pub use node::Datanode;

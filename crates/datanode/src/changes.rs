@@ -1,0 +1,182 @@
+//! What happens to replicas, on its way to the masters.
+//!
+//! Each master has an [`Outbox`]: changes in the order in which they happened, taken by that master's one reporter. It is
+//! bounded: when a master is away for long, its changes are dropped, and it gets a full report when it is back.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chunkstore::Replica;
+use tokio::sync::Notify;
+use types::{ChunkExtent, StorageId};
+
+/// Changes that wait for one master, at most.
+const OUTBOX_MAX: usize = 100_000;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A replica is on disk under its final name.
+    Received,
+    /// A replica is gone.
+    Deleted,
+    /// A replica is not what was written.
+    Corrupt,
+}
+
+/// Something that happened to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) event: Event,
+    pub(crate) storage: StorageId,
+    pub(crate) extent: ChunkExtent,
+}
+
+impl Change {
+    pub(crate) const fn of(event: Event, replica: &Replica) -> Self {
+        Self {
+            event,
+            storage: replica.storage,
+            extent: ChunkExtent {
+                chunk: replica.chunk,
+                generation: replica.generation,
+                len: replica.len,
+            },
+        }
+    }
+}
+
+/// The outboxes of all masters.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(Vec<Arc<Outbox>>);
+
+impl Changes {
+    pub(crate) fn to_masters(count: usize) -> Self {
+        Self((0..count).map(|_| Arc::default()).collect())
+    }
+
+    pub(crate) fn outboxes(&self) -> &[Arc<Outbox>] {
+        &self.0
+    }
+
+    /// Tells every master.
+    pub(crate) fn push(&self, event: Event, replica: &Replica) {
+        for outbox in &self.0 {
+            outbox.push(Change::of(event, replica));
+        }
+    }
+}
+
+/// What one master is to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    changes: VecDeque<Change>,
+    /// A full report is due: somebody asked, or changes were dropped.
+    full_report: bool,
+}
+
+/// What is to be reported next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// These changes.
+    Changes(Vec<Change>),
+    /// Everything.
+    FullReport,
+}
+
+impl Outbox {
+    pub(crate) fn push(&self, change: Change) {
+        let mut queue = self.lock();
+        if queue.changes.len() < OUTBOX_MAX {
+            queue.changes.push_back(change);
+        } else {
+            queue.changes.clear();
+            queue.full_report = true;
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn request_full_report(&self) {
+        self.lock().full_report = true;
+        self.wake.notify_one();
+    }
+
+    /// Forgets everything: a full report follows.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Queue::default();
+    }
+
+    /// Waits until something is to be reported. At most `limit` changes at once, and those before a full report: it would
+    /// otherwise be contradicted by changes that are older than it.
+    pub(crate) async fn due(&self, limit: usize) -> Due {
+        loop {
+            if let Some(due) = self.take(limit) {
+                return due;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn take(&self, limit: usize) -> Option<Due> {
+        let mut queue = self.lock();
+        if !queue.changes.is_empty() {
+            let count = queue.changes.len().min(limit);
+            return Some(Due::Changes(queue.changes.drain(..count).collect()));
+        }
+        std::mem::take(&mut queue.full_report).then_some(Due::FullReport)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{ChunkId, Generation};
+
+    use super::*;
+
+    fn change(id: u64) -> Change {
+        Change {
+            event: Event::Received,
+            storage: StorageId::from_random_bytes([1; 16]),
+            extent: ChunkExtent {
+                chunk: ChunkId::new(id).unwrap(),
+                generation: Generation(1),
+                len: 0,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn changes_keep_their_order_and_come_before_a_full_report() {
+        let outbox = Outbox::default();
+        outbox.push(change(1));
+        outbox.request_full_report();
+        outbox.push(change(2));
+        outbox.push(change(3));
+        assert_eq!(outbox.due(2).await, Due::Changes(vec![change(1), change(2)]));
+        assert_eq!(outbox.due(2).await, Due::Changes(vec![change(3)]));
+        assert_eq!(outbox.due(2).await, Due::FullReport);
+        assert_eq!(outbox.take(2), None);
+    }
+
+    #[tokio::test]
+    async fn a_master_that_is_away_for_long_gets_a_full_report_instead() {
+        let outbox = Outbox::default();
+        for id in 0..=OUTBOX_MAX as u64 {
+            outbox.push(change(id));
+        }
+        assert_eq!(outbox.due(10).await, Due::FullReport);
+        outbox.push(change(7));
+        assert_eq!(outbox.due(10).await, Due::Changes(vec![change(7)]));
+    }
+}

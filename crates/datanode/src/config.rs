@@ -1,0 +1,85 @@
+//! What a datanode is started with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chunkstore::Reserve;
+
+/// The settings of a datanode.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its directories, one for each disk. Empty ones are formatted for the cluster of the first master that answers.
+    pub dirs: Vec<PathBuf>,
+    /// All masters, `host:port` each.
+    pub masters: Vec<String>,
+    /// Where the data plane listens, `host:port`; port 0 lets the system choose.
+    pub listen: String,
+    /// The name or address that clients and other datanodes reach it by. When it is not given: the address that it listens
+    /// on, or, where that is all of them, the one that a connection to the master goes out from.
+    pub advertise_host: Option<String>,
+    /// Where it stands.
+    pub rack: String,
+    /// Time between heartbeats, for a master that does not say.
+    pub heartbeat_interval: Duration,
+    /// Time between full block reports, for a master that does not say.
+    pub block_report_interval: Duration,
+    /// Data streams at once. Each has a thread, and memory for two packets.
+    pub max_streams: usize,
+    /// How long a replica whose writer is gone waits for a recovery before it is removed.
+    pub abandoned_write_timeout: Duration,
+    /// The free space of each disk that is left alone.
+    pub reserve: Reserve,
+    /// Time limits.
+    pub timeouts: Timeouts,
+}
+
+/// How long to wait for others.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// For a connection to another datanode.
+    pub connect: Duration,
+    /// For an answer to a request to another datanode; once more for each datanode behind it in the pipeline.
+    pub setup: Duration,
+    /// For the next packet, the next ack, or room to send: a client sends heartbeats more often than that. An ack may take
+    /// another `setup` for each datanode behind.
+    pub idle: Duration,
+    /// For the next request on a connection.
+    pub keep_alive: Duration,
+    /// For a master's answer.
+    pub master: Duration,
+    /// The longest pause between attempts to reach a master.
+    pub reconnect_max: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            setup: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(60),
+            master: Duration::from_secs(10),
+            reconnect_max: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, for these directories and masters.
+    #[must_use]
+    pub fn new(dirs: Vec<PathBuf>, masters: Vec<String>) -> Self {
+        Self {
+            dirs,
+            masters,
+            listen: "0.0.0.0:9866".to_owned(),
+            advertise_host: None,
+            rack: "/default-rack".to_owned(),
+            heartbeat_interval: Duration::from_secs(3),
+            block_report_interval: Duration::from_secs(30),
+            max_streams: 256,
+            abandoned_write_timeout: Duration::from_secs(60),
+            reserve: Reserve::Auto,
+            timeouts: Timeouts::default(),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Whose a directory is: `identity.json` in each.
+//!
+//! A datanode is formatted once, for one cluster, and keeps its id for life; each directory is a storage with an id of its
+//! own. A directory that is added later gets the datanode's id and cluster.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chunkstore::VolumeDir;
+use env::Env;
+use env::disk::{DirLock, Disk, read_file, replace_file};
+use serde::{Deserialize, Serialize};
+use types::{ClusterId, DatanodeId, PoolId, StorageId};
+
+use crate::error::StartError;
+
+/// The file's name.
+pub(crate) const FILE: &str = "identity.json";
+
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    format: u32,
+    cluster_id: ClusterId,
+    pool_id: PoolId,
+    datanode_id: DatanodeId,
+    storage_id: StorageId,
+}
+
+struct Directory {
+    path: PathBuf,
+    identity: Option<Identity>,
+    /// Keeps other processes out for as long as it lives.
+    _lock: Box<dyn DirLock>,
+}
+
+/// The directories of a datanode, locked.
+pub(crate) struct Directories {
+    disk: Arc<dyn Disk>,
+    list: Vec<Directory>,
+    id: DatanodeId,
+}
+
+impl Directories {
+    /// Locks the directories and reads whose they are. A datanode without any identity gets a new id, which is written when
+    /// its cluster is known.
+    pub(crate) fn open(env: &Env, paths: &[PathBuf]) -> Result<Self, StartError> {
+        let disk = &*env.disk;
+        let list = paths
+            .iter()
+            .map(|path| open(disk, path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut known = list.iter().filter_map(|d| Some((&d.path, d.identity.as_ref()?)));
+        let first = known.next();
+        if let Some((path, identity)) = first {
+            for (other_path, other) in known {
+                agree((path, identity), (other_path, other))?;
+            }
+        }
+        let id = match first {
+            Some((_, identity)) => identity.datanode_id,
+            None if list.is_empty() => return Err(StartError::NoDirectory),
+            None => DatanodeId::from_random_bytes(env.random.uuid_bytes()),
+        };
+        Ok(Self {
+            disk: Arc::clone(&env.disk),
+            list,
+            id,
+        })
+    }
+
+    pub(crate) const fn id(&self) -> DatanodeId {
+        self.id
+    }
+
+    /// The cluster and pool that the directories belong to, and the first of them that does.
+    pub(crate) fn cluster(&self) -> Option<(ClusterId, PoolId, &Path)> {
+        self.list.iter().find_map(|directory| {
+            let identity = directory.identity.as_ref()?;
+            Some((
+                identity.cluster_id,
+                identity.pool_id.clone(),
+                directory.path.as_path(),
+            ))
+        })
+    }
+
+    /// Writes the identity of those directories that have none; gives all of them as volumes.
+    pub(crate) fn format(
+        &mut self,
+        env: &Env,
+        cluster: ClusterId,
+        pool: &PoolId,
+    ) -> Result<Vec<VolumeDir>, StartError> {
+        let mut volumes = Vec::new();
+        for directory in &mut self.list {
+            let identity = match &directory.identity {
+                Some(identity) => identity.clone(),
+                None => {
+                    let identity = Identity {
+                        format: FORMAT,
+                        cluster_id: cluster,
+                        pool_id: pool.clone(),
+                        datanode_id: self.id,
+                        storage_id: StorageId::from_random_bytes(env.random.uuid_bytes()),
+                    };
+                    write(&*self.disk, &directory.path, &identity).map_err(|source| {
+                        StartError::Directory {
+                            dir: directory.path.clone(),
+                            source,
+                        }
+                    })?;
+                    identity
+                }
+            };
+            volumes.push(VolumeDir {
+                storage: identity.storage_id,
+                dir: directory.path.clone(),
+            });
+            directory.identity = Some(identity);
+        }
+        Ok(volumes)
+    }
+}
+
+fn open(disk: &dyn Disk, path: &Path) -> Result<Directory, StartError> {
+    let failed = |source| StartError::Directory {
+        dir: path.to_owned(),
+        source,
+    };
+    disk.create_dir_all(path).map_err(failed)?;
+    let lock = disk.lock_dir(path).map_err(failed)?;
+    let file = path.join(FILE);
+    let identity = match read_file(disk, &file) {
+        Ok(bytes) => Some(parse(&file, &bytes)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    if identity.is_none() && disk.exists(&path.join("chunks")).map_err(failed)? {
+        return Err(StartError::Unidentified { dir: path.to_owned() });
+    }
+    Ok(Directory {
+        path: path.to_owned(),
+        identity,
+        _lock: lock,
+    })
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Identity, StartError> {
+    let broken = |why| StartError::Identity {
+        path: path.to_owned(),
+        why,
+    };
+    let identity: Identity = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
+    if identity.format == FORMAT {
+        Ok(identity)
+    } else {
+        Err(broken(format!(
+            "its format is {}; this program knows format {FORMAT}",
+            identity.format
+        )))
+    }
+}
+
+fn write(disk: &dyn Disk, directory: &Path, identity: &Identity) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(identity)?;
+    bytes.push(b'\n');
+    replace_file(disk, &directory.join(FILE), &bytes)
+}
+
+fn agree(first: (&PathBuf, &Identity), second: (&PathBuf, &Identity)) -> Result<(), StartError> {
+    if first.1.cluster_id != second.1.cluster_id {
+        return Err(StartError::Clusters {
+            first: first.0.clone(),
+            first_cluster: first.1.cluster_id,
+            second: second.0.clone(),
+            second_cluster: second.1.cluster_id,
+        });
+    }
+    if first.1.datanode_id != second.1.datanode_id {
+        return Err(StartError::Datanodes {
+            first: first.0.clone(),
+            first_id: first.1.datanode_id,
+            second: second.0.clone(),
+            second_id: second.1.datanode_id,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use env::disk::SimDisk;
+
+    use super::*;
+
+    fn world(disk: &SimDisk) -> Env {
+        Env {
+            disk: Arc::new(disk.clone()),
+            ..Env::real()
+        }
+    }
+
+    fn cluster(seed: u8) -> (ClusterId, PoolId) {
+        let cluster = ClusterId::from_random_bytes([seed; 16]);
+        (cluster, PoolId::of(cluster))
+    }
+
+    fn paths(names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn a_formatted_datanode_keeps_its_identity_and_gives_it_to_new_directories() {
+        let disk = SimDisk::new();
+        let (ours, pool) = cluster(1);
+        let mut first = Directories::open(&world(&disk), &paths(&["/a"])).unwrap();
+        assert!(first.cluster().is_none());
+        let volumes = first.format(&world(&disk), ours, &pool).unwrap();
+        let id = first.id();
+        drop(first);
+        disk.crash(1);
+
+        let mut again = Directories::open(&world(&disk), &paths(&["/b", "/a"])).unwrap();
+        assert_eq!(again.id(), id);
+        assert_eq!(again.cluster(), Some((ours, pool.clone(), Path::new("/a"))));
+        let more = again.format(&world(&disk), ours, &pool).unwrap();
+        assert_eq!(more[1], volumes[0]);
+        assert_ne!(more[0].storage, volumes[0].storage);
+    }
+
+    #[test]
+    fn directories_that_do_not_belong_together_are_refused() {
+        let disk = SimDisk::new();
+        for (path, seed) in [("/a", 1), ("/b", 2), ("/c", 1)] {
+            let (cluster, pool) = cluster(seed);
+            let mut one = Directories::open(&world(&disk), &paths(&[path])).unwrap();
+            one.format(&world(&disk), cluster, &pool).unwrap();
+        }
+        let refuse = |names: &[&str]| Directories::open(&world(&disk), &paths(names)).err().unwrap();
+        let text = refuse(&["/a", "/b"]).to_string();
+        for seed in [1, 2] {
+            assert!(text.contains(&cluster(seed).0.to_string()), "{text}");
+        }
+        assert!(matches!(refuse(&["/a", "/c"]), StartError::Datanodes { .. }));
+        assert!(matches!(refuse(&[]), StartError::NoDirectory));
+    }
+
+    #[test]
+    fn a_directory_is_locked_and_chunks_without_identity_are_refused() {
+        let disk = SimDisk::new();
+        let first = Directories::open(&world(&disk), &paths(&["/a"])).unwrap();
+        let second = Directories::open(&world(&disk), &paths(&["/a"])).err().unwrap();
+        assert!(matches!(&second, StartError::Directory { source, .. }
+            if source.kind() == io::ErrorKind::WouldBlock));
+        drop(first);
+        disk.create_dir_all(Path::new("/a/chunks")).unwrap();
+        let refused = Directories::open(&world(&disk), &paths(&["/a"])).err().unwrap();
+        assert!(matches!(refused, StartError::Unidentified { .. }));
+        replace_file(&disk, Path::new("/a/identity.json"), b"{}").unwrap();
+        let refused = Directories::open(&world(&disk), &paths(&["/a"])).err().unwrap();
+        assert!(matches!(refused, StartError::Identity { .. }));
+    }
+}

@@ -1,0 +1,41 @@
+//! Between the datanode's values and messages.
+
+use bytes::Bytes;
+use chunkstore::VolumeStatus;
+use proto::v1;
+use types::StorageId;
+use uuid::Uuid;
+
+use crate::changes::{Change, Event};
+
+pub(super) fn uuid_bytes(uuid: Uuid) -> Bytes {
+    Bytes::copy_from_slice(uuid.as_bytes())
+}
+
+pub(super) fn storage_bytes(storage: StorageId) -> Bytes {
+    uuid_bytes(storage.0)
+}
+
+pub(super) fn storage_status(volume: VolumeStatus) -> v1::StorageStatus {
+    v1::StorageStatus {
+        id: storage_bytes(volume.storage),
+        capacity: volume.capacity,
+        used: volume.used,
+        available: volume.available,
+        chunks: volume.chunks,
+        failed: volume.failed.unwrap_or_default(),
+    }
+}
+
+pub(super) fn change(change: &Change) -> v1::ReplicaChange {
+    let event = match change.event {
+        Event::Received => v1::ReplicaEvent::Received,
+        Event::Deleted => v1::ReplicaEvent::Deleted,
+        Event::Corrupt => v1::ReplicaEvent::Corrupt,
+    };
+    v1::ReplicaChange {
+        event: event.into(),
+        storage_id: storage_bytes(change.storage),
+        extent: Some(proto::wire_extent(change.extent)),
+    }
+}

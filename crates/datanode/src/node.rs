@@ -1,0 +1,285 @@
+//! What the parts of a datanode share, and how it is started and stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chunkstore::{ChunkStore, VolumeDir};
+use env::Env;
+use env::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use types::{ClusterId, DatanodeId, PoolId, Term};
+
+use crate::changes::Changes;
+use crate::config::Config;
+use crate::error::{Failure, StartError};
+use crate::identity::Directories;
+use crate::membership;
+use crate::replicas::Replicas;
+use crate::xceiver;
+
+/// What the parts of a datanode share.
+pub(crate) struct Node {
+    pub(crate) env: Env,
+    pub(crate) config: Config,
+    pub(crate) id: DatanodeId,
+    pub(crate) data_addr: SocketAddr,
+    pub(crate) changes: Arc<Changes>,
+    /// Data transfers that run.
+    pub(crate) transfers: AtomicU32,
+    /// The highest term that any master has shown: commands of an older one are refused.
+    term: AtomicU64,
+    directories: Mutex<Directories>,
+    /// Keeps two masters from formatting at once.
+    formatting: tokio::sync::Mutex<()>,
+    /// None until the cluster is known.
+    replicas: watch::Sender<Option<Arc<Replicas>>>,
+    /// How many masters know this datanode and all of its replicas.
+    registered: watch::Sender<usize>,
+    failure: watch::Sender<Option<Failure>>,
+    closing: watch::Sender<bool>,
+}
+
+impl Node {
+    pub(crate) fn replicas(&self) -> Option<Arc<Replicas>> {
+        self.replicas.borrow().clone()
+    }
+
+    pub(crate) const fn registered(&self) -> &watch::Sender<usize> {
+        &self.registered
+    }
+
+    /// Ends the datanode.
+    pub(crate) fn fail(&self, failure: Failure) {
+        tracing::error!(%failure, "the datanode stops");
+        self.failure.send_if_modified(|first| {
+            let none = first.is_none();
+            first.get_or_insert(failure);
+            none
+        });
+        self.closing.send_replace(true);
+    }
+
+    /// Resolves when the datanode is to end.
+    pub(crate) async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // An error would mean that the sender is gone, and it is in `self`.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    /// Notes the term of a master. False when a higher one has been seen.
+    pub(crate) fn see_term(&self, term: Term) -> bool {
+        self.term.fetch_max(term.as_u64(), Ordering::AcqRel) <= term.as_u64()
+    }
+
+    /// Makes sure that the directories belong to `cluster`, which the master at `master` leads: formats them when they
+    /// belong to none.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        master: &str,
+        cluster: &str,
+        pool: &str,
+    ) -> Result<Arc<Replicas>, Failure> {
+        let _one_at_a_time = self.formatting.lock().await;
+        let wrong = |dir: PathBuf, ours: ClusterId| Failure::WrongCluster {
+            dir,
+            ours,
+            master: master.to_owned(),
+            theirs: cluster.to_owned(),
+        };
+        let known = {
+            let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = directories.cluster();
+            known.map(|(ours, pool, dir)| (ours, pool, dir.to_owned()))
+        };
+        if let Some((ours, _, dir)) = known {
+            if ours.to_string() != cluster {
+                return Err(wrong(dir, ours));
+            }
+            if let Some(replicas) = self.replicas() {
+                return Ok(replicas);
+            }
+        }
+        let unusable = |why: String| Failure::Format {
+            cluster: cluster.parse().unwrap_or(ClusterId::from_random_bytes([0; 16])),
+            why,
+        };
+        let new_cluster: ClusterId = cluster
+            .parse()
+            .map_err(|error: types::InvalidId| unusable(error.to_string()))?;
+        let pool: PoolId = pool
+            .parse()
+            .map_err(|error: types::InvalidId| unusable(error.to_string()))?;
+        let node = Arc::clone(self);
+        let replicas = env::blocking(move || node.prepare(new_cluster, &pool))
+            .await
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(replicas)
+    }
+
+    /// Formats what is not formatted, and opens the store; blocks.
+    fn prepare(&self, cluster: ClusterId, pool: &PoolId) -> Result<Arc<Replicas>, StartError> {
+        let volumes = {
+            let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+            directories.format(&self.env, cluster, pool)?
+        };
+        let replicas = Arc::new(self.open_store(pool.clone(), volumes)?);
+        tracing::info!(%cluster, replicas = replicas.store.replicas(None, 1).len(), "the chunk store is open");
+        self.replicas.send_replace(Some(Arc::clone(&replicas)));
+        Ok(replicas)
+    }
+
+    fn open_store(&self, pool: PoolId, volumes: Vec<VolumeDir>) -> Result<Replicas, StartError> {
+        let (store, report) =
+            ChunkStore::open(Arc::clone(&self.env.disk), pool, volumes, self.config.reserve)?;
+        tracing::info!(
+            replicas = report.replicas,
+            corrupt = report.corrupt,
+            temporary_removed = report.temporary_removed,
+            findings = report.findings.len() as u64 + report.findings_unlisted,
+            "looked through the chunk store"
+        );
+        Ok(Replicas::new(
+            store,
+            Arc::clone(&self.env.clock),
+            Arc::clone(&self.changes),
+        ))
+    }
+
+    /// Removes the replicas whose writers are gone, until the datanode ends.
+    async fn sweep(self: Arc<Self>) {
+        let timeout = self.config.abandoned_write_timeout;
+        let pause = (timeout / 8).clamp(Duration::from_millis(10), Duration::from_secs(5));
+        let sweeping = async {
+            loop {
+                tokio::time::sleep(pause).await;
+                if let Some(replicas) = self.replicas()
+                    && replicas.writing.count() > 0
+                {
+                    env::blocking(move || replicas.writing.remove_abandoned(timeout)).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.closed() => {}
+            () = sweeping => {}
+        }
+    }
+}
+
+/// A running datanode. Dropping it without [`Datanode::shutdown`] stops it too, without waiting.
+pub struct Datanode {
+    node: Arc<Node>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Datanode {
+    /// Starts a datanode: locks and opens its directories, listens, and begins to look for its masters. It serves reads
+    /// before a master has answered, when it knows its cluster; it goes on looking for masters for as long as it runs.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(env: Env, config: Config) -> Result<Self, StartError> {
+        if config.masters.is_empty() {
+            return Err(StartError::NoMaster);
+        }
+        let mut masters = Vec::new();
+        for address in &config.masters {
+            let channel = env::net::channel(&env.net, address).map_err(|_| StartError::MasterAddress {
+                address: address.clone(),
+            })?;
+            masters.push((address.clone(), channel));
+        }
+        let (world, paths) = (env.clone(), config.dirs.clone());
+        let directories = env::blocking(move || Directories::open(&world, &paths)).await?;
+        let listen = |source| StartError::Listen {
+            address: config.listen.clone(),
+            source,
+        };
+        let listener: TcpListener = env.net.listen(&config.listen).await.map_err(listen)?;
+        let data_addr = listener.local_addr().map_err(listen)?;
+        let known = directories.cluster().map(|(cluster, pool, _)| (cluster, pool));
+        let node = Arc::new(Node {
+            id: directories.id(),
+            data_addr,
+            changes: Arc::new(Changes::to_masters(masters.len())),
+            transfers: AtomicU32::new(0),
+            term: AtomicU64::new(0),
+            directories: Mutex::new(directories),
+            formatting: tokio::sync::Mutex::new(()),
+            replicas: watch::channel(None).0,
+            registered: watch::channel(0).0,
+            failure: watch::channel(None).0,
+            closing: watch::channel(false).0,
+            env,
+            config,
+        });
+        if let Some((cluster, pool)) = known {
+            let opening = Arc::clone(&node);
+            env::blocking(move || opening.prepare(cluster, &pool)).await?;
+        }
+        let mut tasks = vec![
+            tokio::spawn(xceiver::accept(Arc::clone(&node), listener)),
+            tokio::spawn(Arc::clone(&node).sweep()),
+        ];
+        let outboxes = node.changes.outboxes().iter().cloned();
+        for ((address, channel), outbox) in masters.into_iter().zip(outboxes) {
+            let session = membership::Session::new(Arc::clone(&node), address, channel, outbox);
+            tasks.push(tokio::spawn(session.run()));
+        }
+        tracing::info!(id = %node.id, %data_addr, "the datanode serves");
+        Ok(Self { node, tasks })
+    }
+
+    /// The address that the data plane listens on.
+    #[must_use]
+    pub fn data_addr(&self) -> SocketAddr {
+        self.node.data_addr
+    }
+
+    /// The datanode's identity. Of a datanode that was never formatted, it holds only once it is registered.
+    #[must_use]
+    pub fn id(&self) -> DatanodeId {
+        self.node.id
+    }
+
+    /// Waits until at least one master knows this datanode and has its block report.
+    pub async fn registered(&self) {
+        let mut registered = self.node.registered.subscribe();
+        let _ = registered.wait_for(|masters| *masters > 0).await;
+    }
+
+    /// Waits until the datanode has stopped by itself; says why.
+    pub async fn failed(&self) -> Failure {
+        let mut failure = self.node.failure.subscribe();
+        loop {
+            if let Some(failure) = failure.borrow_and_update().clone() {
+                return failure;
+            }
+            if failure.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Stops: no new connections, every stream ends at its next wait, the directories are unlocked.
+    pub async fn shutdown(mut self) {
+        self.node.closing.send_replace(true);
+        for task in std::mem::take(&mut self.tasks) {
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                tracing::error!(%error, "a part of the datanode ended by a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Datanode {
+    fn drop(&mut self) {
+        self.node.closing.send_replace(true);
+    }
+}

@@ -1,0 +1,163 @@
+//! The replicas of this datanode: those on disk, those being written, and what the masters are told of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chunkstore::{ChunkStore, DeleteError, Replica, WriteError};
+use env::clock::Clock;
+use transfer::{Block, Refusal, pb};
+use types::{ChunkId, Generation};
+
+use crate::changes::{Changes, Event};
+use crate::refusal::{invalid, refuse};
+use crate::writing::{Claim, ClaimError, Writing};
+
+/// The replicas of a datanode whose cluster is known.
+pub(crate) struct Replicas {
+    pub(crate) store: ChunkStore,
+    pub(crate) writing: Arc<Writing>,
+    pub(crate) changes: Arc<Changes>,
+}
+
+impl Replicas {
+    pub(crate) fn new(store: ChunkStore, clock: Arc<dyn Clock>, changes: Arc<Changes>) -> Self {
+        Self {
+            store,
+            writing: Writing::new(clock),
+            changes,
+        }
+    }
+
+    /// The chunk that a request is about, when it is one of this cluster.
+    pub(crate) fn block(&self, block: &pb::ExtendedBlockProto) -> Result<Block, Refusal> {
+        let block = Block::try_from(block).map_err(|error| invalid(error.to_string()))?;
+        let pool = self.store.pool();
+        if block.pool == *pool {
+            Ok(block)
+        } else {
+            Err(invalid(format!(
+                "chunk {} is of block pool {}, this datanode is of {pool}",
+                block.chunk, block.pool
+            )))
+        }
+    }
+
+    /// Begins a replica for a new pipeline.
+    ///
+    /// What an earlier attempt to build the same pipeline left, and nobody wrote to, makes room; so does a replica of an
+    /// older generation.
+    pub(crate) fn create(&self, chunk: ChunkId, generation: Generation) -> Result<Claim, Refusal> {
+        let exists = |why: String| refuse(pb::Status::ErrorExists, why);
+        match self.writing.claim_idle(chunk) {
+            Err(error) => return Err(exists(error.to_string())),
+            Ok(Some(mut earlier)) => {
+                let unused = (earlier.peek())
+                    .is_some_and(|writer| writer.received() == 0 || writer.generation() < generation);
+                if !unused {
+                    return Err(exists(format!("chunk {chunk} is being written already")));
+                }
+                earlier.abandon();
+            }
+            Ok(None) => {}
+        }
+        self.begin(chunk, generation)
+    }
+
+    /// Begins a replica that is a copy of another one. What was being written before is given up, whoever writes it.
+    pub(crate) async fn create_copy(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        patience: Duration,
+    ) -> Result<Claim, Refusal> {
+        if let Some(mut earlier) = self.claim(chunk, patience).await? {
+            if let Some(present) = earlier.peek().map(chunkstore::Writer::generation)
+                && present > generation
+            {
+                return Err(refuse(
+                    pb::Status::ErrorExists,
+                    format!(
+                        "chunk {chunk} is being written at generation {present}, which is newer than {generation}"
+                    ),
+                ));
+            }
+            earlier.abandon();
+        }
+        self.begin(chunk, generation)
+    }
+
+    /// Claims the replica of `chunk` that is being written, if there is one.
+    pub(crate) async fn claim(&self, chunk: ChunkId, patience: Duration) -> Result<Option<Claim>, Refusal> {
+        let claimed = self.writing.claim(chunk, patience).await;
+        claimed.map_err(|error| refuse(pb::Status::Error, error.to_string()))
+    }
+
+    /// Takes a finalized replica back, to be written on.
+    pub(crate) fn reopen(&self, chunk: ChunkId, generation: Generation) -> Result<Claim, Refusal> {
+        let (writer, was) = self
+            .store
+            .reopen(chunk, generation)
+            .map_err(|error| refuse(pb::Status::Error, error.to_string()))?;
+        self.changes.push(Event::Deleted, &was);
+        self.register(writer)
+    }
+
+    /// Finalizes, and tells the masters; blocks.
+    pub(crate) fn finalize(&self, claim: &mut Claim) -> Result<Replica, WriteError> {
+        let replica = claim.finalize()?;
+        self.changes.push(Event::Received, &replica);
+        Ok(replica)
+    }
+
+    /// Raises the generation of a finalized replica, and tells the masters; blocks.
+    pub(crate) fn bump_generation(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+    ) -> Result<Replica, chunkstore::BumpError> {
+        let replica = self.store.bump_generation(chunk, generation)?;
+        self.changes.push(Event::Received, &replica);
+        Ok(replica)
+    }
+
+    /// Deletes a replica at exactly this generation, and tells the masters; blocks. One that is not there is no news: the
+    /// master hears so with the next full report.
+    pub(crate) fn delete(&self, chunk: ChunkId, generation: Generation) {
+        match self.store.delete(chunk, generation) {
+            Ok(replica) => self.changes.push(Event::Deleted, &replica),
+            Err(DeleteError::Unknown(_)) => {}
+            Err(error) => tracing::warn!(%chunk, %generation, %error, "a replica was not deleted"),
+        }
+    }
+
+    /// Marks a replica as corrupt, and tells the masters, once.
+    pub(crate) fn found_corrupt(&self, chunk: ChunkId, generation: Generation) {
+        if let Some(replica) = self.store.replica(chunk)
+            && self.store.mark_corrupt(chunk, generation)
+        {
+            self.changes.push(Event::Corrupt, &replica);
+        }
+    }
+
+    fn begin(&self, chunk: ChunkId, generation: Generation) -> Result<Claim, Refusal> {
+        use chunkstore::CreateError;
+        let writer = self.store.create(chunk, generation).map_err(|error| {
+            let status = match &error {
+                CreateError::Exists { .. } => pb::Status::ErrorExists,
+                CreateError::NoRoom { .. } | CreateError::Io { .. } => pb::Status::Error,
+            };
+            refuse(status, error.to_string())
+        })?;
+        self.register(writer)
+    }
+
+    fn register(&self, writer: chunkstore::Writer) -> Result<Claim, Refusal> {
+        self.writing.begin(writer).map_err(|error| {
+            let status = match &error {
+                ClaimError::Busy(_) => pb::Status::ErrorExists,
+                ClaimError::Stuck(_) | ClaimError::Fenced(_) => pb::Status::Error,
+            };
+            refuse(status, error.to_string())
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! Replicas that are being written, and who writes each.
+//!
+//! A stream *claims* the replica it writes. When the stream ends without finalizing it, the replica stays for a while, so
+//! that a recovery of the pipeline can claim it and go on. A claim fences the one before it: the old stream is told to
+//! stop, and the new one begins when it has let go, never beside it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chunkstore::{Replica, WriteError, Writer};
+use env::clock::Clock;
+use tokio::sync::{OwnedMutexGuard, watch};
+use types::ChunkId;
+
+/// Why a replica could not be claimed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClaimError {
+    /// Somebody writes it already.
+    #[error("chunk {0} is being written already")]
+    Busy(ChunkId),
+    /// The stream that writes it did not let go.
+    #[error("the stream that writes chunk {0} did not stop in time")]
+    Stuck(ChunkId),
+    /// Another claim came after this one.
+    #[error("another recovery of chunk {0} came in between")]
+    Fenced(ChunkId),
+}
+
+/// All replicas that are being written on this datanode.
+pub(crate) struct Writing {
+    clock: Arc<dyn Clock>,
+    slots: Mutex<HashMap<ChunkId, Arc<Slot>>>,
+}
+
+struct Slot {
+    /// Counts claims: the stream of an older one stops.
+    fence: watch::Sender<u64>,
+    /// Held by the stream that writes.
+    held: Arc<tokio::sync::Mutex<Held>>,
+}
+
+struct Held {
+    /// None once it is finalized or lost.
+    writer: Option<Writer>,
+    /// When the last stream let go.
+    idle_since: Duration,
+}
+
+/// The right to write a replica, until it is dropped.
+pub(crate) struct Claim {
+    chunk: ChunkId,
+    number: u64,
+    fence: watch::Receiver<u64>,
+    held: OwnedMutexGuard<Held>,
+    slot: Arc<Slot>,
+    writing: Arc<Writing>,
+}
+
+impl Writing {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            slots: Mutex::default(),
+        })
+    }
+
+    /// Takes up a replica that was just begun, and claims it.
+    pub(crate) fn begin(self: &Arc<Self>, writer: Writer) -> Result<Claim, ClaimError> {
+        let chunk = writer.chunk();
+        let mut slots = self.lock();
+        if slots.contains_key(&chunk) {
+            return Err(ClaimError::Busy(chunk));
+        }
+        let slot = Arc::new(Slot {
+            fence: watch::channel(0).0,
+            held: Arc::new(tokio::sync::Mutex::new(Held {
+                writer: Some(writer),
+                idle_since: Duration::ZERO,
+            })),
+        });
+        // Nobody else has it yet.
+        let held = Arc::clone(&slot.held)
+            .try_lock_owned()
+            .map_err(|_| ClaimError::Busy(chunk))?;
+        slots.insert(chunk, Arc::clone(&slot));
+        drop(slots);
+        Ok(self.claimed(chunk, 0, slot, held))
+    }
+
+    /// Claims the replica of `chunk`: stops the stream that writes it, and waits for it to let go. None when there is no
+    /// such replica (any more).
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        chunk: ChunkId,
+        patience: Duration,
+    ) -> Result<Option<Claim>, ClaimError> {
+        let Some(slot) = self.lock().get(&chunk).cloned() else {
+            return Ok(None);
+        };
+        let mut number = 0;
+        slot.fence.send_modify(|fence| {
+            *fence += 1;
+            number = *fence;
+        });
+        let held = tokio::time::timeout(patience, Arc::clone(&slot.held).lock_owned())
+            .await
+            .map_err(|_| ClaimError::Stuck(chunk))?;
+        if held.writer.is_none() {
+            return Ok(None);
+        }
+        if *slot.fence.borrow() != number {
+            return Err(ClaimError::Fenced(chunk));
+        }
+        Ok(Some(self.claimed(chunk, number, slot, held)))
+    }
+
+    /// Claims a replica that nobody writes at the moment.
+    pub(crate) fn claim_idle(self: &Arc<Self>, chunk: ChunkId) -> Result<Option<Claim>, ClaimError> {
+        let Some(slot) = self.lock().get(&chunk).cloned() else {
+            return Ok(None);
+        };
+        let held = Arc::clone(&slot.held)
+            .try_lock_owned()
+            .map_err(|_| ClaimError::Busy(chunk))?;
+        if held.writer.is_none() {
+            return Ok(None);
+        }
+        let number = *slot.fence.borrow();
+        Ok(Some(self.claimed(chunk, number, slot, held)))
+    }
+
+    /// Removes the replicas that nobody has claimed for `timeout`; blocks. Gives how many they were.
+    pub(crate) fn remove_abandoned(&self, timeout: Duration) -> usize {
+        let now = self.clock.monotonic();
+        let slots: Vec<_> = {
+            let slots = self.lock();
+            slots
+                .iter()
+                .map(|(chunk, slot)| (*chunk, Arc::clone(slot)))
+                .collect()
+        };
+        let mut removed = 0;
+        for (chunk, slot) in slots {
+            // Held means written: not abandoned.
+            let Ok(mut held) = Arc::clone(&slot.held).try_lock_owned() else {
+                continue;
+            };
+            if held.writer.is_some() && now.saturating_sub(held.idle_since) >= timeout {
+                tracing::info!(%chunk, "removing a replica whose writer is gone");
+                held.writer = None;
+                self.forget(chunk, &slot);
+                removed += 1;
+            }
+        }
+        removed
+    }
+
+    /// Whether `chunk` is being written.
+    pub(crate) fn has(&self, chunk: ChunkId) -> bool {
+        self.lock().contains_key(&chunk)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn claimed(
+        self: &Arc<Self>,
+        chunk: ChunkId,
+        number: u64,
+        slot: Arc<Slot>,
+        held: OwnedMutexGuard<Held>,
+    ) -> Claim {
+        Claim {
+            chunk,
+            number,
+            fence: slot.fence.subscribe(),
+            held,
+            slot,
+            writing: Arc::clone(self),
+        }
+    }
+
+    fn forget(&self, chunk: ChunkId, slot: &Arc<Slot>) {
+        let mut slots = self.lock();
+        if slots.get(&chunk).is_some_and(|found| Arc::ptr_eq(found, slot)) {
+            slots.remove(&chunk);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChunkId, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    /// The replica. None when it was finalized, or is lost.
+    pub(crate) fn writer(&mut self) -> Option<&mut Writer> {
+        self.held.writer.as_mut()
+    }
+
+    /// The same, to look at.
+    pub(crate) fn peek(&self) -> Option<&Writer> {
+        self.held.writer.as_ref()
+    }
+
+    /// What tells that another claim came after this one: the replica must not be touched any more.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence {
+            number: self.number,
+            newest: self.fence.clone(),
+        }
+    }
+
+    /// Finalizes the replica; blocks.
+    pub(crate) fn finalize(&mut self) -> Result<Replica, WriteError> {
+        match self.held.writer.take() {
+            Some(writer) => writer.finalize(),
+            None => Err(WriteError::Poisoned(self.chunk)),
+        }
+    }
+
+    /// Removes the replica; blocks.
+    pub(crate) fn abandon(&mut self) {
+        self.held.writer = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.held.writer.is_some() {
+            self.held.idle_since = self.writing.clock.monotonic();
+            return;
+        }
+        self.writing.forget(self.chunk, &self.slot);
+    }
+}
+
+/// Whether a claim is still the newest.
+pub(crate) struct Fence {
+    number: u64,
+    newest: watch::Receiver<u64>,
+}
+
+impl Fence {
+    /// Waits until another claim comes.
+    pub(crate) async fn fenced(&mut self) {
+        let number = self.number;
+        if self.newest.wait_for(|newest| *newest != number).await.is_err() {
+            // The replica is gone, and with it everyone who could claim it.
+            std::future::pending().await
+        }
+    }
+}

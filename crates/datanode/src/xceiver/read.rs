@@ -1,0 +1,220 @@
+//! READ_BLOCK: a range of a replica, every byte checked before it leaves.
+
+use chunkstore::{OpenReplicaError, ReadError, Reader as Replica};
+use transfer::{Block, PacketHeader, Refusal, checksum, pb};
+use types::limits::CHECKSUM_UNIT_BYTES;
+use wire::{Reader, Writer};
+
+use super::deadline::{Lost, within};
+use super::request::{Context, Next, answer};
+use crate::refusal::{invalid, refuse};
+
+const UNIT: u64 = CHECKSUM_UNIT_BYTES as u64;
+
+/// Data of a packet to our own clients.
+const PACKET_BYTES: usize = 1 << 20;
+
+/// Data of a packet to others, who have small buffers.
+const PACKET_BYTES_HDFS: usize = 64 << 10;
+
+/// What our own clients' names begin with.
+const OUR_CLIENTS: &str = "distrifs-";
+
+/// Carries a READ_BLOCK out.
+pub(super) async fn serve(
+    context: &Context<'_>,
+    op: &pb::OpReadBlockProto,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<Next, Lost> {
+    let limit = context.timeouts().idle;
+    let mut sending = match Sending::begin(context, op) {
+        Ok(sending) => sending,
+        Err(refusal) => return answer(context.node, writer, refusal).await,
+    };
+    within(limit, writer.write_response(&sending.response())).await?;
+    loop {
+        let (header, sums, data) = sending.packet();
+        within(limit, writer.write_packet(&header, sums, data)).await?;
+        if header.last {
+            break;
+        }
+        if let Err(refusal) = sending.advance(context) {
+            // What was sent so far is right. What would follow is not to be had here.
+            tracing::warn!(%refusal, "a read ends early");
+            return Ok(Next::Close);
+        }
+    }
+    // The client says whether all was well. One that closes instead is fine, too.
+    match within(limit, reader.read_message::<pb::ClientReadStatusProto>()).await {
+        Ok(_) => Ok(Next::Request),
+        Err(Lost::Wire(wire::Error::Closed { received: 0, .. })) => Ok(Next::Close),
+        Err(lost) => Err(lost),
+    }
+}
+
+/// A range on its way. One packet is in memory: read, checked, and not sent yet.
+struct Sending {
+    block: Block,
+    replica: Replica,
+    checksums: bool,
+    seqno: i64,
+    /// The offset of the packet.
+    at: u64,
+    /// Where the range ends, at a unit or with the replica.
+    end: u64,
+    packet_bytes: u64,
+    data: Vec<u8>,
+    sums: Vec<u8>,
+}
+
+impl Sending {
+    /// Opens the replica and reads the first packet, so that what is wrong with it can still be the answer.
+    fn begin(context: &Context<'_>, op: &pb::OpReadBlockProto) -> Result<Self, Refusal> {
+        let block = context.replicas.block(&op.header.base_header.block)?;
+        let replica = open(context, &block)?;
+        let len = replica.len();
+        let end = op
+            .offset
+            .checked_add(op.len)
+            .filter(|end| *end <= len)
+            .ok_or_else(|| {
+                invalid(format!(
+                    "chunk {} has {len} bytes; {} bytes at {} were asked for",
+                    block.chunk, op.len, op.offset
+                ))
+            })?;
+        let packet = if op.header.client_name.starts_with(OUR_CLIENTS) {
+            PACKET_BYTES
+        } else {
+            PACKET_BYTES_HDFS
+        };
+        let mut sending = Self {
+            checksums: op.send_checksums(),
+            seqno: 0,
+            at: op.offset - op.offset % UNIT,
+            end: end.next_multiple_of(UNIT).min(len),
+            packet_bytes: packet as u64,
+            data: Vec::new(),
+            sums: Vec::new(),
+            block,
+            replica,
+        };
+        sending.fill(context)?;
+        Ok(sending)
+    }
+
+    fn response(&self) -> pb::BlockOpResponseProto {
+        let mut response = pb::BlockOpResponseProto::reading_from(self.at);
+        if !self.checksums
+            && let Some(info) = &mut response.read_op_checksum_info
+        {
+            info.checksum.set_type(pb::ChecksumTypeProto::ChecksumNull);
+        }
+        response
+    }
+
+    /// The packet that is in memory; an empty one behind the end of the range.
+    fn packet(&self) -> (PacketHeader, &[u8], &[u8]) {
+        let header = PacketHeader {
+            offset: self.at,
+            seqno: self.seqno,
+            last: self.data.is_empty(),
+            data_len: u32::try_from(self.data.len()).unwrap_or(u32::MAX),
+            sync: false,
+        };
+        let sums = if self.checksums { self.sums.as_slice() } else { &[] };
+        (header, sums, &self.data)
+    }
+
+    fn advance(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
+        self.at += self.data.len() as u64;
+        self.seqno += 1;
+        self.fill(context)
+    }
+
+    /// Reads and checks the next packet. A replica that seems corrupt is opened again and read again, to be sure, before it
+    /// is called so.
+    fn fill(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
+        let len =
+            usize::try_from((self.end - self.at.min(self.end)).min(self.packet_bytes)).unwrap_or_default();
+        self.data.resize(len, 0);
+        self.sums.resize(checksum::sums_len(len), 0);
+        if len == 0 {
+            return Ok(());
+        }
+        let Err(first) = (self.replica).read_verified(self.at, &mut self.data, &mut self.sums) else {
+            return Ok(());
+        };
+        tracing::warn!(error = %first, "reading again, to be sure");
+        let generation = self.replica.generation();
+        let again = context.replicas.store.open_replica(self.block.chunk);
+        let second = match again {
+            Ok(again) if again.generation() == generation => {
+                let read = again.read_verified(self.at, &mut self.data, &mut self.sums);
+                self.replica = again;
+                match read {
+                    Ok(()) => return Ok(()),
+                    Err(error) => OpenReplicaError::Read(error),
+                }
+            }
+            // It was deleted or has moved on meanwhile: no wonder.
+            Ok(_) => return Err(moved_on(&self.block)),
+            Err(error) => error,
+        };
+        Err(failed(context, &self.block, &second))
+    }
+}
+
+/// Opens the replica that a request is about. One that seems corrupt is looked at twice.
+pub(super) fn open(context: &Context<'_>, block: &Block) -> Result<Replica, Refusal> {
+    let store = &context.replicas.store;
+    let opened = store.open_replica(block.chunk).or_else(|error| match error {
+        OpenReplicaError::Read(error) => {
+            tracing::warn!(%error, "opening again, to be sure");
+            store.open_replica(block.chunk)
+        }
+        other => Err(other),
+    });
+    let replica = opened.map_err(|error| failed(context, block, &error))?;
+    if replica.generation() < block.generation {
+        return Err(refuse(
+            pb::Status::Error,
+            format!(
+                "chunk {} is here at generation {}, older than the {} that was asked for",
+                block.chunk,
+                replica.generation(),
+                block.generation
+            ),
+        ));
+    }
+    Ok(replica)
+}
+
+/// What to say of a replica that can not be read; one that is corrupt is reported.
+pub(super) fn failed(context: &Context<'_>, block: &Block, error: &OpenReplicaError) -> Refusal {
+    let replicas = &context.replicas;
+    match error {
+        OpenReplicaError::Read(ReadError::Corrupt { .. } | ReadError::Io { .. }) => {
+            if let Some(present) = replicas.store.replica(block.chunk) {
+                tracing::error!(%error, "a replica is corrupt");
+                replicas.found_corrupt(block.chunk, present.generation);
+            }
+            refuse(pb::Status::ErrorChecksum, error.to_string())
+        }
+        OpenReplicaError::MarkedCorrupt { .. } => refuse(pb::Status::ErrorChecksum, error.to_string()),
+        OpenReplicaError::Read(ReadError::Range { .. }) => invalid(error.to_string()),
+        OpenReplicaError::Unknown(chunk) if replicas.writing.has(*chunk) => refuse(
+            pb::Status::Error,
+            format!("chunk {chunk} is still being written here"),
+        ),
+        OpenReplicaError::Unknown(_) => refuse(pb::Status::Error, error.to_string()),
+    }
+}
+
+fn moved_on(block: &Block) -> Refusal {
+    refuse(
+        pb::Status::Error,
+        format!("chunk {} has moved to another generation", block.chunk),
+    )
+}

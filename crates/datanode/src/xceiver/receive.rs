@@ -1,0 +1,113 @@
+//! Packets come in: checked, passed on, written, in this order.
+
+use std::time::Duration;
+
+use chunkstore::WriteError;
+use tokio::sync::mpsc;
+use transfer::{PacketHeader, pb};
+use wire::{Packet, Reader, Writer};
+
+use super::ack::Pending;
+use super::deadline::{Lost, within};
+use crate::replicas::Replicas;
+use crate::writing::Claim;
+
+/// A stream of packets into a replica.
+pub(super) struct Receiver<'a> {
+    pub(super) replicas: &'a Replicas,
+    pub(super) claim: &'a mut Claim,
+    pub(super) upstream: &'a mut Reader,
+    /// The next datanode; none once it is lost.
+    pub(super) onward: Option<&'a mut Writer>,
+    pub(super) limit: Duration,
+}
+
+impl Receiver<'_> {
+    /// Receives until the last packet, or one that fails here; each goes into `done`.
+    ///
+    /// # Errors
+    /// When the sender is lost. What was received stays as it is.
+    pub(super) async fn run(mut self, done: mpsc::Sender<Pending>) -> Result<(), Lost> {
+        let mut packet = Packet::new();
+        loop {
+            within(self.limit, self.upstream.read_packet(&mut packet)).await?;
+            let header = *packet.header();
+            let pending = if packet.verify().is_err() {
+                // What is wrong already is not passed on: the datanodes behind would be blamed for it.
+                tracing::warn!(offset = header.offset, "a packet came with wrong checksums");
+                Pending {
+                    seqno: header.seqno,
+                    own: pb::Status::ErrorChecksum,
+                    passed_on: false,
+                    last: header.last,
+                }
+            } else {
+                let passed_on = self.pass_on(&packet).await;
+                Pending {
+                    seqno: header.seqno,
+                    own: self.keep(&header, &packet),
+                    passed_on,
+                    last: header.last,
+                }
+            };
+            // An error says that nobody acknowledges any more: the other half has ended, and with it soon this.
+            let ended = done.send(pending).await.is_err();
+            if ended || pending.last || pending.own != pb::Status::Success {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, packet: &Packet) -> bool {
+        let Some(onward) = &mut self.onward else {
+            return false;
+        };
+        let passed = within(self.limit, onward.write_frame(packet.wire())).await;
+        if let Err(error) = &passed {
+            tracing::warn!(%error, "could not pass a packet on");
+            // Half a frame may be out: nothing can follow it.
+            self.onward = None;
+        }
+        passed.is_ok()
+    }
+
+    /// Writes a packet, and does what it asks for.
+    fn keep(&mut self, header: &PacketHeader, packet: &Packet) -> pb::Status {
+        if header.is_heartbeat() {
+            return pb::Status::Success;
+        }
+        let kept = write(self.claim, header, packet).and_then(|()| {
+            if header.last {
+                self.replicas.finalize(self.claim)?;
+            }
+            Ok(())
+        });
+        status_of(kept, self.claim)
+    }
+}
+
+/// Writes the data of a packet to the replica; syncs when the packet asks for it. The last packet's own sync is the
+/// finalizing one.
+pub(super) fn write(claim: &mut Claim, header: &PacketHeader, packet: &Packet) -> Result<(), WriteError> {
+    let Some(writer) = claim.writer() else {
+        return Ok(());
+    };
+    writer.write(header.offset, packet.data(), packet.sums())?;
+    if header.sync && !header.last {
+        writer.sync()?;
+    }
+    Ok(())
+}
+
+fn status_of(kept: Result<(), WriteError>, claim: &mut Claim) -> pb::Status {
+    match kept {
+        Ok(()) => pb::Status::Success,
+        Err(error) => {
+            tracing::warn!(%error, "a packet could not be kept");
+            if !matches!(error, WriteError::Misplaced { .. }) {
+                claim.abandon();
+            }
+            pb::Status::Error
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The requests on a connection, one after the other.
+
+use std::sync::Arc;
+
+use env::net::TcpStream;
+use transfer::{Op, Refusal, pb};
+use wire::{Reader, Writer};
+
+use super::deadline::{Lost, within};
+use super::{checksum, read, transfer as copy, write};
+use crate::config::Timeouts;
+use crate::node::Node;
+use crate::refusal::{refuse, response};
+use crate::replicas::Replicas;
+
+/// What a request needs.
+pub(super) struct Context<'a> {
+    pub(super) node: &'a Arc<Node>,
+    pub(super) replicas: Arc<Replicas>,
+}
+
+impl Context<'_> {
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.node.config.timeouts
+    }
+}
+
+/// Whether another request may follow on the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Request,
+    Close,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(node: &Arc<Node>, stream: TcpStream) {
+    let (mut reader, mut writer) = wire::split(stream);
+    let limit = node.config.timeouts.keep_alive;
+    loop {
+        let op = match within(limit, reader.read_op()).await {
+            Ok(Some(op)) => op,
+            Ok(None) | Err(Lost::Silent(_) | Lost::Wire(wire::Error::Io(_) | wire::Error::Closed { .. })) => {
+                return;
+            }
+            Err(error @ Lost::Wire(wire::Error::Malformed(_))) => {
+                let refusal = refuse(pb::Status::ErrorUnsupported, error.to_string());
+                let _ = within(limit, writer.write_response(&response(refusal))).await;
+                return;
+            }
+        };
+        match carry_out(node, op, &mut reader, &mut writer).await {
+            Ok(Next::Request) => {}
+            Ok(Next::Close) => return,
+            Err(error) => {
+                tracing::debug!(%error, "a stream ended early");
+                return;
+            }
+        }
+    }
+}
+
+async fn carry_out(node: &Arc<Node>, op: Op, reader: &mut Reader, writer: &mut Writer) -> Result<Next, Lost> {
+    let Some(replicas) = node.replicas() else {
+        let why = "this datanode has not reached a master yet, and does not know its cluster";
+        return answer(node, writer, refuse(pb::Status::Error, why)).await;
+    };
+    let context = Context { node, replicas };
+    match op {
+        Op::WriteBlock(op) => write::serve(&context, *op, reader, writer).await,
+        Op::ReadBlock(op) => read::serve(&context, &op, reader, writer).await,
+        Op::BlockChecksum(op) => checksum::serve(&context, &op, writer).await,
+        Op::TransferBlock(op) => copy::serve(&context, &op, writer).await,
+        Op::ReplaceBlock(_)
+        | Op::CopyBlock(_)
+        | Op::RequestShortCircuitFds(_)
+        | Op::ReleaseShortCircuitFds(_)
+        | Op::RequestShortCircuitShm(_) => {
+            let why = format!("{:?} is not supported by this datanode", op.opcode());
+            answer(node, writer, refuse(pb::Status::ErrorUnsupported, why)).await
+        }
+    }
+}
+
+/// Says no; the connection may go on.
+pub(super) async fn answer(node: &Node, writer: &mut Writer, refusal: Refusal) -> Result<Next, Lost> {
+    tracing::debug!(%refusal, "refused a request");
+    let limit = node.config.timeouts.idle;
+    within(limit, writer.write_response(&response(refusal))).await?;
+    Ok(Next::Request)
+}

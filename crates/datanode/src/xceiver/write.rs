@@ -1,0 +1,228 @@
+//! WRITE_BLOCK: a pipeline through this datanode.
+//!
+//! ```text
+//!            packets                    packets
+//! upstream ──────────▶ Receiver ──────────────────▶ next datanode
+//!            acks         │ queue of Pending    acks    │
+//!     ◀──────────────── ack::send ◀─────────────────────┘
+//! ```
+//!
+//! The two halves run beside each other on the stream's thread. A full queue stops the receiving half, and with it, by TCP,
+//! the sender. A recovery that claims the replica ends both.
+
+use tokio::sync::mpsc;
+use transfer::{Block, Refusal, pb};
+use wire::{Packet, Reader, Writer};
+
+use super::ack::{self, Behind};
+use super::deadline::{Lost, within};
+use super::mirror::Mirror;
+use super::receive::Receiver;
+use super::recover::{self, Recovery};
+use super::request::{Context, Next, answer};
+use super::transfer as copy;
+use crate::refusal::{invalid, refuse};
+use crate::writing::Claim;
+
+/// What a WRITE_BLOCK is for.
+enum Purpose {
+    /// A new replica.
+    Create(Block),
+    /// To write on, after a failure.
+    Continue(Recovery),
+    /// To finish, after a failure.
+    Finish(Recovery),
+    /// To take a copy from another datanode.
+    Copy { block: Block, finalize: bool },
+}
+
+impl Purpose {
+    fn of(context: &Context<'_>, op: &pb::OpWriteBlockProto) -> Result<Self, Refusal> {
+        use pb::BlockConstructionStage as Stage;
+        let block = context.replicas.block(&op.header.base_header.block)?;
+        if !op.requested_checksum.is_crc32c() {
+            return Err(refuse(
+                pb::Status::ErrorUnsupported,
+                "this datanode keeps CRC32C of every 512 bytes, and no other checksums (dfs.checksum.type=CRC32C, \
+                 dfs.bytes-per-checksum=512)",
+            ));
+        }
+        match op.stage() {
+            Stage::PipelineSetupCreate => Ok(Self::Create(block)),
+            Stage::PipelineSetupStreamingRecovery => Ok(Self::Continue(Recovery::of(block, op)?)),
+            Stage::PipelineCloseRecovery => Ok(Self::Finish(Recovery::of(block, op)?)),
+            Stage::TransferRbw => Ok(Self::Copy {
+                block,
+                finalize: false,
+            }),
+            Stage::TransferFinalized => Ok(Self::Copy {
+                block,
+                finalize: true,
+            }),
+            Stage::PipelineSetupAppend | Stage::PipelineSetupAppendRecovery => Err(refuse(
+                pb::Status::ErrorUnsupported,
+                "this datanode does not append to finalized chunks: append to a file begins a new chunk",
+            )),
+            stage @ (Stage::DataStreaming | Stage::PipelineClose) => Err(invalid(format!(
+                "a pipeline can not be set up in stage {}",
+                stage.as_str_name()
+            ))),
+        }
+    }
+}
+
+/// Carries a WRITE_BLOCK out.
+pub(super) async fn serve(
+    context: &Context<'_>,
+    op: pb::OpWriteBlockProto,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<Next, Lost> {
+    let limit = context.timeouts().idle;
+    let set_up = match Purpose::of(context, &op) {
+        Ok(Purpose::Copy { block, finalize }) => {
+            return copy::receive(context, &block, finalize, reader, writer).await;
+        }
+        Ok(Purpose::Finish(recovery)) => {
+            return match finish(context, &op, &recovery).await {
+                Ok(()) => {
+                    within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
+                    Ok(Next::Close)
+                }
+                Err(refusal) => answer(context.node, writer, refusal).await,
+            };
+        }
+        Ok(Purpose::Create(block)) => create(context, &op, &block).await,
+        Ok(Purpose::Continue(recovery)) => resume(context, &op, &recovery).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (claim, mirror) = match set_up {
+        Ok(set_up) => set_up,
+        Err(refusal) => return answer(context.node, writer, refusal).await,
+    };
+    within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
+    stream(context, claim, mirror, reader, writer).await?;
+    Ok(Next::Close)
+}
+
+async fn create(
+    context: &Context<'_>,
+    op: &pb::OpWriteBlockProto,
+    block: &Block,
+) -> Result<(Claim, Option<Mirror>), Refusal> {
+    let mut claim = context.replicas.create(block.chunk, block.generation)?;
+    match connect(context, op).await {
+        Ok(mirror) => Ok((claim, mirror)),
+        Err(refusal) => {
+            // Nothing was written: the client may try again, with other datanodes behind.
+            claim.abandon();
+            Err(refusal)
+        }
+    }
+}
+
+async fn resume(
+    context: &Context<'_>,
+    op: &pb::OpWriteBlockProto,
+    recovery: &Recovery,
+) -> Result<(Claim, Option<Mirror>), Refusal> {
+    let claim = recover::streaming(context, recovery).await?;
+    let mirror = connect(context, op).await?;
+    Ok((claim, mirror))
+}
+
+async fn connect(context: &Context<'_>, op: &pb::OpWriteBlockProto) -> Result<Option<Mirror>, Refusal> {
+    let mut mirror = Mirror::pass_on(context, op).await?;
+    if let Some(mirror) = &mut mirror {
+        mirror.accepted(context).await?;
+    }
+    Ok(mirror)
+}
+
+/// All finalize at once: the request is passed on before it is carried out here.
+async fn finish(
+    context: &Context<'_>,
+    op: &pb::OpWriteBlockProto,
+    recovery: &Recovery,
+) -> Result<(), Refusal> {
+    let mirror = Mirror::pass_on(context, op).await;
+    // Here first: when it fails behind, the client tries again without those.
+    recover::closing(context, recovery).await?;
+    match mirror? {
+        Some(mut mirror) => mirror.accepted(context).await,
+        None => Ok(()),
+    }
+}
+
+/// Moves packets in and acks out, to the end of the stream.
+async fn stream(
+    context: &Context<'_>,
+    mut claim: Claim,
+    mut mirror: Option<Mirror>,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<(), Lost> {
+    let limit = context.timeouts().idle;
+    let mut fence = claim.fence();
+    let (done, pending) = mpsc::channel(ack::QUEUE_MAX);
+    let ack_limit = mirror.as_ref().map(|mirror| mirror.ack_limit(context));
+    let (onward, behind) = match mirror.as_mut().zip(ack_limit) {
+        Some((mirror, limit)) => (
+            Some(&mut mirror.writer),
+            Some(Behind {
+                reader: &mut mirror.reader,
+                limit,
+            }),
+        ),
+        None => (None, None),
+    };
+    let receiver = Receiver {
+        replicas: &context.replicas,
+        claim: &mut claim,
+        upstream: reader,
+        onward,
+        limit,
+    };
+    let ended = {
+        let receiving = receiver.run(done);
+        let acknowledging = ack::send(pending, writer, behind, limit);
+        tokio::pin!(receiving, acknowledging);
+        tokio::select! {
+            biased;
+            () = fence.fenced() => {
+                tracing::info!("a recovery has taken over; this pipeline ends");
+                return Ok(());
+            }
+            acknowledged = &mut acknowledging => acknowledged,
+            received = &mut receiving => match received {
+                // What was received is acknowledged to the end, unless a recovery comes.
+                Ok(()) => tokio::select! {
+                    biased;
+                    () = fence.fenced() => return Ok(()),
+                    acknowledged = &mut acknowledging => acknowledged,
+                },
+                Err(lost) => Err(lost),
+            },
+        }
+    };
+    // First the replica, so that a recovery does not wait for the goodbye.
+    drop(claim);
+    drop(mirror);
+    ended?;
+    goodbye(context, reader, writer).await;
+    Ok(())
+}
+
+/// Says the end and waits for the other side to close: a connection that is closed with bytes unread is reset, and the
+/// reset would overtake the last acks.
+async fn goodbye(context: &Context<'_>, reader: &mut Reader, writer: &mut Writer) {
+    let limit = context.timeouts().setup;
+    let listening = async {
+        if writer.shutdown().await.is_err() {
+            return;
+        }
+        let mut packet = Packet::new();
+        while reader.read_packet(&mut packet).await.is_ok() {}
+    };
+    let _ = tokio::time::timeout(limit, listening).await;
+}
