@@ -54,9 +54,27 @@ impl Waiters {
             notify.notify_one();
         }
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> usize {
-        self.waiting.len()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_those_who_wait_for_the_chunk_are_woken() {
+        let (one, two) = (ChunkId::new(1).unwrap(), ChunkId::new(2).unwrap());
+        let (first, second) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let mut waiters = Waiters::default();
+        let (a, b) = (waiters.enroll(), waiters.enroll());
+        waiters.wait_for(one, a, &first);
+        waiters.wait_for(one, a, &first);
+        waiters.wait_for(two, b, &second);
+        waiters.wake(one);
+        first.notified().await;
+        let nothing = tokio::time::timeout(std::time::Duration::from_millis(5), second.notified());
+        assert!(nothing.await.is_err(), "not its chunk");
+        waiters.leave(one, a);
+        waiters.leave(two, b);
+        assert!(waiters.waiting.is_empty(), "nothing is left behind");
     }
 }
