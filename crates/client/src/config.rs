@@ -12,12 +12,15 @@ use crate::Error;
 pub struct Timeouts {
     /// One attempt of one call to a master.
     pub call: Duration,
-    /// A call to the masters with all its retries; also how long `close` waits for datanodes to confirm.
+    /// A call to the masters with all its retries.
     pub call_total: Duration,
+    /// Closing a file: the master answers when enough datanodes have confirmed that they have its chunks on disk, or
+    /// refuses when they do not (after 30 s, if it is not set otherwise).
+    pub close: Duration,
     /// Connecting to a datanode, and its answer to a request.
     pub connect: Duration,
-    /// The next acknowledgement of a pipeline with one datanode; two seconds are added for each further one, so that
-    /// datanodes notice their neighbours first. Who does not acknowledge for so long is dropped from the pipeline.
+    /// The next acknowledgement of a pipeline with one datanode; a fifth is added for each further one, so that datanodes
+    /// can notice their neighbours first. Who does not acknowledge for so long is dropped from the pipeline.
     pub ack: Duration,
     /// The acknowledgement of a chunk's end: every datanode syncs the chunk to its disk before it answers.
     pub finish: Duration,
@@ -30,6 +33,7 @@ impl Default for Timeouts {
         Self {
             call: Duration::from_secs(10),
             call_total: Duration::from_secs(30),
+            close: Duration::from_secs(40),
             connect: Duration::from_secs(5),
             ack: Duration::from_secs(10),
             finish: Duration::from_secs(45),

@@ -14,7 +14,7 @@ use crate::config::Timeouts;
 /// How long a datanode that failed is asked last and not asked to take data.
 const SUSPECT_FOR: Duration = Duration::from_secs(30);
 
-/// How long a datanode may take to show that it is alive.
+/// How long a datanode may take, at most, to show that it is alive.
 const PROBE: Duration = Duration::from_secs(2);
 
 /// Idle connections that are kept for each datanode, and for how long: less than datanodes keep them.
@@ -95,7 +95,7 @@ impl DataPlane {
                 .await
                 .map_err(|error| error.to_string())
         };
-        match timeout(PROBE, ask).await {
+        match timeout(PROBE.min(self.timeouts.connect), ask).await {
             Ok(answer) => answer.map(drop),
             Err(_) => Err("it accepts connections, but does not answer".into()),
         }

@@ -23,20 +23,31 @@ use crate::{Config, Error};
 const BACKOFF: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_millis(640);
 
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// One attempt.
+    pub(crate) attempt: Duration,
+    /// All attempts together.
+    pub(crate) total: Duration,
+}
+
 pub(crate) struct Rpc {
     masters: Masters,
     caller: Caller,
     client: ClientId,
     next_call: AtomicU64,
-    attempt_limit: Duration,
-    total_limit: Duration,
+    limits: Limits,
     random: Arc<dyn Random>,
 }
 
-/// Makes a call: `call!(rpc, "what", subject, method, request)`.
+/// Makes a call: `call!(rpc, "what", subject, method, request)`; with other limits than the usual ones behind `within`.
 macro_rules! call {
     ($rpc:expr, $operation:expr, $subject:expr, $method:ident, $request:expr) => {
-        $rpc.call($operation, $subject, $request, |mut client, request| async move {
+        $crate::rpc::call!(within $rpc.limits(), $rpc, $operation, $subject, $method, $request)
+    };
+    (within $limits:expr, $rpc:expr, $operation:expr, $subject:expr, $method:ident, $request:expr) => {
+        $rpc.call($limits, $operation, $subject, $request, |mut client, request| async move {
             client.$method(request).await
         })
     };
@@ -71,14 +82,21 @@ impl Rpc {
             },
             client: ClientId(u128::from_be_bytes(env.random.uuid_bytes())),
             next_call: AtomicU64::new(1),
-            attempt_limit: config.timeouts.call,
-            total_limit: config.timeouts.call_total,
+            limits: Limits {
+                attempt: config.timeouts.call,
+                total: config.timeouts.call_total,
+            },
             random: Arc::clone(&env.random),
         })
     }
 
     pub(crate) const fn client(&self) -> ClientId {
         self.client
+    }
+
+    /// The usual limits of a call.
+    pub(crate) const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The caller of the next call: a new call id. Made once for a call, whatever the number of attempts.
@@ -99,6 +117,7 @@ impl Rpc {
     /// The master's refusal, or [`Error::Unavailable`] when the time is over.
     pub(crate) async fn call<Q, A, F>(
         &self,
+        limits: Limits,
         operation: &'static str,
         subject: &str,
         request: Q,
@@ -112,8 +131,8 @@ impl Rpc {
         let mut backoff = BACKOFF;
         let mut attempts = 0u32;
         loop {
-            let left = self.total_limit.saturating_sub(start.elapsed());
-            let limit = self.attempt_limit.min(left).max(Duration::from_millis(1));
+            let left = limits.total.saturating_sub(start.elapsed());
+            let limit = limits.attempt.min(left).max(Duration::from_millis(1));
             let (master, verdict) = match self.masters.current() {
                 Err(why) => (
                     None,
@@ -150,7 +169,7 @@ impl Rpc {
                 self.masters.give_up(master, instead);
             }
             let pause = self.jitter(backoff);
-            if start.elapsed() + pause >= self.total_limit {
+            if start.elapsed() + pause >= limits.total {
                 return Err(or_else.unwrap_or_else(|| Error::Unavailable {
                     operation,
                     masters: self.masters.addresses(),

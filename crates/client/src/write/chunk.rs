@@ -14,6 +14,8 @@
 //!   it, and a repair before that never meets a closed one.
 //! - Every wait has a limit; a datanode that is silent for longer is dropped from the pipeline.
 //! - The number of repairs is bounded; each one drops at least one datanode.
+//! - Chunks are allocated in the order of the file. A chunk of which nothing is acknowledged may yet be given up for
+//!   another, which goes to the end of the file; so the next one is allocated only when the one before is past that.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct ChunkWriter {
     pub(super) target: Arc<Target>,
     packets: mpsc::Receiver<Arc<Packet>>,
+    /// How many bytes of the chunk before are acknowledged.
+    before: Option<watch::Receiver<u64>>,
     /// Tells how many bytes are acknowledged.
     progress: watch::Sender<u64>,
     pub(super) window: Window,
@@ -79,11 +83,13 @@ impl ChunkWriter {
     pub(super) fn new(
         target: Arc<Target>,
         packets: mpsc::Receiver<Arc<Packet>>,
+        before: Option<watch::Receiver<u64>>,
         progress: watch::Sender<u64>,
     ) -> Self {
         Self {
             target,
             packets,
+            before,
             progress,
             window: Window::default(),
             ended: false,
@@ -92,13 +98,20 @@ impl ChunkWriter {
         }
     }
 
-    /// Writes the chunk. Ends when it is acknowledged, when it can not be written, or when the file is given up.
+    /// Writes the chunk. Ends when it is acknowledged, when it can not be written, or when the file is given up: by its
+    /// writer, or by the failure of the chunk before, which is that one's to tell.
     pub(super) async fn run(mut self) -> Result<(), Error> {
         // Only when there is something to write: a file that ends with a full chunk has no empty one behind it.
         let Some(first) = self.packets.recv().await else {
             return Ok(());
         };
+        self.ended = first.header.last;
         self.window.push(first);
+        if let Some(mut before) = self.before.take()
+            && before.wait_for(|acknowledged| *acknowledged > 0).await.is_err()
+        {
+            return Ok(());
+        }
         let (mut chunk, mut pipeline) = self.begin().await?;
         loop {
             let broken = match self.stream(&mut pipeline).await {

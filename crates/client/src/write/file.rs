@@ -41,6 +41,8 @@ pub struct FileWriter {
     share: Share,
     window: Arc<Semaphore>,
     chunk: Option<OpenChunk>,
+    /// How many bytes of the chunk that was begun last are acknowledged.
+    acknowledged: Option<watch::Receiver<u64>>,
     finishing: VecDeque<ChunkTask>,
     failed: Option<Error>,
     /// Whether the masters still think that this writer writes.
@@ -101,6 +103,7 @@ impl FileWriter {
             share: Share::default(),
             window: Arc::new(Semaphore::new(window.min(Semaphore::MAX_PERMITS))),
             chunk: None,
+            acknowledged: None,
             finishing: VecDeque::new(),
             failed: None,
             open: true,
@@ -216,7 +219,11 @@ impl FileWriter {
             self.wait_finishing(FINISHING_MAX).await?;
         }
         let config = &self.fs.inner().config;
-        let chunk = self.chunk.get_or_insert_with(|| OpenChunk::start(&self.target));
+        let chunk = self.chunk.get_or_insert_with(|| {
+            let chunk = OpenChunk::start(&self.target, self.acknowledged.take());
+            self.acknowledged = Some(chunk.acknowledged.clone());
+            chunk
+        });
         if chunk.filling.is_none() {
             let tail = std::mem::take(&mut chunk.tail);
             let offset = chunk.sealed - tail.len() as u64;
@@ -317,13 +324,15 @@ impl FileWriter {
         }
     }
 
-    /// The chunk's task takes no more packets: why.
+    /// The chunk's task takes no more packets: why. A chunk before it may have failed.
     async fn why_stopped(&mut self) -> Error {
-        let error = match self.chunk.take() {
-            Some(mut chunk) => chunk.task.finished().await.err(),
-            None => None,
-        };
-        self.fail(error.unwrap_or_else(|| Error::Config("a chunk's writer ended early".into())))
+        let current = self.chunk.take().map(|chunk| chunk.task);
+        for mut task in self.finishing.drain(..).chain(current).collect::<Vec<_>>() {
+            if let Err(error) = task.finished().await {
+                return self.fail(error);
+            }
+        }
+        self.fail(Error::Config("a chunk's writer ended early".into()))
     }
 
     fn fail(&mut self, error: Error) -> Error {
@@ -334,10 +343,10 @@ impl FileWriter {
 }
 
 impl OpenChunk {
-    fn start(target: &Arc<Target>) -> Self {
+    fn start(target: &Arc<Target>, before: Option<watch::Receiver<u64>>) -> Self {
         let (packets, queue) = mpsc::channel(QUEUE);
         let (progress, acknowledged) = watch::channel(0);
-        let writer = ChunkWriter::new(Arc::clone(target), queue, progress);
+        let writer = ChunkWriter::new(Arc::clone(target), queue, before, progress);
         Self {
             packets,
             acknowledged,

@@ -14,8 +14,11 @@ use crate::dataplane::{Connection, DataPlane};
 /// Acknowledgements that wait to be looked at. More is never outstanding than packets are.
 const ACKS_MAX: usize = 64;
 
-/// What each further datanode adds to a time limit, so that a datanode gives its neighbour up before it is given up itself.
-pub(crate) const PER_HOP: Duration = Duration::from_secs(2);
+/// A time limit for a pipeline of `nodes` datanodes: a fifth more for each behind the first, so that a datanode gives its
+/// neighbour up before it is given up itself.
+fn with_hops(limit: Duration, nodes: usize) -> Duration {
+    limit + limit / 5 * u32::try_from(nodes.saturating_sub(1)).unwrap_or(u32::MAX)
+}
 
 /// Why a pipeline is of no more use: which of its datanodes (by position) failed, and how.
 #[derive(Debug)]
@@ -98,14 +101,13 @@ impl Pipeline {
             requested_checksum: pb::ChecksumProto::crc32c(),
             ..Default::default()
         }));
-        let hops = u32::try_from(rest.len()).unwrap_or(u32::MAX);
         // Every datanode connects to the next before it answers, and may have to stop an earlier writer first. One that
         // ends a chunk syncs it.
         let limit = match setup.stage {
             Stage::PipelineCloseRecovery => plane.timeouts.finish,
             _ => plane.timeouts.ack,
-        } + plane.timeouts.connect
-            + PER_HOP * hops;
+        };
+        let limit = plane.timeouts.connect + with_hops(limit, nodes.len());
         match timeout(limit, ask(&mut connection, &op)).await {
             Ok(Ok(())) => Ok(Self::running(connection, setup, nodes)),
             Ok(Err(Answer::Refused(refusal))) => Err(blame(nodes, &refusal)),
@@ -147,7 +149,7 @@ impl Pipeline {
 
     /// The longest wait for an acknowledgement.
     pub(crate) fn ack_limit(&self, limit: Duration) -> Duration {
-        limit + PER_HOP * u32::try_from(self.nodes.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        with_hops(limit, self.nodes.len())
     }
 
     /// No acknowledgement came in time: which datanodes are to blame. Those that do not answer a question; where all do,

@@ -7,7 +7,7 @@ use transfer::Node;
 use types::{ChunkExtent, ChunkId, DatanodeId, FsPath, Generation, InodeId};
 
 use crate::fs::Inner;
-use crate::rpc::call;
+use crate::rpc::{Limits, call};
 use crate::status::{FileStatus, ServerInfo, node_from_wire};
 use crate::{Attempt, Error};
 
@@ -199,7 +199,13 @@ impl Target {
             inode: self.inode.as_u64(),
             written: self.written(),
         };
-        let answer = call!(rpc, "close", self.path.as_str(), complete, request).await?;
+        // The master answers when the datanodes have confirmed, so one attempt may take as long as all.
+        let limit = self.inner.config.timeouts.close;
+        let limits = Limits {
+            attempt: limit,
+            total: limit,
+        };
+        let answer = call!(within limits, rpc, "close", self.path.as_str(), complete, request).await?;
         FileStatus::from_wire("close", answer.status)
     }
 

@@ -1,0 +1,529 @@
+//! A master with one table of files, which it keeps as the real one does as far as a client can tell.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use env::net::{Incoming, Network};
+use proto::v1::namespace_server::{Namespace, NamespaceServer};
+use proto::v1::{self, ErrorCode, ErrorDetail};
+use tonic::{Request, Response, Status};
+use types::{ChunkExtent, ChunkId, DatanodeId, Generation};
+
+use super::Datanode;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    pub(crate) extent: ChunkExtent,
+    pub(crate) acknowledged: bool,
+    pub(crate) nodes: Vec<DatanodeId>,
+    highest: u64,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    inode: u64,
+    complete: bool,
+    chunk_size: u64,
+    replication: u32,
+    chunks: Vec<Chunk>,
+}
+
+/// How the next calls of a kind are answered instead.
+#[derive(Debug, Clone)]
+pub(crate) enum Refuse {
+    NotReady,
+    NotLeader(String),
+    NotReplicated,
+    /// As if the connection broke after the call was carried out.
+    LoseAnswer,
+}
+
+#[derive(Default)]
+struct State {
+    files: HashMap<String, File>,
+    next_chunk: u64,
+    nodes: Vec<Arc<Datanode>>,
+    calls: Vec<(&'static str, u64)>,
+    refuse: HashMap<&'static str, VecDeque<Refuse>>,
+    corrupt: Vec<(ChunkId, DatanodeId)>,
+    excluded: Vec<Vec<DatanodeId>>,
+    /// What `Locate` answers of each chunk, instead of the truth; the last stays.
+    located: HashMap<ChunkId, VecDeque<Vec<usize>>>,
+}
+
+pub(crate) struct Master {
+    address: String,
+    state: Mutex<State>,
+}
+
+pub(crate) const MIN_REPLICAS: u32 = 2;
+
+fn refused(code: ErrorCode, message: impl Into<String>) -> Status {
+    proto::status(&ErrorDetail {
+        code: code.into(),
+        message: message.into(),
+        ..Default::default()
+    })
+}
+
+impl State {
+    fn file(&mut self, inode: u64) -> Result<&mut File, Status> {
+        let file = self
+            .files
+            .values_mut()
+            .find(|file| file.inode == inode && !file.complete);
+        file.ok_or_else(|| refused(ErrorCode::LeaseLost, format!("file {inode} is not being written")))
+    }
+
+    fn chunk(&mut self, inode: u64, chunk: u64) -> Result<&mut Chunk, Status> {
+        let chunks = &mut self.file(inode)?.chunks;
+        let found = chunks
+            .iter_mut()
+            .find(|found| found.extent.chunk.as_u64() == chunk);
+        found.ok_or_else(|| refused(ErrorCode::Invalid, "no such chunk"))
+    }
+
+    fn commit(&mut self, inode: u64, written: &[v1::Extent]) -> Result<(), Status> {
+        for extent in written {
+            let chunk = self.chunk(inode, extent.chunk)?;
+            if extent.generation < chunk.extent.generation.as_u64() || extent.generation > chunk.highest {
+                return Err(refused(ErrorCode::Invalid, "generation"));
+            }
+            chunk.extent.generation = Generation(extent.generation);
+            chunk.extent.len = extent.length;
+            chunk.acknowledged = true;
+        }
+        Ok(())
+    }
+
+    /// Datanodes that may be used, or a denial. The master does not know who is dead: the client has to find out.
+    fn choose(
+        &self,
+        wanted: usize,
+        required: usize,
+        exclude: &[DatanodeId],
+    ) -> Result<Vec<Arc<Datanode>>, Status> {
+        let (out, good): (Vec<_>, Vec<_>) = self
+            .nodes
+            .iter()
+            .cloned()
+            .partition(|node| exclude.contains(&node.id));
+        if good.len() >= required {
+            return Ok(good.into_iter().take(wanted).collect());
+        }
+        let refusals = out.iter().map(|node| v1::Refusal {
+            datanode: node.address.clone(),
+            reason: "excluded by the client".into(),
+        });
+        Err(proto::status(&ErrorDetail {
+            code: ErrorCode::WriteDenied.into(),
+            message: "write denied".into(),
+            write_denied: Some(v1::WriteDenied {
+                wanted: wanted as u32,
+                required: required as u32,
+                available: good.len() as u32,
+                refusals: refusals.collect(),
+            }),
+            ..Default::default()
+        }))
+    }
+
+    fn status(&self, path: &str) -> Result<v1::FileStatus, Status> {
+        let file = self
+            .files
+            .get(path)
+            .ok_or_else(|| refused(ErrorCode::NotFound, format!("{path}: no such file or directory")))?;
+        Ok(v1::FileStatus {
+            inode: file.inode,
+            name: path.rsplit('/').next().unwrap().to_owned(),
+            kind: v1::FileKind::File.into(),
+            length: file.chunks.iter().map(|chunk| chunk.extent.len).sum(),
+            mode: 0o644,
+            owner: "tester".into(),
+            group: "tester".into(),
+            replication: file.replication,
+            chunk_size: file.chunk_size,
+            being_written: !file.complete,
+            ..Default::default()
+        })
+    }
+}
+
+fn replica(node: &Datanode) -> v1::Replica {
+    let (host, port) = node.address.rsplit_once(':').unwrap();
+    v1::Replica {
+        datanode: Some(v1::Datanode {
+            id: node.id.0.as_bytes().to_vec().into(),
+            host: host.to_owned(),
+            data_port: port.parse().unwrap(),
+            rack: "/r".into(),
+        }),
+        storage_id: vec![0; 16].into(),
+        state: v1::ReplicaState::Finalized.into(),
+    }
+}
+
+fn ids(raw: &[bytes::Bytes]) -> Vec<DatanodeId> {
+    raw.iter().map(|id| proto::datanode_id(id).unwrap()).collect()
+}
+
+impl Master {
+    pub(crate) async fn start(nodes: &[Arc<Datanode>]) -> Arc<Self> {
+        let listener = Network::real().listen("127.0.0.1:0").await.unwrap();
+        let master = Arc::new(Self {
+            address: listener.local_addr().unwrap().to_string(),
+            state: Mutex::new(State {
+                nodes: nodes.to_vec(),
+                next_chunk: 1,
+                ..State::default()
+            }),
+        });
+        let server = tonic::transport::Server::builder()
+            .add_service(NamespaceServer::from_arc(Arc::clone(&master)))
+            .serve_with_incoming(Incoming::new(listener));
+        tokio::spawn(server);
+        master
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn refuse(&self, call: &'static str, how: impl IntoIterator<Item = Refuse>) {
+        self.state().refuse.entry(call).or_default().extend(how);
+    }
+
+    /// The call ids of the calls of a kind, in order.
+    pub(crate) fn calls(&self, call: &str) -> Vec<u64> {
+        let state = self.state();
+        state
+            .calls
+            .iter()
+            .filter(|(name, _)| *name == call)
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    pub(crate) fn chunks(&self, path: &str) -> Vec<Chunk> {
+        self.state().files[path].chunks.clone()
+    }
+
+    pub(crate) fn is_complete(&self, path: &str) -> bool {
+        self.state().files.get(path).is_some_and(|file| file.complete)
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.state().files.contains_key(path)
+    }
+
+    pub(crate) fn corrupt(&self) -> Vec<(ChunkId, DatanodeId)> {
+        self.state().corrupt.clone()
+    }
+
+    pub(crate) fn excluded(&self) -> Vec<Vec<DatanodeId>> {
+        self.state().excluded.clone()
+    }
+
+    /// Which nodes the next answers name for `chunk`; the last one stays.
+    pub(crate) fn locate_as(&self, chunk: ChunkId, answers: &[&[usize]]) {
+        let answers = answers.iter().map(|nodes| nodes.to_vec()).collect();
+        self.state().located.insert(chunk, answers);
+    }
+
+    /// A complete file of `chunks`, whose bytes every datanode has.
+    pub(crate) fn add_file(&self, path: &str, chunks: &[&[u8]]) -> Vec<ChunkId> {
+        let mut state = self.state();
+        let mut added = Vec::new();
+        for data in chunks {
+            let chunk = ChunkId::new(state.next_chunk).unwrap();
+            state.next_chunk += 1;
+            for node in &state.nodes {
+                node.store(chunk, Generation(1), data);
+            }
+            added.push(Chunk {
+                extent: ChunkExtent {
+                    chunk,
+                    generation: Generation(1),
+                    len: data.len() as u64,
+                },
+                acknowledged: true,
+                nodes: state.nodes.iter().map(|node| node.id).collect(),
+                highest: 1,
+            });
+        }
+        let ids = added.iter().map(|chunk| chunk.extent.chunk).collect();
+        let inode = 100 + state.files.len() as u64;
+        let file = File {
+            inode,
+            complete: true,
+            chunk_size: 64 << 10,
+            replication: 3,
+            chunks: added,
+        };
+        state.files.insert(path.to_owned(), file);
+        ids
+    }
+
+    /// Notes the call, and refuses it if a test wants that. `true`: carry it out, but lose the answer.
+    fn note(&self, call: &'static str, caller: Option<&v1::Caller>) -> Result<bool, Status> {
+        let mut state = self.state();
+        state
+            .calls
+            .push((call, caller.map_or(0, |caller| caller.call_id)));
+        match state.refuse.get_mut(call).and_then(VecDeque::pop_front) {
+            None => Ok(false),
+            Some(Refuse::LoseAnswer) => Ok(true),
+            Some(Refuse::NotReady) => Err(refused(ErrorCode::NotReady, "starting")),
+            Some(Refuse::NotReplicated) => Err(refused(ErrorCode::NotReplicated, "not on disk yet")),
+            Some(Refuse::NotLeader(instead)) => Err(proto::status(&ErrorDetail {
+                code: ErrorCode::NotLeader.into(),
+                message: "not the leader".into(),
+                masters: vec![instead],
+                ..Default::default()
+            })),
+        }
+    }
+}
+
+macro_rules! not_needed {
+    ($($method:ident($request:ident) -> $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl Namespace for Master {
+            $(
+                async fn $method(&self, _: Request<v1::$request>) -> Answer<v1::$response> {
+                    Err(Status::unimplemented(stringify!($method)))
+                }
+            )*
+
+            async fn server_info(&self, _: Request<v1::ServerInfoRequest>) -> Answer<v1::ServerInfoResponse> {
+                self.note("server_info", None)?;
+                let cluster = types::ClusterId::from_random_bytes([7; 16]);
+                Ok(Response::new(v1::ServerInfoResponse {
+                    cluster_id: cluster.to_string(),
+                    pool_id: types::PoolId::of(cluster).to_string(),
+                    version: "0".into(),
+                    replication: 3,
+                    chunk_size: 64 << 20,
+                    min_replicas: MIN_REPLICAS,
+                    lease_soft_limit_ms: 300,
+                }))
+            }
+
+            async fn stat(&self, request: Request<v1::StatRequest>) -> Answer<v1::StatResponse> {
+                let request = request.into_inner();
+                self.note("stat", request.caller.as_ref())?;
+                let status = self.state().status(&request.path)?;
+                Ok(Response::new(v1::StatResponse { status: Some(status) }))
+            }
+
+            async fn list(&self, request: Request<v1::ListRequest>) -> Answer<v1::ListResponse> {
+                let request = request.into_inner();
+                self.note("list", request.caller.as_ref())?;
+                let state = self.state();
+                let mut names: Vec<_> = state.files.keys().filter(|name| name[1..] > *request.start_after).collect();
+                names.sort();
+                let more = names.len() > 2;
+                let entries = names.into_iter().take(2).map(|name| state.status(name)).collect::<Result<_, _>>()?;
+                Ok(Response::new(v1::ListResponse { entries, more }))
+            }
+
+            async fn mkdir(&self, request: Request<v1::MkdirRequest>) -> Answer<v1::MkdirResponse> {
+                match self.note("mkdir", request.into_inner().caller.as_ref())? {
+                    true => Err(Status::unavailable("the connection broke")),
+                    false => Ok(Response::new(v1::MkdirResponse {})),
+                }
+            }
+
+            async fn locate(&self, request: Request<v1::LocateRequest>) -> Answer<v1::LocateResponse> {
+                let request = request.into_inner();
+                self.note("locate", request.caller.as_ref())?;
+                let mut state = self.state();
+                let status = state.status(&request.path)?;
+                let mut offset = 0;
+                let mut chunks = Vec::new();
+                for chunk in state.files[&request.path].chunks.clone() {
+                    let nodes: Vec<_> = match state.located.get_mut(&chunk.extent.chunk) {
+                        Some(answers) if answers.len() > 1 => answers.pop_front().unwrap(),
+                        Some(answers) => answers[0].clone(),
+                        None => (0..state.nodes.len()).filter(|n| chunk.nodes.contains(&state.nodes[*n].id)).collect(),
+                    };
+                    if offset + chunk.extent.len > request.offset && chunks.len() < 2 {
+                        chunks.push(v1::LocatedChunk {
+                            extent: Some(proto::wire_extent(chunk.extent)),
+                            offset,
+                            replicas: nodes.into_iter().map(|n| replica(&state.nodes[n])).collect(),
+                            token: Default::default(),
+                        });
+                    }
+                    offset += chunk.extent.len;
+                }
+                Ok(Response::new(v1::LocateResponse { status: Some(status), chunks }))
+            }
+
+            async fn create(&self, request: Request<v1::CreateRequest>) -> Answer<v1::CreateResponse> {
+                let request = request.into_inner();
+                self.note("create", request.caller.as_ref())?;
+                let mut state = self.state();
+                let inode = 100 + state.files.len() as u64;
+                let file = File {
+                    inode,
+                    complete: false,
+                    chunk_size: request.chunk_size,
+                    replication: request.replication,
+                    chunks: Vec::new(),
+                };
+                state.files.insert(request.path, file);
+                Ok(Response::new(v1::CreateResponse {
+                    inode,
+                    replication: request.replication,
+                    chunk_size: request.chunk_size,
+                }))
+            }
+
+            async fn add_chunk(&self, request: Request<v1::AddChunkRequest>) -> Answer<v1::AddChunkResponse> {
+                let request = request.into_inner();
+                self.note("add_chunk", request.caller.as_ref())?;
+                let mut state = self.state();
+                state.commit(request.inode, &request.written)?;
+                let exclude = ids(&request.exclude);
+                state.excluded.push(exclude.clone());
+                let replication = state.file(request.inode)?.replication;
+                let nodes =
+                    state.choose(replication as usize, MIN_REPLICAS.min(replication) as usize, &exclude)?;
+                let extent = ChunkExtent {
+                    chunk: ChunkId::new(state.next_chunk).unwrap(),
+                    generation: Generation(1),
+                    len: 0,
+                };
+                state.next_chunk += 1;
+                state.file(request.inode)?.chunks.push(Chunk {
+                    extent,
+                    acknowledged: false,
+                    nodes: nodes.iter().map(|node| node.id).collect(),
+                    highest: 1,
+                });
+                Ok(Response::new(v1::AddChunkResponse {
+                    extent: Some(proto::wire_extent(extent)),
+                    targets: nodes.iter().map(|node| replica(node)).collect(),
+                    token: Default::default(),
+                }))
+            }
+
+            async fn abandon_chunk(
+                &self,
+                request: Request<v1::AbandonChunkRequest>,
+            ) -> Answer<v1::AbandonChunkResponse> {
+                let request = request.into_inner();
+                self.note("abandon_chunk", request.caller.as_ref())?;
+                let mut state = self.state();
+                let file = state.file(request.inode)?;
+                file.chunks.retain(|chunk| chunk.extent.chunk.as_u64() != request.chunk);
+                Ok(Response::new(v1::AbandonChunkResponse {}))
+            }
+
+            async fn abandon_file(
+                &self,
+                request: Request<v1::AbandonFileRequest>,
+            ) -> Answer<v1::AbandonFileResponse> {
+                let request = request.into_inner();
+                self.note("abandon_file", request.caller.as_ref())?;
+                let mut state = self.state();
+                state.file(request.inode)?;
+                state.files.retain(|_, file| file.inode != request.inode);
+                Ok(Response::new(v1::AbandonFileResponse {}))
+            }
+
+            async fn complete(&self, request: Request<v1::CompleteRequest>) -> Answer<v1::CompleteResponse> {
+                let request = request.into_inner();
+                self.note("complete", request.caller.as_ref())?;
+                let mut state = self.state();
+                state.commit(request.inode, &request.written)?;
+                let file = state.file(request.inode)?;
+                if !file.chunks.iter().all(|chunk| chunk.acknowledged) {
+                    return Err(refused(ErrorCode::Invalid, "a chunk is not acknowledged"));
+                }
+                file.complete = true;
+                let path = state.files.iter().find(|(_, file)| file.inode == request.inode).unwrap().0.clone();
+                let status = state.status(&path)?;
+                Ok(Response::new(v1::CompleteResponse { status: Some(status) }))
+            }
+
+            async fn renew_lease(&self, request: Request<v1::RenewLeaseRequest>) -> Answer<v1::RenewLeaseResponse> {
+                self.note("renew_lease", request.into_inner().caller.as_ref())?;
+                Ok(Response::new(v1::RenewLeaseResponse {}))
+            }
+
+            async fn bump_generation(
+                &self,
+                request: Request<v1::BumpGenerationRequest>,
+            ) -> Answer<v1::BumpGenerationResponse> {
+                let request = request.into_inner();
+                self.note("bump_generation", request.caller.as_ref())?;
+                let mut state = self.state();
+                let chunk = state.chunk(request.inode, request.chunk)?;
+                chunk.highest += 1;
+                Ok(Response::new(v1::BumpGenerationResponse {
+                    generation: chunk.highest,
+                    token: Default::default(),
+                }))
+            }
+
+            async fn additional_datanodes(
+                &self,
+                request: Request<v1::AdditionalDatanodesRequest>,
+            ) -> Answer<v1::AdditionalDatanodesResponse> {
+                let request = request.into_inner();
+                self.note("additional_datanodes", request.caller.as_ref())?;
+                let mut exclude = ids(&request.exclude);
+                exclude.extend(ids(&request.existing));
+                let count = request.count as usize;
+                let nodes = self.state().choose(count, count, &exclude)?;
+                Ok(Response::new(v1::AdditionalDatanodesResponse {
+                    targets: nodes.iter().map(|node| replica(node)).collect(),
+                }))
+            }
+
+            async fn update_pipeline(
+                &self,
+                request: Request<v1::UpdatePipelineRequest>,
+            ) -> Answer<v1::UpdatePipelineResponse> {
+                let request = request.into_inner();
+                self.note("update_pipeline", request.caller.as_ref())?;
+                let mut state = self.state();
+                let chunk = state.chunk(request.inode, request.chunk)?;
+                assert!(request.generation <= chunk.highest);
+                chunk.extent.generation = Generation(request.generation);
+                chunk.nodes = ids(&request.datanodes);
+                Ok(Response::new(v1::UpdatePipelineResponse {}))
+            }
+
+            async fn report_corrupt(
+                &self,
+                request: Request<v1::ReportCorruptRequest>,
+            ) -> Answer<v1::ReportCorruptResponse> {
+                let request = request.into_inner();
+                let node = proto::datanode_id(&request.datanode_id).unwrap();
+                self.state().corrupt.push((ChunkId::new(request.chunk).unwrap(), node));
+                Ok(Response::new(v1::ReportCorruptResponse {}))
+            }
+        }
+    };
+}
+
+not_needed! {
+    content_summary(ContentSummaryRequest) -> ContentSummaryResponse;
+    cluster_space(ClusterSpaceRequest) -> ClusterSpaceResponse;
+    rename(RenameRequest) -> RenameResponse;
+    delete(DeleteRequest) -> DeleteResponse;
+    set_mode(SetModeRequest) -> SetModeResponse;
+    set_owner(SetOwnerRequest) -> SetOwnerResponse;
+    set_replication(SetReplicationRequest) -> SetReplicationResponse;
+    set_times(SetTimesRequest) -> SetTimesResponse;
+    append(AppendRequest) -> AppendResponse;
+}

@@ -1,0 +1,369 @@
+//! Writers against pipelines that break.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use client::{CreateOptions, Error};
+use transfer::pb::BlockConstructionStage as Stage;
+
+use crate::fake::{CHUNK, Cluster, Fault, PACKET, bytes, path};
+
+#[tokio::test]
+async fn bytes_arrive_on_every_replica_in_the_order_of_the_file() {
+    let cluster = Cluster::start(3).await;
+    for len in [
+        1,
+        511,
+        512,
+        513,
+        PACKET,
+        PACKET + 1,
+        CHUNK - 1,
+        CHUNK,
+        CHUNK + 1,
+        3 * CHUNK + 700,
+    ] {
+        let data = bytes(len);
+        cluster.put("/f", &data).await.unwrap();
+        let replicas = cluster.assert_stored("/f", &data);
+        assert_eq!(replicas, vec![3; len.div_ceil(CHUNK)], "{len}");
+        assert!(cluster.master.is_complete("/f"));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_has_no_chunk() {
+    let cluster = Cluster::start(0).await;
+    cluster.put("/empty", &[]).await.unwrap();
+    assert!(cluster.master.chunks("/empty").is_empty());
+}
+
+#[tokio::test]
+async fn a_source_that_ends_with_a_chunk_leaves_no_empty_one_behind() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(2 * CHUNK);
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(file.copy_from(&mut &data[..]).await.unwrap(), data.len() as u64);
+    assert_eq!(file.position(), data.len() as u64);
+    file.close().await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [3, 3]);
+    assert_eq!(cluster.master.calls("add_chunk").len(), 2);
+}
+
+#[tokio::test]
+async fn a_datanode_that_refuses_or_is_down_is_replaced_before_anything_is_written() {
+    for position in 0..3 {
+        let cluster = Cluster::start(4).await;
+        if position == 2 {
+            cluster.nodes[position].kill();
+        } else {
+            cluster.nodes[position].fail(Fault::RefuseSetup);
+        }
+        let data = bytes(CHUNK + 5);
+        cluster.put("/f", &data).await.unwrap();
+        assert_eq!(cluster.assert_stored("/f", &data), [3, 3]);
+        assert_eq!(cluster.master.calls("abandon_chunk").len(), 1);
+        assert!(
+            cluster
+                .master
+                .excluded()
+                .last()
+                .unwrap()
+                .contains(&cluster.nodes[position].id)
+        );
+    }
+}
+
+/// Breaks the pipeline at each position in turn, and looks at what the repair did.
+async fn survives(fault: Fault) {
+    for position in 0..3 {
+        let cluster = Cluster::start(3).await;
+        cluster.nodes[position].fail(fault);
+        let data = bytes(2 * CHUNK + 100);
+        cluster.put("/f", &data).await.unwrap();
+        let replicas = cluster.assert_stored("/f", &data);
+        assert_eq!(replicas[0], 2, "{fault:?} at {position}: the survivors");
+        assert_eq!(
+            cluster.master.calls("bump_generation").len(),
+            1,
+            "{fault:?} at {position}"
+        );
+        for (number, node) in cluster
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number != position)
+        {
+            let recovered = node.recovered.lock().unwrap().clone();
+            let [(chunk, Stage::PipelineSetupStreamingRecovery, kept)] = recovered[..] else {
+                panic!("{recovered:?}");
+            };
+            // What was acknowledged is never sent again: after the repair, the first packet begins right behind it.
+            let received = node.received.lock().unwrap();
+            let of_chunk: Vec<_> = received
+                .iter()
+                .filter(|(of, _)| *of == chunk)
+                .map(|(_, at)| *at)
+                .collect();
+            let restarts: Vec<_> = of_chunk
+                .windows(2)
+                .filter(|pair| pair[1] <= pair[0])
+                .map(|p| p[1])
+                .collect();
+            assert!(
+                restarts.is_empty() || restarts == [kept],
+                "{fault:?} at {position}, node {number}: {restarts:?}, {kept}"
+            );
+            assert!(of_chunk.iter().filter(|at| **at < kept).count() == (kept as usize).div_ceil(PACKET));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_datanode_that_dies_in_the_middle_is_dropped() {
+    survives(Fault::DieAt(20_000)).await;
+}
+
+#[tokio::test]
+async fn a_datanode_that_reports_an_error_is_dropped() {
+    survives(Fault::ErrorAt(20_000)).await;
+}
+
+#[tokio::test]
+async fn a_datanode_that_hangs_is_found_and_dropped() {
+    survives(Fault::HangAt(20_000)).await;
+}
+
+#[tokio::test]
+async fn a_datanode_that_dies_at_the_end_of_a_chunk_is_dropped_and_the_survivors_close_it() {
+    for position in 0..3 {
+        let cluster = Cluster::start(3).await;
+        cluster.nodes[position].fail(Fault::DieAtEnd);
+        let data = bytes(1000);
+        cluster.put("/f", &data).await.unwrap();
+        assert_eq!(cluster.assert_stored("/f", &data), [2]);
+        for node in cluster.nodes.iter().filter(|node| node.number != position) {
+            let recovered = node.recovered.lock().unwrap();
+            assert!(
+                matches!(recovered[..], [(_, Stage::PipelineCloseRecovery, 1000)]),
+                "{recovered:?}"
+            );
+            assert_eq!(node.received.lock().unwrap().len(), 1, "nothing is sent again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_too_few_survive_a_newcomer_is_filled_and_joins() {
+    let cluster = Cluster::start(4).await;
+    cluster.nodes[0].fail(Fault::DieAt(20_000));
+    cluster.nodes[1].fail(Fault::DieAt(40_000));
+    let data = bytes(CHUNK);
+    cluster.put("/f", &data).await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [2]);
+    assert_eq!(cluster.master.calls("additional_datanodes").len(), 1);
+    let newcomer = &cluster.nodes[3];
+    let kept = newcomer.recovered.lock().unwrap()[0].2;
+    assert!(kept > 0);
+    assert!(
+        newcomer
+            .received
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|(_, at)| *at >= kept),
+        "the beginning was copied"
+    );
+}
+
+#[tokio::test]
+async fn a_newcomer_that_can_not_be_filled_is_replaced_by_another() {
+    let cluster = Cluster::start(5).await;
+    cluster.nodes[0].fail(Fault::DieAt(20_000));
+    cluster.nodes[1].fail(Fault::DieAt(40_000));
+    cluster.nodes[3].kill();
+    let data = bytes(CHUNK);
+    cluster.put("/f", &data).await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [2]);
+    assert_eq!(cluster.master.calls("additional_datanodes").len(), 2);
+}
+
+#[tokio::test]
+async fn when_there_is_no_newcomer_the_write_is_denied_with_the_whole_reason() {
+    let cluster = Cluster::start(3).await;
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    let data = bytes(4 * CHUNK);
+    file.write(&data[..CHUNK]).await.unwrap();
+    file.flush().await.unwrap();
+    cluster.nodes[0].fail(Fault::DieAt(20_000));
+    cluster.nodes[1].fail(Fault::DieAt(40_000));
+    let error = match file.write(&data[CHUNK..]).await {
+        Err(error) => error,
+        Ok(()) => file.flush().await.unwrap_err(),
+    };
+    let Error::WriteDenied(denial) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(denial.required, 1);
+    for node in &cluster.nodes[..2] {
+        let refusal = denial
+            .refusals
+            .iter()
+            .find(|refusal| refusal.datanode == node.address)
+            .unwrap();
+        assert!(!refusal.why.is_empty());
+    }
+    assert_eq!(file.write(&data).await, Err(error), "it stays failed");
+    assert!(
+        cluster.master.chunks("/f")[0].acknowledged,
+        "what was acknowledged stays"
+    );
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_and_too_few_left_begins_with_another_chunk() {
+    let cluster = Cluster::start(5).await;
+    cluster.nodes[0].fail(Fault::DieAt(0));
+    let data = bytes(CHUNK);
+    cluster.nodes[1].kill();
+    cluster.put("/f", &data).await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data).len(), 1);
+}
+
+#[tokio::test]
+async fn chunks_stay_in_order_when_one_has_to_begin_again() {
+    // Two chunks fit into the window, so the second is ready while the pipeline of the first is still being built.
+    let cluster = Cluster::with(4, |config| {
+        config.chunk_size = Some(types::ChunkSize::new(8 << 10).unwrap());
+    })
+    .await;
+    let data = bytes(10 * (8 << 10) + 3);
+    cluster.nodes[1].fail(Fault::RefuseSetup);
+    cluster.put("/f", &data).await.unwrap();
+    cluster.assert_stored("/f", &data);
+}
+
+#[tokio::test]
+async fn a_flush_makes_bytes_known_to_every_datanode_and_the_file_goes_on() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(3000);
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    for (from, to) in [(0, 700), (700, 701), (701, 1024), (1024, 1024), (1024, 2999)] {
+        file.write(&data[from..to]).await.unwrap();
+        file.flush().await.unwrap();
+        let chunk = cluster.master.chunks("/f")[0].extent.chunk;
+        for node in &cluster.nodes {
+            assert_eq!(node.replica(chunk).unwrap().data, data[..to]);
+        }
+    }
+    file.write(&data[2999..]).await.unwrap();
+    file.close().await.unwrap();
+    cluster.assert_stored("/f", &data);
+}
+
+#[tokio::test]
+async fn an_idle_pipeline_is_kept_alive() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(1000);
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    file.write(&data[..500]).await.unwrap();
+    file.flush().await.unwrap();
+    while cluster.nodes[2].heartbeats.load(Ordering::SeqCst) < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    file.write(&data[500..]).await.unwrap();
+    file.close().await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [3]);
+    assert!(cluster.master.calls("bump_generation").is_empty());
+}
+
+#[tokio::test]
+async fn a_hung_datanode_is_found_while_nothing_is_written() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(2 * PACKET);
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    cluster.nodes[1].fail(Fault::HangAt(PACKET));
+    file.write(&data).await.unwrap();
+    while cluster.master.calls("update_pipeline").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    file.close().await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [2]);
+}
+
+#[tokio::test]
+async fn many_writers_with_a_small_budget_all_get_through() {
+    let cluster = Cluster::with(3, |config| config.memory_budget = PACKET as u64).await;
+    let mut files = Vec::new();
+    for number in 0..20 {
+        let at = path(&format!("/f{number}"));
+        let mut file = cluster.fs.create(&at, CreateOptions::default()).await.unwrap();
+        // Every one of them holds a packet that is not full.
+        file.write(&bytes(100)).await.unwrap();
+        files.push(file);
+    }
+    for file in &mut files {
+        file.write(&bytes(3 * PACKET)).await.unwrap();
+    }
+    for (number, file) in files.into_iter().enumerate() {
+        file.close().await.unwrap();
+        let mut data = bytes(100);
+        data.extend(bytes(3 * PACKET));
+        cluster.assert_stored(&format!("/f{number}"), &data);
+    }
+}
+
+#[tokio::test]
+async fn the_lease_is_renewed_as_long_as_a_file_is_open_and_a_dropped_writer_gives_its_file_up() {
+    let cluster = Cluster::start(3).await;
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    file.write(b"some").await.unwrap();
+    while cluster.master.calls("renew_lease").len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(file);
+    while cluster.master.exists("/f") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let renewed = cluster.master.calls("renew_lease").len();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert!(cluster.master.calls("renew_lease").len() <= renewed + 1);
+}
+
+#[tokio::test]
+async fn an_aborted_file_is_gone() {
+    let cluster = Cluster::start(3).await;
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    file.write(&bytes(CHUNK + 1)).await.unwrap();
+    file.abort().await.unwrap();
+    assert!(!cluster.master.exists("/f"));
+    assert_eq!(cluster.master.calls("abandon_file").len(), 1);
+}
