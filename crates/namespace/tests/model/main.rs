@@ -1,0 +1,245 @@
+//! Random stories by several users, told to two state machines and to a naive model: the answers agree, what can be
+//! seen agrees, no chunk is lost or freed twice, and the two machines (one of which reads every entry from bytes) stay
+//! equal.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "all of this is a test"
+)]
+
+mod model;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use namespace::{Command, Entry, FileKind, Namespace, Outcome, Totals};
+use proptest::prelude::*;
+use types::limits::LISTING_PAGE_MAX;
+use types::{CallId, ChunkId, ClusterId, FsPath, RequestId, UnixMillis};
+
+use crate::model::{Model, Refusal};
+use crate::step::{Step, USERS, Who, caller, step};
+
+/// The machines and the model.
+struct Story {
+    machine: Namespace,
+    replica: Namespace,
+    model: Model,
+    now: u64,
+    calls: u64,
+    freed: BTreeSet<ChunkId>,
+    last: Option<Entry>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let mut story = Self {
+            machine: Namespace::new(),
+            replica: Namespace::new(),
+            model: Model::new(1_001),
+            now: 1_000,
+            calls: 0,
+            freed: BTreeSet::new(),
+            last: None,
+        };
+        let cluster = ClusterId::from_random_bytes([1; 16]);
+        let format = story.entry(0, Command::Format { cluster });
+        assert_eq!(story.tell(&format), Ok(Outcome::Done));
+        for (path, mode) in [("/a", 0o777), ("/b", 0o1777)] {
+            let path = FsPath::parse(path).unwrap();
+            let parents = false;
+            let mkdir = story.entry(0, Command::Mkdir { path, mode, parents });
+            let answer = story.tell(&mkdir);
+            assert_eq!(story.model.apply(&mkdir, &answer), Ok(()));
+        }
+        story
+    }
+
+    fn entry(&mut self, user: usize, command: Command) -> Entry {
+        let (caller, client) = caller(user);
+        self.now += 1;
+        self.calls += 1;
+        let call = CallId(self.calls);
+        Entry {
+            at: UnixMillis(self.now),
+            caller,
+            request: Some(RequestId { client, call }),
+            command,
+        }
+    }
+
+    /// Tells both machines, the second one by way of bytes.
+    fn tell(&mut self, entry: &Entry) -> Result<Outcome, namespace::NamespaceError> {
+        let mut payload = Vec::new();
+        entry.encode(&mut payload);
+        let read = Entry::decode(entry.command.op_code(), &payload).unwrap();
+        let answer = self.machine.apply(entry);
+        assert_eq!(self.replica.apply(&read), answer);
+        for chunk in self.machine.take_freed() {
+            assert!(self.freed.insert(chunk), "chunk {chunk} is freed twice");
+        }
+        self.replica.take_freed();
+        answer
+    }
+
+    fn take(&mut self, who: Who, step: Step) {
+        let user = match who {
+            Who::User(user) => user,
+            Who::Writer => match self.writer(&step) {
+                Some(writer) => writer,
+                None => return,
+            },
+        };
+        let Some(command) = step.command(&self.model, self.now) else {
+            return self.again();
+        };
+        let entry = self.entry(user, command);
+        let answer = self.tell(&entry);
+        let expected = self.model.apply(&entry, &answer);
+        let refusal = answer.as_ref().map(|_| ()).map_err(Refusal::of);
+        assert_eq!(refusal, expected, "{entry:?}: {answer:?}");
+        self.last = Some(entry);
+    }
+
+    /// The user who writes the file that a step is about; of other steps, ann.
+    fn writer(&self, step: &Step) -> Option<usize> {
+        let file = match step {
+            Step::AddChunk(writing) | Step::AbandonFile(writing) | Step::Complete(writing) => writing.file,
+            Step::AbandonChunk { file, .. } | Step::Bump { file, .. } | Step::Update { file, .. } => *file,
+            _ => return Some(1),
+        };
+        let writer = self.model.writer_of(file)?;
+        USERS.iter().position(|user| *user == writer)
+    }
+
+    /// The last call comes again, as after a lost answer: nothing may happen.
+    fn again(&mut self) {
+        if let Some(entry) = self.last.clone()
+            && entry.command != Command::RenewLease
+        {
+            let before = self.machine.clone();
+            let first = before.clone().apply(&entry);
+            assert_eq!(self.tell(&entry), first);
+            assert_eq!(self.machine, before);
+        }
+    }
+
+    fn check(&self) {
+        let (root, _) = caller(0);
+        let mut directories = 0;
+        for (path, node) in &self.model.nodes {
+            let at = FsPath::parse(path).unwrap();
+            let status = self.machine.stat(&root, &at).unwrap();
+            assert_eq!(at.name().unwrap_or(""), status.name);
+            let seen = (
+                &*status.owner,
+                &*status.group,
+                status.mode,
+                status.mtime.0,
+                status.atime.0,
+            );
+            let meant = (&*node.owner, &*node.group, node.mode, node.mtime, node.atime);
+            assert_eq!(seen, meant, "{path}");
+            match node.file {
+                None => {
+                    directories += 1;
+                    assert_eq!(status.kind, FileKind::Directory);
+                    self.check_listing(path);
+                }
+                Some(id) => {
+                    let file = &self.model.files[&id];
+                    assert_eq!((status.kind, status.inode), (FileKind::File, id));
+                    assert_eq!((status.len, status.replication), (file.len(), file.replication));
+                    assert_eq!(status.being_written, file.writer.is_some());
+                    let located = self.machine.locate(&root, &at).unwrap();
+                    let chunks: Vec<_> = located.chunks.iter().map(|c| (c.chunk, c.len)).collect();
+                    assert_eq!(chunks, file.visible().collect::<Vec<_>>());
+                }
+            }
+        }
+        let files = self.model.nodes.len() - directories;
+        self.check_chunks(files, directories);
+        let leases: BTreeMap<_, _> = self
+            .machine
+            .leases()
+            .map(|lease| (lease.holder, (lease.renewed.0, lease.files)))
+            .collect();
+        assert_eq!(leases, self.model.leases());
+        assert_eq!(self.machine, self.replica);
+    }
+
+    fn check_listing(&self, path: &str) {
+        let at = FsPath::parse(path).unwrap();
+        let (root, _) = caller(0);
+        let page = self.machine.list(&root, &at, None, LISTING_PAGE_MAX).unwrap();
+        assert!(!page.more);
+        let listed: Vec<_> = page
+            .entries
+            .iter()
+            .map(|entry| at.join(&entry.name).unwrap().to_string())
+            .collect();
+        assert_eq!(listed, self.model.children(path));
+        let children = self.machine.stat(&root, &at).unwrap().children;
+        assert_eq!(children, listed.len() as u64);
+        for (path, entry) in listed.iter().zip(page.entries) {
+            let at = FsPath::parse(path).unwrap();
+            assert_eq!(self.machine.stat(&root, &at), Ok(entry));
+        }
+    }
+
+    /// Every chunk that was ever given out is in exactly one file, or was freed exactly once.
+    fn check_chunks(&self, files: usize, directories: usize) {
+        let mut held = BTreeSet::new();
+        for (&id, file) in &self.model.files {
+            let infos = self.machine.file_chunks(id).unwrap();
+            assert_eq!(infos.len(), file.chunks.len());
+            for (info, chunk) in infos.iter().zip(&file.chunks) {
+                assert_eq!(
+                    (info.chunk, info.owner, info.len),
+                    (chunk.id, id, chunk.committed)
+                );
+                assert_eq!(info.generation.0, chunk.generation);
+                assert_eq!(info.replication, file.replication);
+                let pending =
+                    (chunk.committed.is_none() && chunk.highest > chunk.generation).then_some(chunk.highest);
+                assert_eq!(info.pending_generation.map(|generation| generation.0), pending);
+                assert!(held.insert(info.chunk), "chunk {} is in two files", info.chunk);
+            }
+        }
+        let known: BTreeSet<_> = self.machine.chunks().map(|info| info.chunk).collect();
+        assert_eq!(known, held);
+        assert_eq!(self.freed, self.model.freed);
+        assert!(held.is_disjoint(&self.freed));
+        let given_out = self.machine.next_chunk_id().as_u64() - 1;
+        assert_eq!((held.len() + self.freed.len()) as u64, given_out);
+        let totals = Totals {
+            files: files as u64,
+            directories: directories as u64,
+            chunks: held.len() as u64,
+        };
+        assert_eq!(self.machine.totals(), totals);
+    }
+}
+
+proptest! {
+    // Stories are long: a third as many as usual, which `PROPTEST_CASES` can still raise.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases / 3,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn it_behaves_as_the_naive_model(steps in prop::collection::vec(step(), 1..80)) {
+        let mut story = Story::new();
+        for (number, (who, step)) in steps.into_iter().enumerate() {
+            story.take(who, step);
+            if number % 4 == 0 {
+                story.check();
+            }
+        }
+        story.check();
+    }
+}

@@ -1,0 +1,289 @@
+//! The same file system, written as naively as possible: a map from full paths to nodes. No inodes in a tree, no index,
+//! no counters; renaming a directory rewrites the path of everything below it.
+
+mod names;
+mod writing;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use namespace::{Command, Entry, NamespaceError, Outcome};
+use types::{Caller, ChunkId, ClientId, FsPath, Generation, InodeId};
+
+use self::names::parent;
+use self::writing::fits;
+
+/// What kind of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    NotFound,
+    Exists,
+    NotDirectory,
+    IsDirectory,
+    NotEmpty,
+    Denied,
+    Invalid,
+    Busy,
+    NotWriter,
+    WrongChunk,
+}
+
+impl Refusal {
+    pub(crate) fn of(error: &NamespaceError) -> Self {
+        match error {
+            NamespaceError::NotFound(_) => Self::NotFound,
+            NamespaceError::Exists(_) => Self::Exists,
+            NamespaceError::NotDirectory(_) => Self::NotDirectory,
+            NamespaceError::IsDirectory(_) => Self::IsDirectory,
+            NamespaceError::NotEmpty(_) => Self::NotEmpty,
+            NamespaceError::PermissionDenied { .. } => Self::Denied,
+            NamespaceError::Invalid { .. } => Self::Invalid,
+            NamespaceError::BeingWritten { .. } => Self::Busy,
+            NamespaceError::NotWriter { .. } => Self::NotWriter,
+            NamespaceError::WrongChunk { .. } => Self::WrongChunk,
+            NamespaceError::NoClient | NamespaceError::Format(_) => panic!("{error}"),
+        }
+    }
+}
+
+type Expected = Result<(), Refusal>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) owner: String,
+    pub(crate) group: String,
+    pub(crate) mode: u16,
+    pub(crate) mtime: u64,
+    pub(crate) atime: u64,
+    /// None: a directory.
+    pub(crate) file: Option<InodeId>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) replication: u16,
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) writer: Option<Writer>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    pub(crate) id: ChunkId,
+    pub(crate) generation: u64,
+    pub(crate) highest: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) committed: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    pub(crate) client: ClientId,
+    user: String,
+    pending: Option<Pending>,
+}
+
+/// A name that is to come.
+#[derive(Debug, Clone)]
+struct Pending {
+    /// The directory, wherever it is; none when it is gone.
+    directory: Option<String>,
+    name: String,
+    overwrite: bool,
+    node: Node,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) files: BTreeMap<InodeId, File>,
+    pub(crate) freed: BTreeSet<ChunkId>,
+    renewed: BTreeMap<ClientId, u64>,
+    now: u64,
+}
+
+impl File {
+    /// The lengths that readers see.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = (ChunkId, u64)> {
+        self.chunks
+            .iter()
+            .map_while(|chunk| Some((chunk.id, chunk.committed?)))
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.visible().map(|(_, len)| len).sum()
+    }
+}
+
+impl Model {
+    pub(crate) fn new(at: u64) -> Self {
+        let root = Node {
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: 0o755,
+            mtime: at,
+            atime: at,
+            file: None,
+        };
+        Self {
+            nodes: BTreeMap::from([("/".to_owned(), root)]),
+            files: BTreeMap::new(),
+            freed: BTreeSet::new(),
+            renewed: BTreeMap::new(),
+            now: at,
+        }
+    }
+
+    pub(crate) fn children(&self, directory: &str) -> Vec<String> {
+        self.nodes
+            .keys()
+            .filter(|path| *path != "/" && parent(path) == directory)
+            .cloned()
+            .collect()
+    }
+
+    /// Something that is there; the root when there is nothing of the kind.
+    pub(crate) fn nth_path(&self, nth: usize, file: bool) -> FsPath {
+        let nodes = self.nodes.iter().filter(|(_, node)| !file || node.file.is_some());
+        let paths: Vec<_> = nodes.map(|(path, _)| path).collect();
+        let path = paths.get(nth % paths.len().max(1));
+        path.map_or_else(FsPath::root, |path| FsPath::parse(path).unwrap())
+    }
+
+    /// A file that somebody writes.
+    pub(crate) fn nth_file(&self, nth: usize) -> Option<InodeId> {
+        let open: Vec<_> = self
+            .files
+            .iter()
+            .filter(|(_, file)| file.writer.is_some())
+            .map(|(&id, _)| id)
+            .collect();
+        open.get(nth % open.len().max(1)).copied()
+    }
+
+    pub(crate) fn writer_of(&self, nth: usize) -> Option<String> {
+        let file = self.files.get(&self.nth_file(nth)?)?;
+        Some(file.writer.as_ref()?.user.clone())
+    }
+
+    pub(crate) fn nth_chunk(&self, file: InodeId, nth: usize) -> ChunkId {
+        let chunks = self.files.get(&file).map_or(&[][..], |file| &file.chunks);
+        let chunk = chunks.iter().rev().nth(nth);
+        chunk.map_or(ChunkId::new(1).unwrap(), |chunk| chunk.id)
+    }
+
+    pub(crate) fn open_chunks(&self, file: InodeId) -> Vec<(ChunkId, Generation)> {
+        let chunks = self.files.get(&file).map_or(&[][..], |file| &file.chunks);
+        let open = chunks.iter().filter(|chunk| chunk.committed.is_none());
+        open.map(|chunk| (chunk.id, Generation(chunk.generation)))
+            .collect()
+    }
+
+    pub(crate) fn leases(&self) -> BTreeMap<ClientId, (u64, Vec<InodeId>)> {
+        let mut leases = BTreeMap::new();
+        for (&id, file) in &self.files {
+            if let Some(writer) = &file.writer {
+                let renewed = self.renewed[&writer.client];
+                let (_, files) = leases.entry(writer.client).or_insert((renewed, Vec::new()));
+                files.push(id);
+            }
+        }
+        leases
+    }
+
+    /// Does what the entry says, and says what the answer must be. Ids are taken from the answer.
+    pub(crate) fn apply(&mut self, entry: &Entry, answer: &Result<Outcome, NamespaceError>) -> Expected {
+        self.now = self.now.max(entry.at.0);
+        let by = By {
+            caller: &entry.caller,
+            client: entry.request.unwrap().client,
+        };
+        let expected = self.carry_out(&by, &entry.command, answer);
+        if expected.is_ok() {
+            self.renewed.insert(by.client, self.now);
+        }
+        expected
+    }
+
+    fn carry_out(
+        &mut self,
+        by: &By<'_>,
+        command: &Command,
+        answer: &Result<Outcome, NamespaceError>,
+    ) -> Expected {
+        match command {
+            Command::Mkdir { path, mode, parents } => self.mkdir(by, path.as_str(), *mode, *parents),
+            Command::Create { path, options } => self.create(by, path.as_str(), options, answer),
+            Command::Append { path } => self.append(by, path.as_str()),
+            Command::AddChunk { inode, written } => self.add_chunk(by, *inode, written, answer),
+            Command::AbandonChunk { inode, chunk } => self.abandon_chunk(by, *inode, *chunk),
+            Command::AbandonFile { inode, written } => {
+                self.commit(by, *inode, written, |_| Ok(()))?;
+                self.give_up(*inode);
+                Ok(())
+            }
+            Command::BumpGeneration { inode, chunk } => {
+                self.open_chunk(by, *inode, *chunk)?.highest += 1;
+                Ok(())
+            }
+            Command::UpdatePipeline { inode, extent } => {
+                let chunk = self.open_chunk(by, *inode, extent.chunk)?;
+                fits(chunk, extent)?;
+                chunk.generation = extent.generation.0;
+                chunk.acknowledged = extent.len;
+                Ok(())
+            }
+            Command::Complete { inode, written } => self.complete(by, *inode, written),
+            Command::RenewLease => Ok(()),
+            Command::ExpireLeases { before } => {
+                if !by.caller.superuser {
+                    return Err(Refusal::Denied);
+                }
+                for (client, (renewed, files)) in self.leases() {
+                    if renewed < before.0 {
+                        files.into_iter().for_each(|file| self.give_up(file));
+                        self.renewed.remove(&client);
+                    }
+                }
+                Ok(())
+            }
+            Command::Rename { from, to, replace } => self.rename(by, from.as_str(), to.as_str(), *replace),
+            Command::Delete { path, recursive } => self.delete(by, path.as_str(), *recursive),
+            Command::SetAttributes { path, set } => self.set(by, path.as_str(), set),
+            Command::Format { .. } | Command::RegisterDatanode(_) => panic!("not in this test"),
+        }
+    }
+}
+
+/// Who asks.
+struct By<'a> {
+    caller: &'a Caller,
+    client: ClientId,
+}
+
+impl By<'_> {
+    fn owns(&self, node: &Node) -> bool {
+        self.caller.superuser || self.caller.user == node.owner
+    }
+
+    fn may(&self, node: &Node, bits: u16) -> Expected {
+        let class = if self.caller.user == node.owner {
+            node.mode >> 6
+        } else if self.caller.in_group(&node.group) {
+            node.mode >> 3
+        } else {
+            node.mode
+        };
+        if self.caller.superuser || class & bits == bits {
+            Ok(())
+        } else {
+            Err(Refusal::Denied)
+        }
+    }
+
+    fn writer(&self, pending: Option<Pending>) -> Writer {
+        Writer {
+            client: self.client,
+            user: self.caller.user.clone(),
+            pending,
+        }
+    }
+}

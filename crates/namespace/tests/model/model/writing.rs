@@ -1,0 +1,252 @@
+//! Files while they are written.
+
+use namespace::{CreateOptions, NamespaceError, Outcome, Publish};
+use types::{ChunkExtent, ChunkId, Generation, InodeId};
+
+use super::names::{join, parent};
+use super::{By, Chunk, Expected, File, Model, Pending, Refusal};
+
+impl Model {
+    pub(super) fn create(
+        &mut self,
+        by: &By<'_>,
+        path: &str,
+        options: &CreateOptions,
+        answer: &Result<Outcome, NamespaceError>,
+    ) -> Expected {
+        if options.replication == 0 {
+            return Err(Refusal::Invalid);
+        }
+        match self.existing(by, path) {
+            Ok(_) => self.may_replace(by, path, options.overwrite)?,
+            Err(Refusal::NotFound) => {
+                let missing = self.missing(by, path, options.parents)?;
+                for step in missing.iter().filter(|step| *step != path) {
+                    let mode = options.mode | (options.mode & 0o444) >> 2 | 0o300;
+                    self.make_directory(by, step, mode);
+                }
+            }
+            Err(refusal) => return Err(refusal),
+        }
+        let Ok(Outcome::Opened(opened)) = answer else {
+            return Ok(());
+        };
+        assert!(self.files.keys().all(|old| *old < opened.inode), "inode ids rise");
+        let node = self.node(by, parent(path), options.mode, Some(opened.inode));
+        let mut pending = None;
+        if options.publish == Publish::AtCreate {
+            self.remove(path);
+            self.put(path, node);
+        } else {
+            pending = Some(Pending {
+                directory: Some(parent(path).to_owned()),
+                name: path.rsplit('/').next().unwrap().to_owned(),
+                overwrite: options.overwrite,
+                node,
+            });
+        }
+        let file = File {
+            replication: options.replication,
+            chunks: Vec::new(),
+            writer: Some(by.writer(pending)),
+        };
+        self.files.insert(opened.inode, file);
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, by: &By<'_>, path: &str) -> Expected {
+        let node = self.existing(by, path)?;
+        by.may(node, 2)?;
+        let id = node.file.ok_or(Refusal::IsDirectory)?;
+        let file = self.files.get_mut(&id).unwrap();
+        if file.writer.is_some() {
+            return Err(Refusal::Busy);
+        }
+        file.writer = Some(by.writer(None));
+        Ok(())
+    }
+
+    pub(super) fn writing(&mut self, by: &By<'_>, id: InodeId) -> Result<&mut File, Refusal> {
+        let file = self.files.get_mut(&id).ok_or(Refusal::NotWriter)?;
+        match &file.writer {
+            Some(writer)
+                if writer.client == by.client && (by.caller.superuser || writer.user == by.caller.user) =>
+            {
+                Ok(file)
+            }
+            _ => Err(Refusal::NotWriter),
+        }
+    }
+
+    pub(super) fn open_chunk(
+        &mut self,
+        by: &By<'_>,
+        id: InodeId,
+        chunk: ChunkId,
+    ) -> Result<&mut Chunk, Refusal> {
+        let chunks = &mut self.writing(by, id)?.chunks;
+        let found = chunks.iter_mut().find(|found| found.id == chunk);
+        found
+            .filter(|found| found.committed.is_none())
+            .ok_or(Refusal::WrongChunk)
+    }
+
+    /// Commits, if the file as it will be then is right.
+    pub(super) fn commit(
+        &mut self,
+        by: &By<'_>,
+        id: InodeId,
+        written: &[ChunkExtent],
+        right: impl FnOnce(&File) -> Expected,
+    ) -> Expected {
+        let mut after = self.writing(by, id)?.clone();
+        let before = after.len();
+        for extent in written {
+            let found = after.chunks.iter_mut().find(|found| found.id == extent.chunk);
+            let chunk = found.ok_or(Refusal::WrongChunk)?;
+            match chunk.committed {
+                Some(len) if (chunk.generation, len) == (extent.generation.0, extent.len) => {}
+                Some(_) => return Err(Refusal::WrongChunk),
+                None => {
+                    fits(chunk, extent)?;
+                    chunk.committed = Some(extent.len);
+                    chunk.generation = extent.generation.0;
+                }
+            }
+        }
+        right(&after)?;
+        self.replace_file(id, after, before);
+        Ok(())
+    }
+
+    pub(super) fn replace_file(&mut self, id: InodeId, after: File, len_before: u64) {
+        let grown = after.len() > len_before;
+        self.files.insert(id, after);
+        if grown {
+            let pending = self.files.get_mut(&id).unwrap().writer.as_mut();
+            match pending.and_then(|writer| writer.pending.as_mut()) {
+                Some(pending) => pending.node.mtime = self.now,
+                None => {
+                    let mut nodes = self.nodes.values_mut();
+                    nodes.find(|node| node.file == Some(id)).unwrap().mtime = self.now;
+                }
+            }
+        }
+    }
+
+    pub(super) fn add_chunk(
+        &mut self,
+        by: &By<'_>,
+        id: InodeId,
+        written: &[ChunkExtent],
+        answer: &Result<Outcome, NamespaceError>,
+    ) -> Expected {
+        self.commit(by, id, written, |file| {
+            match file.chunks.len() - file.visible().count() {
+                0..4 => Ok(()),
+                _ => Err(Refusal::Invalid),
+            }
+        })?;
+        if let Ok(Outcome::ChunkAdded(extent)) = answer {
+            assert_eq!((extent.generation, extent.len), (Generation(1), 0));
+            let mut known = self.files.values().flat_map(|file| &file.chunks);
+            assert!(known.all(|old| old.id < extent.chunk), "chunk ids rise");
+            assert!(self.freed.iter().all(|old| *old < extent.chunk));
+            self.files.get_mut(&id).unwrap().chunks.push(Chunk {
+                id: extent.chunk,
+                generation: 1,
+                highest: 1,
+                acknowledged: 0,
+                committed: None,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn abandon_chunk(&mut self, by: &By<'_>, id: InodeId, chunk: ChunkId) -> Expected {
+        if self.open_chunk(by, id, chunk)?.acknowledged > 0 {
+            return Err(Refusal::WrongChunk);
+        }
+        let mut after = self.files[&id].clone();
+        let before = after.len();
+        after.chunks.retain(|found| found.id != chunk);
+        self.free(chunk);
+        self.replace_file(id, after, before);
+        Ok(())
+    }
+
+    pub(super) fn free(&mut self, chunk: ChunkId) {
+        assert!(self.freed.insert(chunk), "chunk {chunk} was freed before");
+    }
+
+    pub(super) fn complete(&mut self, by: &By<'_>, id: InodeId, written: &[ChunkExtent]) -> Expected {
+        let pending = self.writing(by, id)?.writer.clone().unwrap().pending;
+        let path = pending.as_ref().map(|pending| {
+            let directory = pending.directory.as_ref()?;
+            Some(join(directory, &pending.name))
+        });
+        let this: &Self = self;
+        let publishable = match (&pending, &path) {
+            (Some(pending), Some(Some(path))) if this.nodes.contains_key(path) => {
+                this.may_replace(by, path, pending.overwrite)
+            }
+            (Some(_), Some(Some(path))) => by.may(&this.nodes[parent(path)], 3),
+            (Some(_), _) => Err(Refusal::NotFound),
+            (None, _) => Ok(()),
+        };
+        self.commit(by, id, written, |file| {
+            if file.visible().count() < file.chunks.len() {
+                return Err(Refusal::WrongChunk);
+            }
+            publishable
+        })?;
+        // The commit may have changed the time of the pending node.
+        let pending = self.files[&id].writer.clone().unwrap().pending;
+        self.close(id);
+        if let (Some(pending), Some(Some(path))) = (pending, path) {
+            self.remove(&path);
+            self.put(&path, pending.node);
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self, id: InodeId) {
+        let file = self.files.get_mut(&id).unwrap();
+        let keep: Vec<_> = file
+            .visible()
+            .filter(|(_, len)| *len > 0)
+            .map(|(id, _)| id)
+            .collect();
+        file.writer = None;
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut file.chunks)
+            .into_iter()
+            .partition(|chunk| keep.contains(&chunk.id));
+        file.chunks = kept;
+        gone.into_iter().for_each(|chunk| self.free(chunk.id));
+    }
+
+    pub(super) fn give_up(&mut self, id: InodeId) {
+        let writer = self.files[&id].writer.as_ref().unwrap();
+        if writer.pending.is_some() {
+            self.forget(id);
+        } else {
+            self.close(id);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: InodeId) {
+        for chunk in self.files.remove(&id).unwrap().chunks {
+            self.free(chunk.id);
+        }
+    }
+}
+
+pub(super) fn fits(chunk: &Chunk, extent: &ChunkExtent) -> Expected {
+    let generations = chunk.generation..=chunk.highest;
+    let lens = chunk.acknowledged..=1024;
+    if generations.contains(&extent.generation.0) && lens.contains(&extent.len) {
+        Ok(())
+    } else {
+        Err(Refusal::WrongChunk)
+    }
+}
