@@ -93,8 +93,9 @@ impl From<NamespaceError> for Rejection {
 impl From<ProposeError> for Rejection {
     fn from(error: ProposeError) -> Self {
         let code = match &error {
-            ProposeError::Failed { .. } => ErrorCode::Internal,
-            ProposeError::Closed => ErrorCode::NotReady,
+            // Whether the change was made is unknown, but the same call may safely come again: to this master, once it
+            // is restarted, or to another.
+            ProposeError::Failed { .. } | ProposeError::Closed => ErrorCode::NotReady,
             ProposeError::TooLarge { .. } => ErrorCode::Invalid,
         };
         Self::new(code, error.to_string())

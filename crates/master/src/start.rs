@@ -2,93 +2,25 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Group, OpenError};
+use consensus::Group;
 use env::Env;
 use env::disk::DirLock;
-use env::net::{Incoming, TcpListener};
+use env::net::TcpListener;
 use namespace::{Command, Entry};
-use proto::v1::membership_server::MembershipServer;
-use proto::v1::namespace_server::NamespaceServer;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use types::{Caller, ClusterId};
 
 use crate::core::Core;
 use crate::machine::{Logged, Machine};
-use crate::service::{MembershipApi, NamespaceApi};
-use crate::{Config, InvalidConfig, http, lease, liveness};
-
-/// The largest message that is taken from a datanode or a client.
-const MESSAGE_BYTES_MAX: usize = 16 << 20;
+use crate::serve::{serve_grpc, serve_http};
+use crate::{Config, Failure, StartError, lease, liveness};
 
 /// How long connections may take to end, once the master is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
-
-/// Why a master does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The settings contradict each other.
-    #[error(transparent)]
-    Config(#[from] InvalidConfig),
-    /// The directory can not be used.
-    #[error("the master's directory {} can not be used: {source}", dir.display())]
-    Directory {
-        /// Which.
-        dir: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Another process uses the directory.
-    #[error(
-        "the master's directory {} is in use: {source}. Stop the other process, or use another directory",
-        dir.display()
-    )]
-    InUse {
-        /// Which.
-        dir: PathBuf,
-        /// By whom.
-        source: io::Error,
-    },
-    /// The log can not be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The first command of the log could not be written.
-    #[error("the master's directory {} could not be formatted: {why}", dir.display())]
-    Format {
-        /// Which.
-        dir: PathBuf,
-        /// Why not.
-        why: String,
-    },
-    /// An address can not be listened on.
-    #[error("can not listen on {address}: {source}")]
-    Listen {
-        /// Which.
-        address: String,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-/// Why a running master can not go on: the process has to stop.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
-    /// The log failed. What was not acknowledged may or may not be in it.
-    #[error("the log failed: {0}")]
-    Log(consensus::Failure),
-    /// A part of the master ended by itself.
-    #[error("the {what} ended unexpectedly: {why}")]
-    Ended {
-        /// Which part.
-        what: &'static str,
-        /// What it said.
-        why: String,
-    },
-}
 
 /// A running master.
 ///
@@ -289,60 +221,4 @@ async fn listen(env: &Env, address: &str) -> Result<(TcpListener, SocketAddr), S
     let listener = env.net.listen(address).await.map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     Ok((listener, local))
-}
-
-fn serve_grpc(core: Arc<Core>, listener: TcpListener, end: watch::Sender<Option<Failure>>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<NamespaceServer<NamespaceApi>>().await;
-        health.set_serving::<MembershipServer<MembershipApi>>().await;
-        let namespace = NamespaceServer::new(NamespaceApi::new(Arc::clone(&core)));
-        let membership = MembershipServer::new(MembershipApi::new(Arc::clone(&core)));
-        let served = tonic::transport::Server::builder()
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
-            .http2_keepalive_interval(Some(Duration::from_secs(10)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .add_service(health_service)
-            .add_service(namespace.max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(membership.max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .serve_with_incoming_shutdown(Incoming::new(listener), core.closed())
-            .await;
-        report_end(
-            &core,
-            &end,
-            "gRPC server",
-            served.map_err(|error| error.to_string()),
-        );
-    })
-}
-
-fn serve_http(core: Arc<Core>, listener: TcpListener, end: watch::Sender<Option<Failure>>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let closed = {
-            let core = Arc::clone(&core);
-            async move { core.closed().await }
-        };
-        let served = axum::serve(http::Listener(listener), http::router(Arc::clone(&core)))
-            .with_graceful_shutdown(closed)
-            .await;
-        report_end(
-            &core,
-            &end,
-            "HTTP server",
-            served.map_err(|error| error.to_string()),
-        );
-    })
-}
-
-fn report_end(
-    core: &Core,
-    end: &watch::Sender<Option<Failure>>,
-    what: &'static str,
-    served: Result<(), String>,
-) {
-    if !*core.closing.borrow() {
-        let why = served.err().unwrap_or_else(|| "no more connections".to_owned());
-        end.send_replace(Some(Failure::Ended { what, why }));
-    }
 }

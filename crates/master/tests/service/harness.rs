@@ -49,7 +49,12 @@ impl Harness {
     }
 
     async fn open(dir: TempDir, config: Config) -> Self {
-        let master = Master::start(Env::real(), config.clone()).await.unwrap();
+        Self::open_in(Env::real(), dir, config).await
+    }
+
+    /// A master in another world.
+    pub(crate) async fn open_in(env: Env, dir: TempDir, config: Config) -> Self {
+        let master = Master::start(env, config.clone()).await.unwrap();
         let channel = channel(&master);
         Self {
             fs: NamespaceClient::new(channel.clone()),

@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod crash;
 mod deletion;
 mod lifecycle;
 mod membership;

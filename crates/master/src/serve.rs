@@ -1,0 +1,84 @@
+//! The servers of a master, as tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::net::{Incoming, TcpListener};
+use proto::v1::membership_server::MembershipServer;
+use proto::v1::namespace_server::NamespaceServer;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::core::Core;
+use crate::service::{MembershipApi, NamespaceApi};
+use crate::{Failure, http};
+
+/// The largest message that is taken from a datanode or a client.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Serves clients and datanodes until the master is told to stop.
+pub(crate) fn serve_grpc(
+    core: Arc<Core>,
+    listener: TcpListener,
+    end: watch::Sender<Option<Failure>>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<NamespaceServer<NamespaceApi>>().await;
+        health.set_serving::<MembershipServer<MembershipApi>>().await;
+        let namespace = NamespaceServer::new(NamespaceApi::new(Arc::clone(&core)));
+        let membership = MembershipServer::new(MembershipApi::new(Arc::clone(&core)));
+        let served = tonic::transport::Server::builder()
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20)
+            .http2_keepalive_interval(Some(Duration::from_secs(10)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .add_service(health_service)
+            .add_service(namespace.max_decoding_message_size(MESSAGE_BYTES_MAX))
+            .add_service(membership.max_decoding_message_size(MESSAGE_BYTES_MAX))
+            .serve_with_incoming_shutdown(Incoming::new(listener), core.closed())
+            .await;
+        report_end(
+            &core,
+            &end,
+            "gRPC server",
+            served.map_err(|error| error.to_string()),
+        );
+    })
+}
+
+/// Serves health until the master is told to stop.
+pub(crate) fn serve_http(
+    core: Arc<Core>,
+    listener: TcpListener,
+    end: watch::Sender<Option<Failure>>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let closed = {
+            let core = Arc::clone(&core);
+            async move { core.closed().await }
+        };
+        let served = axum::serve(http::Listener(listener), http::router(Arc::clone(&core)))
+            .with_graceful_shutdown(closed)
+            .await;
+        report_end(
+            &core,
+            &end,
+            "HTTP server",
+            served.map_err(|error| error.to_string()),
+        );
+    })
+}
+
+/// A server that ends before the master is told to stop has failed.
+fn report_end(
+    core: &Core,
+    end: &watch::Sender<Option<Failure>>,
+    what: &'static str,
+    served: Result<(), String>,
+) {
+    if !*core.closing.borrow() {
+        let why = served.err().unwrap_or_else(|| "no more connections".to_owned());
+        end.send_replace(Some(Failure::Ended { what, why }));
+    }
+}
