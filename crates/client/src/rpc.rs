@@ -130,6 +130,7 @@ impl Rpc {
         let start = Instant::now();
         let mut backoff = BACKOFF;
         let mut attempts = 0u32;
+        let mut telling = None;
         loop {
             let left = limits.total.saturating_sub(start.elapsed());
             let limit = limits.attempt.min(left).max(Duration::from_millis(1));
@@ -156,9 +157,13 @@ impl Rpc {
                 }
             };
             attempts += 1;
-            let (at, or_else, why) = match verdict {
+            let (at, why) = match verdict {
                 Verdict::Final(error) => return Err(error),
-                Verdict::Again { at, or_else, why } => (at, or_else, why),
+                Verdict::Again { at, or_else, why } => {
+                    // What a master said tells more than that a later attempt ran out of time.
+                    telling = or_else.or(telling);
+                    (at, why)
+                }
             };
             if attempts == 1 {
                 tracing::debug!(operation, subject, %why, "a call failed; trying again");
@@ -170,7 +175,7 @@ impl Rpc {
             }
             let pause = self.jitter(backoff);
             if start.elapsed() + pause >= limits.total {
-                return Err(or_else.unwrap_or_else(|| Error::Unavailable {
+                return Err(telling.unwrap_or_else(|| Error::Unavailable {
                     operation,
                     masters: self.masters.addresses(),
                     waited: start.elapsed(),

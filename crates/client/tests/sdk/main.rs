@@ -1,5 +1,10 @@
 //! The SDK against a master and datanodes that do what the test wants: die, stall, refuse, corrupt.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "small numbers that the tests make up"
+)]
+
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
