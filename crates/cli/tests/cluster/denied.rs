@@ -11,7 +11,6 @@ fn a_write_with_too_few_datanodes_is_denied_with_the_reason() {
     let source = source.to_str().unwrap().to_owned();
     cluster.datanodes[0].kill();
     cluster.datanodes[1].kill();
-    cluster.wait_for_datanodes(1);
 
     let complaint = cluster.client.fails(&["put", &source, "/denied"]);
     for part in ["3", "2", "1"] {
@@ -20,7 +19,7 @@ fn a_write_with_too_few_datanodes_is_denied_with_the_reason() {
     assert!(complaint.to_lowercase().contains("denied"), "{complaint}");
     assert!(!cluster.client.exists("/denied"), "a denied file is visible");
 
-    // One replica was asked for: one datanode is enough.
+    // The master may not know yet that they are gone (it never declares most of a cluster dead at once). One replica was asked for: one datanode is enough.
     cluster
         .client
         .ok(&["put", &source, "/single", "--replication", "1"]);

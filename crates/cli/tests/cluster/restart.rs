@@ -1,7 +1,7 @@
 //! What was acknowledged is there after any crash.
 
 use crate::scale::MIB;
-use crate::support::{Client, Cluster, Content, digest_of, digest_of_file};
+use crate::support::{Client, Cluster, Content, Options, PipePut, digest_of, digest_of_file};
 
 /// Stores a few files of several sizes and directories; answers what must be there from now on.
 fn store_some(cluster: &Cluster, prefix: &str) -> Vec<(String, Content)> {
@@ -77,9 +77,14 @@ fn servers_end_cleanly_when_asked_to() {
 
 #[test]
 fn a_put_outlives_a_restart_of_the_master() {
-    let mut cluster = Cluster::start(3);
+    // For two heartbeats a new master waits for its datanodes to come back; busy machines need more than the usual ones.
+    let options = Options {
+        master: ["--heartbeat-interval", "2s"].map(str::to_owned).to_vec(),
+        ..Options::default()
+    };
+    let mut cluster = Cluster::with(options);
     let content = Content::new(50, 48 * MIB);
-    let mut put = crate::support::PipePut::start(
+    let mut put = PipePut::start(
         &cluster.client,
         cluster.dir(),
         content,
