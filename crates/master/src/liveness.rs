@@ -20,7 +20,7 @@ pub(crate) async fn run(core: &Core) {
 fn assess(core: &Core) {
     let now = core.now();
     let mut cluster = core.cluster();
-    for (id, was, is) in cluster.view.assess(now) {
+    for (id, _, is) in cluster.view.assess(now) {
         let Some(node) = cluster.view.node(id) else {
             continue;
         };
@@ -33,9 +33,8 @@ fn assess(core: &Core) {
                 "datanode is silent, but so are most: not declared dead"
             ),
             Liveness::Late => tracing::debug!(datanode = %id, %address, silent_ms, "heartbeat is late"),
-            Liveness::Live | Liveness::Absent => {
-                tracing::info!(datanode = %id, %address, ?was, "datanode is back");
-            }
+            // Told where the heartbeat comes in.
+            Liveness::Live | Liveness::Absent => {}
         }
     }
 }

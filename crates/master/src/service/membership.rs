@@ -1,7 +1,7 @@
 //! Datanodes come, and say that they live.
 
 use namespace::{Command, Member, MemberStorage};
-use placement::StorageReport;
+use placement::{Liveness, StorageReport};
 use proto::v1::{self, ErrorCode};
 use types::DatanodeId;
 
@@ -120,6 +120,11 @@ pub(super) fn heartbeat(
     let namespace = core.machine.read();
     let mut cluster = core.cluster();
     let mut commands = Vec::new();
+    if let Some(node) = cluster.view.node(id)
+        && matches!(node.liveness, Liveness::Dead | Liveness::Suspicious)
+    {
+        tracing::info!(datanode = %id, address = %node.address(), was = ?node.liveness, "datanode is back");
+    }
     if cluster.view.heartbeat(core.now(), id, storages, request.streams) {
         let orders = cluster.take_invalid(&namespace, id, DELETIONS_MAX, core.config.required_replicas());
         if !orders.is_empty() {

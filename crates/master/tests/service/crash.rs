@@ -50,7 +50,7 @@ async fn a_failed_sync_stops_the_master_and_acknowledges_nothing() {
 
 #[tokio::test]
 async fn what_is_acknowledged_outlives_a_loss_of_power() {
-    for seed in 0..12u64 {
+    for seed in 0..4u64 {
         let disk = SimDisk::new();
         let world = || Env {
             disk: Arc::new(disk.clone()),
@@ -60,7 +60,7 @@ async fn what_is_acknowledged_outlives_a_loss_of_power() {
         let config = patient(&dir);
         let harness = Harness::open_in(world(), dir, config.clone()).await;
         let cluster = harness.master.cluster_id();
-        disk.die_after(5 + seed * 7);
+        disk.die_after(5 + seed * 19);
         let mut acknowledged = Vec::new();
         for n in 0..60 {
             let path = format!("/{n}");
