@@ -34,14 +34,24 @@ pub struct Config {
 }
 
 /// How long to wait for others.
+///
+/// Limits on a pipeline grow by `hop` for each datanode behind the one that is waited for. A client waits by the same rule:
+/// so everyone gives up its neighbour before it is given up itself, and the right one is blamed.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
     /// For a connection to another datanode.
     pub connect: Duration,
-    /// For an answer to a request to another datanode; once more for each datanode behind it in the pipeline.
+    /// For a stream to stop, and to let go of its replica, when a recovery takes over. Less than `setup`.
+    pub take_over: Duration,
+    /// For a pipeline to be set up.
     pub setup: Duration,
-    /// For the next packet, the next ack, or room to send: a client sends heartbeats more often than that. An ack may take
-    /// another `setup` for each datanode behind.
+    /// For the acknowledgement of a packet.
+    pub ack: Duration,
+    /// For what ends a chunk, with syncs.
+    pub finish: Duration,
+    /// Added to a limit for each further datanode.
+    pub hop: Duration,
+    /// For the next packet, and for room to send: a client sends heartbeats more often than that.
     pub idle: Duration,
     /// For the next request on a connection.
     pub keep_alive: Duration,
@@ -55,7 +65,11 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            setup: Duration::from_secs(10),
+            take_over: Duration::from_secs(8),
+            setup: Duration::from_secs(15),
+            ack: Duration::from_secs(10),
+            finish: Duration::from_secs(45),
+            hop: Duration::from_secs(2),
             idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(60),
             master: Duration::from_secs(10),

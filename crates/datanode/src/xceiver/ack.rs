@@ -25,7 +25,10 @@ pub(super) struct Pending {
 /// Where acknowledgements come from.
 pub(super) struct Behind<'a> {
     pub(super) reader: &'a mut Reader,
+    /// For the word of a packet.
     pub(super) limit: Duration,
+    /// For that of the last one, which comes after syncs.
+    pub(super) limit_of_last: Duration,
 }
 
 /// Acknowledges packets in order, until the last one, or the first that is not a success everywhere: then the pipeline is
@@ -42,7 +45,7 @@ pub(super) async fn send(
     while let Some(pending) = queue.recv().await {
         let mut replies = vec![pending.own];
         match &mut behind {
-            Some(behind) if pending.passed_on => match word_from(behind, pending.seqno).await {
+            Some(behind) if pending.passed_on => match word_from(behind, &pending).await {
                 Ok(words) => replies.extend(words),
                 Err(error) => {
                     tracing::warn!(%error, "lost the next datanode of a pipeline");
@@ -61,12 +64,17 @@ pub(super) async fn send(
     Ok(())
 }
 
-async fn word_from(behind: &mut Behind<'_>, seqno: i64) -> Result<Vec<pb::Status>, AckLost> {
-    let ack = within(behind.limit, behind.reader.read_ack()).await?;
-    if ack.seqno != seqno {
+async fn word_from(behind: &mut Behind<'_>, pending: &Pending) -> Result<Vec<pb::Status>, AckLost> {
+    let limit = if pending.last {
+        behind.limit_of_last
+    } else {
+        behind.limit
+    };
+    let ack = within(limit, behind.reader.read_ack()).await?;
+    if ack.seqno != pending.seqno {
         return Err(AckLost::Order {
             got: ack.seqno,
-            expected: seqno,
+            expected: pending.seqno,
         });
     }
     if ack.replies.is_empty() {

@@ -54,7 +54,7 @@ impl Mirror {
         let (reader, mut writer) = wire::split(stream);
         let behind = u32::try_from(op.targets.len()).unwrap_or(u32::MAX);
         let op = Op::WriteBlock(Box::new(op));
-        within(timeouts.setup, writer.write_op(&op))
+        within(timeouts.connect, writer.write_op(&op))
             .await
             .map_err(|error| {
                 lost(format!(
@@ -69,9 +69,9 @@ impl Mirror {
         })
     }
 
-    /// Waits for the answer to the request: longer, the more datanodes are behind.
-    pub(super) async fn accepted(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
-        let limit = self.limit(context.timeouts().setup, context);
+    /// Waits for the answer to the request that was sent.
+    pub(super) async fn accepted(&mut self, context: &Context<'_>, alone: Duration) -> Result<(), Refusal> {
+        let limit = self.limit(context, alone);
         let answer = within(limit, self.reader.read_response())
             .await
             .map_err(|error| {
@@ -84,12 +84,8 @@ impl Mirror {
         }
     }
 
-    /// How long an ack may take: as long as the last datanode of the pipeline may, and the way back.
-    pub(super) fn ack_limit(&self, context: &Context<'_>) -> Duration {
-        self.limit(context.timeouts().idle, context)
-    }
-
-    fn limit(&self, alone: Duration, context: &Context<'_>) -> Duration {
-        alone.saturating_add(context.timeouts().setup.saturating_mul(self.behind))
+    /// How long to wait for what takes `alone` without anyone behind the next datanode.
+    pub(super) fn limit(&self, context: &Context<'_>, alone: Duration) -> Duration {
+        alone.saturating_add(context.timeouts().hop.saturating_mul(self.behind))
     }
 }

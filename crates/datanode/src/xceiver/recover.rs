@@ -84,7 +84,7 @@ impl Recovery {
 pub(super) async fn streaming(context: &Context<'_>, recovery: &Recovery) -> Result<Claim, Refusal> {
     let replicas = &context.replicas;
     let chunk = recovery.block.chunk;
-    let mut claim = match replicas.claim(chunk, context.timeouts().setup).await? {
+    let mut claim = match replicas.claim(chunk, context.timeouts().take_over).await? {
         Some(claim) => claim,
         None => {
             // This node may have finalized what nobody acknowledged.
@@ -101,7 +101,7 @@ pub(super) async fn streaming(context: &Context<'_>, recovery: &Recovery) -> Res
 pub(super) async fn closing(context: &Context<'_>, recovery: &Recovery) -> Result<(), Refusal> {
     let replicas = &context.replicas;
     let chunk = recovery.block.chunk;
-    if let Some(mut claim) = replicas.claim(chunk, context.timeouts().setup).await? {
+    if let Some(mut claim) = replicas.claim(chunk, context.timeouts().take_over).await? {
         cut(&mut claim, recovery)?;
         let finalized = replicas.finalize(&mut claim);
         finalized.map_err(|error| refuse(pb::Status::Error, error.to_string()))?;

@@ -130,16 +130,13 @@ async fn send(
     };
     op.set_stage(pb::BlockConstructionStage::TransferRbw);
     let mut mirror = Mirror::open(context, target, op).await?;
-    mirror.accepted(context).await?;
-    let sent = async {
-        tokio::select! {
-            biased;
-            () = fenced(source) => Err(refuse(pb::Status::Error, "another recovery came in between")),
-            sent = packets(context, source, block.len, &mut mirror) => sent,
-        }
-    };
-    sent.await?;
-    mirror.accepted(context).await
+    mirror.accepted(context, context.timeouts().setup).await?;
+    tokio::select! {
+        biased;
+        () = fenced(source) => return Err(refuse(pb::Status::Error, "another recovery came in between")),
+        sent = packets(context, source, block.len, &mut mirror) => sent?,
+    }
+    mirror.accepted(context, context.timeouts().finish).await
 }
 
 async fn fenced(source: &Source) {
@@ -170,12 +167,18 @@ async fn packets(
         let wanted = usize::try_from(len - header.offset).map_or(PACKET_BYTES, |left| left.min(PACKET_BYTES));
         // Whole units are read, as far as there are whole ones, so that their sums can be checked.
         let readable = usize::try_from(available - header.offset).unwrap_or(usize::MAX);
-        let whole = wanted.next_multiple_of(UNIT).min(readable);
+        let whole = match wanted {
+            // The end may be within a unit, from where nothing can be read.
+            0 => 0,
+            wanted => wanted.next_multiple_of(UNIT).min(readable),
+        };
         data.resize(whole, 0);
         sums.resize(checksum::sums_len(whole), 0);
-        source
-            .read(header.offset, &mut data, &mut sums)
-            .map_err(|error| refuse(pb::Status::ErrorChecksum, error.to_string()))?;
+        if whole > 0 {
+            source
+                .read(header.offset, &mut data, &mut sums)
+                .map_err(|error| refuse(pb::Status::ErrorChecksum, error.to_string()))?;
+        }
         if wanted < whole {
             // The last unit is cut, and gets the sum of what is left of it.
             data.truncate(wanted);
@@ -206,7 +209,7 @@ pub(super) async fn receive(
     writer: &mut Writer,
 ) -> Result<Next, Lost> {
     let limit = context.timeouts().idle;
-    let patience = context.timeouts().setup;
+    let patience = context.timeouts().take_over;
     let begun = (context.replicas)
         .create_copy(block.chunk, block.generation, patience)
         .await;

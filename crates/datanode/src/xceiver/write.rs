@@ -134,7 +134,7 @@ async fn resume(
 async fn connect(context: &Context<'_>, op: &pb::OpWriteBlockProto) -> Result<Option<Mirror>, Refusal> {
     let mut mirror = Mirror::pass_on(context, op).await?;
     if let Some(mirror) = &mut mirror {
-        mirror.accepted(context).await?;
+        mirror.accepted(context, context.timeouts().setup).await?;
     }
     Ok(mirror)
 }
@@ -149,7 +149,7 @@ async fn finish(
     // Here first: when it fails behind, the client tries again without those.
     recover::closing(context, recovery).await?;
     match mirror? {
-        Some(mut mirror) => mirror.accepted(context).await,
+        Some(mut mirror) => mirror.accepted(context, context.timeouts().finish).await,
         None => Ok(()),
     }
 }
@@ -165,15 +165,16 @@ async fn stream(
     let limit = context.timeouts().idle;
     let mut fence = claim.fence();
     let (done, pending) = mpsc::channel(ack::QUEUE_MAX);
-    let ack_limit = mirror.as_ref().map(|mirror| mirror.ack_limit(context));
-    let (onward, behind) = match mirror.as_mut().zip(ack_limit) {
-        Some((mirror, limit)) => (
-            Some(&mut mirror.writer),
-            Some(Behind {
+    let (onward, behind) = match &mut mirror {
+        Some(mirror) => {
+            let timeouts = context.timeouts();
+            let behind = Behind {
+                limit: mirror.limit(context, timeouts.ack),
+                limit_of_last: mirror.limit(context, timeouts.finish),
                 reader: &mut mirror.reader,
-                limit,
-            }),
-        ),
+            };
+            (Some(&mut mirror.writer), Some(behind))
+        }
         None => (None, None),
     };
     let receiver = Receiver {
@@ -216,7 +217,7 @@ async fn stream(
 /// Says the end and waits for the other side to close: a connection that is closed with bytes unread is reset, and the
 /// reset would overtake the last acks.
 async fn goodbye(context: &Context<'_>, reader: &mut Reader, writer: &mut Writer) {
-    let limit = context.timeouts().setup;
+    let limit = context.timeouts().ack;
     let listening = async {
         if writer.shutdown().await.is_err() {
             return;
