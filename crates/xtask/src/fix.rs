@@ -17,5 +17,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
             &[],
         )
     })?;
-    step("format", || cargo(&["fmt", "--all"], &[]))
+    step("format", || {
+        cargo(&["fmt", "--all"], &[])?;
+        cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml"], &[])
+    })
 }
