@@ -26,6 +26,7 @@
 //! # What it does not do
 //! It does not compare the content of replicas with other nodes, and does not choose what to delete.
 
+mod generation;
 mod index;
 mod names;
 mod reader;
@@ -33,14 +34,16 @@ mod reopen;
 mod scan;
 mod sidecar;
 mod store;
+mod sums;
 mod units;
 mod volume;
 mod writer;
 
+pub use generation::BumpError;
 pub use index::{Replica, ReplicaState};
 pub use reader::{Corruption, ReadError, Reader};
 pub use reopen::ReopenError;
 pub use scan::{Finding, Problem, ScanReport};
-pub use store::{BumpError, ChunkStore, CreateError, DeleteError, OpenError, OpenReplicaError};
+pub use store::{ChunkStore, CreateError, DeleteError, OpenError, OpenReplicaError};
 pub use volume::{Reserve, VolumeDir, VolumeStatus};
 pub use writer::{WriteError, Writer};

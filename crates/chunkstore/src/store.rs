@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use env::disk::{Disk, File, Open};
+use env::disk::Disk;
 use types::{ChunkId, Generation, PoolId, StorageId};
 
 use crate::index::{Index, Replica, ReplicaState, Slot};
 use crate::names::{BUCKETS, Paths, bucket};
 use crate::reader::{ReadError, Reader};
 use crate::scan::{self, ScanReport};
-use crate::sidecar::{HEADER_BYTES, Header};
 use crate::volume::{Reserve, Volume, VolumeDir, VolumeStatus};
 use crate::writer::Writer;
 
@@ -102,32 +101,6 @@ pub enum DeleteError {
     },
     /// Its files can not be removed.
     #[error("can not delete chunk {chunk}: {source}")]
-    Io {
-        /// The chunk.
-        chunk: ChunkId,
-        /// What the file system said.
-        source: io::Error,
-    },
-}
-
-/// Why the generation of a finalized replica was not raised.
-#[derive(Debug, thiserror::Error)]
-pub enum BumpError {
-    /// It can not be opened.
-    #[error(transparent)]
-    Open(#[from] OpenReplicaError),
-    /// The new generation is older than the one that is here.
-    #[error("chunk {chunk} is here at generation {present}, which is newer than {asked}")]
-    Older {
-        /// The chunk.
-        chunk: ChunkId,
-        /// The generation that is here.
-        present: Generation,
-        /// The generation that was asked for.
-        asked: Generation,
-    },
-    /// The new sidecar can not be written; the old one is still in place.
-    #[error("can not rewrite the sidecar of chunk {chunk}: {source}")]
     Io {
         /// The chunk.
         chunk: ChunkId,
@@ -294,31 +267,6 @@ impl ChunkStore {
         Ok(self.0.describe(chunk, slot))
     }
 
-    /// Raises the generation of a finalized replica. Its bytes stay as they are.
-    ///
-    /// # Errors
-    /// See [`BumpError`].
-    pub fn bump_generation(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, BumpError> {
-        let _names = self.0.lock_bucket(chunk);
-        let reader = self.0.open_replica(chunk)?;
-        let slot = (self.0.index.find(chunk)).ok_or(BumpError::Open(OpenReplicaError::Unknown(chunk)))?;
-        if slot.generation > generation {
-            return Err(BumpError::Older {
-                chunk,
-                present: slot.generation,
-                asked: generation,
-            });
-        }
-        if slot.generation < generation {
-            self.0
-                .rewrite_sidecar(chunk, slot, &reader, generation)
-                .map_err(|source| BumpError::Io { chunk, source })?;
-        }
-        let slot = Slot { generation, ..slot };
-        self.0.index.put(chunk, slot);
-        Ok(self.0.describe(chunk, slot))
-    }
-
     fn why_no_room(&self) -> String {
         let disk = &*self.0.disk;
         let reasons = self.0.volumes.iter().map(|volume| {
@@ -391,49 +339,6 @@ impl Shared {
         self.index.remove(chunk);
         self.volume(slot.volume).replica_removed(slot.len);
         absent_is_fine(self.disk.remove_file(&paths.sidecar))
-    }
-
-    /// The caller holds the chunk's bucket.
-    fn rewrite_sidecar(
-        &self,
-        chunk: ChunkId,
-        slot: Slot,
-        reader: &Reader,
-        generation: Generation,
-    ) -> io::Result<()> {
-        let volume = self.volume(slot.volume);
-        let temporary = Paths::temporary(&volume.dir, &self.pool, chunk, self.next_serial()).sidecar;
-        let file = self.disk.open(&temporary, Open::CreateNew)?;
-        let written = (|| {
-            let header = Header {
-                generation,
-                ..*reader.header()
-            };
-            file.write_all_at(&header.encode(), 0)?;
-            copy_from(reader.sidecar(), &*file, HEADER_BYTES as u64)?;
-            file.sync_data()
-        })();
-        drop(file);
-        let paths = self.paths(chunk, slot.volume);
-        let renamed = written.and_then(|()| self.disk.rename(&temporary, &paths.sidecar));
-        if let Err(error) = renamed {
-            let _ = self.disk.remove_file(&temporary);
-            return Err(error);
-        }
-        self.disk.sync_dir(&paths.directory)
-    }
-}
-
-/// Copies everything from `offset` on to the same place.
-fn copy_from(from: &dyn File, to: &dyn File, mut offset: u64) -> io::Result<()> {
-    let mut block = vec![0; 64 << 10];
-    loop {
-        let n = from.read_at(&mut block, offset)?;
-        let Some(bytes) = block.get(..n).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(());
-        };
-        to.write_all_at(bytes, offset)?;
-        offset += bytes.len() as u64;
     }
 }
 

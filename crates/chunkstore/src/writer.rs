@@ -15,12 +15,10 @@ use types::{ChunkId, Generation, StorageId};
 use crate::index::{Replica, ReplicaState, Slot};
 use crate::names::{Paths, bucket};
 use crate::reader::{Corruption, ReadError, check_range, verify};
-use crate::sidecar::{self, HEADER_BYTES, Header};
+use crate::sidecar::Header;
 use crate::store::{Shared, absent_is_fine};
+use crate::sums::Sums;
 use crate::units::{SUM, UNIT, align_down, sum_of, units};
-
-/// Sums kept in memory before they are written to the sidecar.
-const TAIL_BYTES: usize = 64 << 10;
 
 /// Data between two requests to begin writing to the disk.
 const WRITEBACK_BYTES: u64 = 8 << 20;
@@ -93,9 +91,7 @@ pub enum WriteError {
 /// A replica that is being written. Dropping it removes what was written.
 ///
 /// # Invariants
-/// - the data file holds `received` bytes, as far as the page cache knows;
-/// - the sidecar holds the sums of the first `spilled` units, all whole, and `tail` those of the rest;
-/// - `spilled_crc` is the checksum over the sums in the sidecar;
+/// - the data file holds `received` bytes, as far as the page cache knows, and `sums` has one for each of their units;
 /// - once `poisoned`, nothing is written or synced any more.
 pub struct Writer {
     shared: Arc<Shared>,
@@ -104,11 +100,8 @@ pub struct Writer {
     generation: Generation,
     paths: Paths,
     data: Arc<dyn File>,
-    sidecar: Arc<dyn File>,
+    sums: Sums,
     received: u64,
-    spilled: u64,
-    spilled_crc: crc_fast::Digest,
-    tail: Vec<u8>,
     written_back: u64,
     poisoned: bool,
     /// The temporary files have got their final names.
@@ -159,11 +152,8 @@ impl Writer {
             generation,
             paths,
             data,
-            sidecar,
+            sums: Sums::new(sidecar),
             received: 0,
-            spilled: 0,
-            spilled_crc: new_digest(),
-            tail: Vec::new(),
             written_back: 0,
             poisoned: false,
             finalized: false,
@@ -224,11 +214,10 @@ impl Writer {
         }
         let written = self.data.write_all_at(data, offset);
         self.poison_on(written)?;
-        self.tail.truncate(self.tail_position(offset / UNIT));
-        self.tail.extend_from_slice(sums);
+        self.sums.replace(offset / UNIT, sums);
         self.received = end;
-        if self.tail.len() >= TAIL_BYTES {
-            let spilled = self.spill();
+        if self.sums.is_long() {
+            let spilled = self.sums.spill(self.received / UNIT);
             self.poison_on(spilled)?;
         }
         if self.received - self.written_back >= WRITEBACK_BYTES {
@@ -297,7 +286,7 @@ impl Writer {
         check_range(chunk, self.received, offset, data, sums)?;
         let io = |source| ReadError::Io { chunk, source };
         env::disk::read_exact_at(&*self.data, data, offset).map_err(io)?;
-        self.read_sums(offset / UNIT, sums).map_err(io)?;
+        self.sums.read(offset / UNIT, sums).map_err(io)?;
         verify(chunk, offset, data, sums)
     }
 
@@ -307,9 +296,18 @@ impl Writer {
     /// See [`WriteError`]; the replica is then lost.
     pub fn finalize(mut self) -> Result<Replica, WriteError> {
         self.usable()?;
-        let written = self.write_sidecar();
+        let header = Header {
+            uuid: self.shared.pool.chunk_uuid(self.chunk),
+            generation: self.generation,
+            len: self.received,
+            sums_crc: 0,
+        };
+        let written = self
+            .sums
+            .spill(self.received / UNIT)
+            .and_then(|()| self.sums.complete(header));
         self.poison_on(written)?;
-        let synced = self.data.sync_data().and_then(|()| self.sidecar.sync_data());
+        let synced = self.data.sync_data().and_then(|()| self.sums.sync());
         self.poison_on(synced)?;
 
         let shared = Arc::clone(&self.shared);
@@ -352,17 +350,14 @@ impl Writer {
     /// Takes over what the two files hold, as `header` describes it.
     pub(crate) fn adopt(&mut self, header: &Header) -> Result<(), WriteError> {
         let chunk = self.chunk;
-        let io = |source| ReadError::Io { chunk, source };
-        self.reload_sums(header.len / UNIT).map_err(io)?;
-        let mut crc = self.spilled_crc;
-        if !header.len.is_multiple_of(UNIT) {
-            // The sum of the short unit belongs in memory: it changes with the next write.
-            let mut sum = [0; 4];
-            env::disk::read_exact_at(&*self.sidecar, &mut sum, sidecar::sum_at(self.spilled)).map_err(io)?;
-            crc.update(&sum);
-            self.tail.extend_from_slice(&sum);
-        }
-        if crc.finalize() != u64::from(header.sums_crc) {
+        let whole = header.len / UNIT;
+        let loaded = if header.len.is_multiple_of(UNIT) {
+            self.sums.load(whole)
+        } else {
+            self.sums.load_with_short(whole)
+        };
+        loaded.map_err(|source| ReadError::Io { chunk, source })?;
+        if self.sums.crc() != header.sums_crc {
             return Err(WriteError::Read(ReadError::Corrupt {
                 chunk,
                 offset: 0,
@@ -396,40 +391,6 @@ impl Writer {
         })
     }
 
-    /// Where in `tail` the sum of unit number `unit` is.
-    fn tail_position(&self, unit: u64) -> usize {
-        usize::try_from(unit.saturating_sub(self.spilled) * SUM).unwrap_or(usize::MAX)
-    }
-
-    /// Moves the sums of whole units from memory to the sidecar.
-    fn spill(&mut self) -> io::Result<()> {
-        let whole = self.received / UNIT;
-        let bytes = self.tail_position(whole).min(self.tail.len());
-        let (sums, _) = self.tail.split_at(bytes);
-        self.sidecar.write_all_at(sums, sidecar::sum_at(self.spilled))?;
-        self.spilled_crc.update(sums);
-        self.spilled = whole;
-        self.tail.drain(..bytes);
-        Ok(())
-    }
-
-    fn write_sidecar(&mut self) -> io::Result<()> {
-        self.spill()?;
-        self.sidecar
-            .write_all_at(&self.tail, sidecar::sum_at(self.spilled))?;
-        let mut crc = self.spilled_crc;
-        crc.update(&self.tail);
-        let header = Header {
-            uuid: self.shared.pool.chunk_uuid(self.chunk),
-            generation: self.generation,
-            len: self.received,
-            sums_crc: u32::try_from(crc.finalize()).unwrap_or_default(),
-        };
-        self.sidecar.write_all_at(&header.encode(), 0)?;
-        // Sums that were cut off may lie beyond.
-        self.sidecar.set_len(sidecar::file_len(self.received))
-    }
-
     /// The sidecar gets its name first: data under its final name always has one.
     fn rename(&self) -> io::Result<()> {
         let disk = &*self.shared.disk;
@@ -448,16 +409,6 @@ impl Writer {
         renamed
     }
 
-    fn read_sums(&self, first: u64, sums: &mut [u8]) -> io::Result<()> {
-        let on_disk = usize::try_from(self.spilled.saturating_sub(first) * SUM).unwrap_or(usize::MAX);
-        let (spilled, rest) = sums.split_at_mut(on_disk.min(sums.len()));
-        env::disk::read_exact_at(&*self.sidecar, spilled, sidecar::sum_at(first))?;
-        let from = self.tail_position(first);
-        let held = self.tail.get(from..from + rest.len());
-        rest.copy_from_slice(held.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
     fn cut(&mut self, len: u64) -> Result<(), WriteError> {
         let (chunk, start) = (self.chunk, align_down(len));
         let mut last = Vec::new();
@@ -467,42 +418,20 @@ impl Writer {
             last.resize(usize::try_from(unit_len).unwrap_or_default(), 0);
             let mut sum = [0; 4];
             env::disk::read_exact_at(&*self.data, &mut last, start)
-                .and_then(|()| self.read_sums(start / UNIT, &mut sum))
+                .and_then(|()| self.sums.read(start / UNIT, &mut sum))
                 .map_err(|source| ReadError::Io { chunk, source })?;
             verify(chunk, start, &last, &sum)?;
             last.truncate(usize::try_from(len - start).unwrap_or_default());
         }
         let cut = self.data.set_len(len);
         self.poison_on(cut)?;
-        if start / UNIT < self.spilled {
-            let reloaded = self.reload_sums(start / UNIT);
-            self.poison_on(reloaded)?;
-        } else {
-            self.tail.truncate(self.tail_position(start / UNIT));
-        }
+        let cut = self.sums.cut(start / UNIT);
+        self.poison_on(cut)?;
         if !last.is_empty() {
-            self.tail.extend_from_slice(&sum_of(&last));
+            self.sums.replace(start / UNIT, &sum_of(&last));
         }
         self.received = len;
         self.written_back = self.written_back.min(start);
-        Ok(())
-    }
-
-    /// Takes the first `units` sums of the sidecar as those that are there, and forgets the rest.
-    fn reload_sums(&mut self, units: u64) -> io::Result<()> {
-        let mut crc = new_digest();
-        let mut block = vec![0; TAIL_BYTES];
-        let (mut at, end) = (HEADER_BYTES as u64, sidecar::sum_at(units));
-        while at < end {
-            let take = usize::try_from(end - at).map_or(block.len(), |left| left.min(block.len()));
-            block.truncate(take);
-            env::disk::read_exact_at(&*self.sidecar, &mut block, at)?;
-            crc.update(&block);
-            at += take as u64;
-        }
-        self.spilled = units;
-        self.spilled_crc = crc;
-        self.tail.clear();
         Ok(())
     }
 }
@@ -519,8 +448,4 @@ impl Drop for Writer {
             }
         }
     }
-}
-
-fn new_digest() -> crc_fast::Digest {
-    crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi)
 }
