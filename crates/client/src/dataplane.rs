@@ -17,9 +17,9 @@ const SUSPECT_FOR: Duration = Duration::from_secs(30);
 /// How long a datanode may take, at most, to show that it is alive.
 const PROBE: Duration = Duration::from_secs(2);
 
-/// Idle connections that are kept for each datanode, and for how long: less than datanodes keep them.
-const IDLE_MAX: usize = 16;
-const IDLE_FOR: Duration = Duration::from_secs(20);
+/// Idle connections that are kept for each datanode, where each is a thread, and for how long: less than datanodes do.
+const IDLE_MAX: usize = 8;
+const IDLE_FOR: Duration = Duration::from_secs(10);
 
 /// A connection with nothing under way.
 pub(crate) struct Connection {
@@ -70,9 +70,13 @@ impl DataPlane {
         connections.pop().map(|(_, connection)| connection)
     }
 
-    /// Keeps a connection with nothing under way for the next request.
+    /// Keeps a connection with nothing under way for the next request. Those that nobody wanted for a while are closed.
     pub(crate) fn keep(&self, address: &str, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|_, connections| {
+            connections.retain(|(since, _)| since.elapsed() < IDLE_FOR);
+            !connections.is_empty()
+        });
         let connections = idle.entry(address.to_owned()).or_default();
         if connections.len() < IDLE_MAX {
             connections.push((Instant::now(), connection));
