@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use client::Error;
+use client::{Denial, Error};
 
 /// The exit statuses. They are a contract with scripts, and stand in `distrifs --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +130,8 @@ impl Failure {
             Error::Invalid(refusal) => (Exit::Failed, Some(refusal)),
             Error::Busy(_) => (Exit::InTheWay, None),
             Error::Config(_) => (Exit::Usage, None),
-            Error::WriteDenied(_)
-            | Error::NotReplicated(_)
+            Error::WriteDenied(denial) => return Self::denied(&what, denial),
+            Error::NotReplicated(_)
             | Error::Unavailable { .. }
             | Error::DataUnavailable { .. }
             | Error::PipelineLost { .. } => (Exit::Unavailable, None),
@@ -143,11 +143,7 @@ impl Failure {
         };
         // What a master refuses, it says in words that begin with the path; that is not said twice.
         let why = match refusal {
-            Some(refusal) => {
-                let rest = refusal.message.strip_prefix(what.as_str());
-                let rest = rest.and_then(|rest| rest.strip_prefix(": "));
-                rest.unwrap_or(&refusal.message).to_owned()
-            }
+            Some(refusal) => without(&what, &refusal.message).to_owned(),
             None => error.to_string(),
         };
         Self::Tell(Box::new(Report {
@@ -157,6 +153,21 @@ impl Failure {
             next: None,
             last: matches!(error, Error::Unavailable { .. }),
         }))
+    }
+
+    /// A write for which there were too few datanodes. The master's words have the numbers and the reasons; what they leave
+    /// out is added.
+    fn denied(what: &str, denial: &Denial) -> Self {
+        let mut why = without(what, &denial.refusal.message).to_owned();
+        for refusal in &denial.refusals {
+            if !why.contains(&refusal.datanode) {
+                why.push_str(&format!("; {}: {}", refusal.datanode, refusal.why));
+            }
+        }
+        Self::new(Exit::Unavailable, what, why).next(format!(
+            "{} of {} datanodes could take it, {} must: see `distrifs df`, start more, or ask for less: --replication N",
+            denial.available, denial.wanted, denial.required
+        ))
     }
 
     /// A failure to write to stdout. A reader that has seen enough is none.
@@ -190,6 +201,21 @@ impl Failure {
         }
         self.exit()
     }
+}
+
+/// `message` without `what: ` in front.
+fn without<'a>(what: &str, message: &'a str) -> &'a str {
+    let rest = message
+        .strip_prefix(what)
+        .and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(message)
+}
+
+/// An error of the operating system in words, without its number.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    lower_first(text)
 }
 
 fn lower_first(text: &str) -> String {

@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Key, Settings};
 use crate::output::colours;
 
-/// Begins logging at the level in force; `quiet` names the level of a command for which nobody set one.
+/// Begins logging at the level in force; `otherwise` is the level where nobody set one.
 pub(crate) fn start(settings: &Settings, otherwise: &str) {
     let level = settings.text(Key::LogLevel).unwrap_or(otherwise);
     // The text has been checked when it was read.

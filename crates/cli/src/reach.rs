@@ -5,7 +5,7 @@ use std::time::Duration;
 use env::Env;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result, words};
 
 /// How long to wait for the first connection to a master. A master that restarts is back sooner; a wrong address does
 /// not keep anybody waiting for as long as a call to a slow master may take.
@@ -25,7 +25,7 @@ pub(crate) async fn any(env: &Env, masters: &[String], patience: Option<Duration
         for master in masters {
             match timeout_at(until, env.net.connect(master)).await {
                 Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error)) => last = error.to_string(),
+                Ok(Err(error)) => last = words(&error),
                 Err(_) if last.is_empty() => "no answer".clone_into(&mut last),
                 Err(_) => {}
             }

@@ -34,9 +34,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let settings = settings(&flags, cli.config.as_deref())?;
     match cli.command {
         Command::Config(args) => verbs::config::run(&args, &settings).map(|()| Exit::Done),
-        Command::Mini(args) => serve(&settings, roles::mini::run(&args, &settings)),
-        Command::Master(args) => serve(&settings, roles::master::run(&args, &settings)),
-        Command::Datanode(args) => serve(&settings, roles::datanode::run(&args, &settings)),
+        Command::Mini(args) => serve(&settings, "warn", roles::mini::run(&args, &settings)),
+        Command::Master(args) => serve(&settings, "info", roles::master::run(&args, &settings)),
+        Command::Datanode(args) => serve(&settings, "info", roles::datanode::run(&args, &settings)),
         command => ask(settings, command),
     }
 }
@@ -70,8 +70,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Failure::local("can not start threads", &error))
 }
 
-fn serve(settings: &Settings, server: impl Future<Output = Result<Exit>>) -> Result<Exit> {
-    logging::start(settings, "info");
+fn serve(settings: &Settings, level: &str, server: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    logging::start(settings, level);
     let runtime = runtime()?;
     let outcome = runtime.block_on(server);
     runtime.shutdown_timeout(GRACE);

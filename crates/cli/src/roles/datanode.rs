@@ -1,6 +1,6 @@
 //! `datanode`: a chunk server as a process of its own.
 
-use std::net::UdpSocket;
+use std::io;
 use std::path::PathBuf;
 
 use datanode::{Datanode, StartError};
@@ -52,7 +52,8 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     config.listen = listen.address();
     config.advertise_host = match settings.text(Key::Advertise) {
         Some(host) => Some(bare(host).to_owned()),
-        None if ["0.0.0.0", "[::]"].contains(&listen.host.as_str()) => address_towards(&masters),
+        // Where it listens on all addresses, it finds out under which a master sees it.
+        None if ["0.0.0.0", "[::]"].contains(&listen.host.as_str()) => None,
         None => Some(bare(&listen.host).to_owned()),
     };
     let advertised = config.advertise_host.clone();
@@ -69,15 +70,12 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
             };
             ready.write(file)?;
         }
-        std::future::pending().await
+        std::future::pending::<Result<()>>().await
     };
     let failure = tokio::select! {
         _ = signals::stop() => None,
         failure = node.failed() => Some(Failure::new(Exit::Failed, "datanode", failure)),
-        failed = run => match failed {
-            Ok(()) => None,
-            Err(failure) => Some(failure),
-        },
+        failed = run => failed.err(),
     };
     shut_down(node.shutdown(), failure).await
 }
@@ -97,38 +95,16 @@ pub(super) fn config(settings: &Settings, dirs: Vec<PathBuf>, masters: Vec<Strin
     config
 }
 
-/// The address of this machine that the way to a master begins at. Nothing is sent: a UDP socket only looks the way up.
-fn address_towards(masters: &[String]) -> Option<String> {
-    masters.iter().find_map(|master| {
-        let any = if master.starts_with('[') {
-            "[::]:0"
-        } else {
-            "0.0.0.0:0"
-        };
-        let socket = UdpSocket::bind(any).ok()?;
-        socket.connect(master).ok()?;
-        Some(socket.local_addr().ok()?.ip().to_string())
-    })
-}
-
 /// A datanode that does not start.
 pub(super) fn refused(role: &str, error: &StartError) -> Failure {
     match error {
         StartError::Listen { address, source } => can_not_listen(role, address, source),
+        StartError::NoDirectory | StartError::NoMaster | StartError::MasterAddress { .. } => {
+            Failure::usage(role, error)
+        }
+        StartError::Directory { source, .. } if source.kind() == io::ErrorKind::WouldBlock => {
+            Failure::new(Exit::InTheWay, role, error).next("stop the other process, or use another directory")
+        }
         _ => Failure::new(Exit::Failed, role, error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_way_to_a_local_master_is_local() {
-        assert_eq!(
-            address_towards(&["127.0.0.1:9800".to_owned()]).as_deref(),
-            Some("127.0.0.1")
-        );
-        assert_eq!(address_towards(&[]), None);
     }
 }

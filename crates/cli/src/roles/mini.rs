@@ -100,17 +100,14 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
             replication,
             &dir,
         )?;
-        std::future::pending().await
+        std::future::pending::<Result<()>>().await
     };
     let failure = tokio::select! {
         _ = signals::stop() => None,
         failure = master.failed() => Some(Failure::new(Exit::Failed, "mini: master", failure)),
         (failure, n, _) = select_all(nodes.iter().map(|node| Box::pin(node.failed()))) =>
             Some(Failure::new(Exit::Failed, format_args!("mini: datanode {}", n + 1), failure)),
-        failed = serve => match failed {
-            Ok(()) => None,
-            Err(failure) => Some(failure),
-        },
+        failed = serve => failed.err(),
     };
     let shutdown = async {
         join_all(nodes.into_iter().map(Datanode::shutdown)).await;
@@ -171,19 +168,13 @@ fn greet(settings: &Settings, ready: &Ready, cluster: &str, replication: u16, di
     let mut out = Out::stdout()?;
     let coloured = out.coloured();
     let bold = |text: &str| paint(coloured, Style::Bold, text);
-    let count = ready.datanodes.len();
-    let nodes = if count == 1 {
-        "1 datanode".to_owned()
-    } else {
-        format!("{count} datanodes")
-    };
+    let http = ready.http.as_deref().unwrap_or_default();
     out.line(&format!("{} cluster {cluster}", bold("DistriFS serves:")))?;
     out.line(&format!(
-        "  master     {} (gRPC), http://{} (health)",
-        ready.master,
-        ready.http.as_deref().unwrap_or_default()
+        "  master     {} (gRPC), http://{http} (health)",
+        ready.master
     ))?;
-    out.line(&format!("  {nodes}  {}", ready.datanodes.join(" ")))?;
+    out.line(&format!("  datanodes  {}", ready.datanodes.join(" ")))?;
     out.line(&format!("  replicas   {replication} of each chunk"))?;
     out.line(&format!("  data       {}", dir.display()))?;
     out.line("")?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Key, Settings};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, words};
 
 /// Options of one start, which are no settings.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,7 @@ pub(crate) fn can_not_listen(role: &str, address: &str, error: &std::io::Error) 
     let failure = Failure::new(
         Exit::InTheWay,
         role,
-        format_args!("can not listen on {address}: {error}"),
+        format_args!("can not listen on {address}: {}", words(error)),
     );
     if error.kind() == std::io::ErrorKind::AddrInUse {
         return failure.next(

@@ -89,6 +89,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
         ),
         put,
         modes: Vec::new(),
+        left_out: 0,
     };
     let outcome = puts.all(&sources, &target).await;
     let outcome = match outcome {
@@ -122,7 +123,12 @@ struct Puts<'a> {
     put: Put,
     /// Directories that get their permissions when all is in them.
     modes: Vec<(FsPath, u16)>,
+    /// Links and special files that were not copied.
+    left_out: usize,
 }
+
+/// So many of them are named.
+const LEFT_OUT_TOLD: usize = 10;
 
 impl Puts<'_> {
     async fn all(&mut self, sources: &[LocalPath], target: &RemotePath) -> Result<()> {
@@ -217,9 +223,7 @@ impl Puts<'_> {
             }
             LocalKind::Unknown(error) => Err(Failure::local(path.display(), &error)),
             LocalKind::Other(what) => {
-                self.put
-                    .progress
-                    .suspend(|| note(&format!("{}: not copied: {what}", path.display())));
+                self.left_out(&path, what);
                 Ok(None)
             }
         }
@@ -247,7 +251,19 @@ impl Puts<'_> {
         Ok(())
     }
 
+    fn left_out(&mut self, path: &Path, what: &str) {
+        self.left_out += 1;
+        if self.left_out <= LEFT_OUT_TOLD {
+            let text = format!("{}: not copied: {what}", path.display());
+            self.put.progress.suspend(|| note(&text));
+        }
+    }
+
     async fn finish(mut self) -> Result<()> {
+        if let Some(more @ 1..) = self.left_out.checked_sub(LEFT_OUT_TOLD) {
+            let text = format!("and {more} more such links and special files were not copied");
+            self.put.progress.suspend(|| note(&text));
+        }
         self.pool.drain().await?;
         for (path, mode) in self.modes.iter().rev() {
             if let Err(error) = self.context.fs.set_mode(path, *mode).await {
