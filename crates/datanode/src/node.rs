@@ -19,7 +19,7 @@ use crate::error::{Failure, StartError};
 use crate::identity::Directories;
 use crate::membership;
 use crate::replicas::Replicas;
-use crate::xceiver;
+use crate::xceiver::{self, Idle};
 
 /// What the parts of a datanode share.
 pub(crate) struct Node {
@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) changes: Arc<Changes>,
     /// Data transfers that run.
     pub(crate) transfers: AtomicU32,
+    /// Connections on which nothing happens.
+    pub(crate) idle: Idle,
     /// The highest term that any master has shown: commands of an older one are refused.
     term: AtomicU64,
     directories: Mutex<Directories>,
@@ -207,6 +209,7 @@ impl Datanode {
             data_addr,
             changes: Arc::new(Changes::to_masters(masters.len())),
             transfers: AtomicU32::new(0),
+            idle: Idle::default(),
             term: AtomicU64::new(0),
             directories: Mutex::new(directories),
             formatting: tokio::sync::Mutex::new(()),

@@ -403,8 +403,8 @@ async fn a_slow_disk_slows_the_writer_and_memory_stays_bounded() {
         mut writer,
     } = connection;
 
-    // Far more than all sockets of the pipeline and two packets a datanode hold.
-    let total = 256usize << 20;
+    // More than all sockets of the pipeline (at most 10 MiB each) and two packets a datanode hold.
+    let total = 96usize << 20;
     let packet = 1usize << 20;
     let data = bytes(packet);
     let mut sums = Vec::new();

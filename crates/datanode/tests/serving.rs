@@ -72,7 +72,8 @@ async fn our_clients_get_large_packets_and_others_small_ones() {
     let cluster = Cluster::start(1).await;
     let node = cluster.nodes[0].node();
     let block = cluster.block(1, 1);
-    put(&block, std::slice::from_ref(&node), &bytes(3 << 20)).await;
+    let data = bytes(3 << 20);
+    put(&block, std::slice::from_ref(&node), &data).await;
     for (client, packet) in [("distrifs-1", 1 << 20), ("DFSClient_NONMAPREDUCE_1", 64 << 10)] {
         for checksums in [true, false] {
             let mut connection = Connection::to(&node).await;
@@ -87,7 +88,7 @@ async fn our_clients_get_large_packets_and_others_small_ones() {
             let first = connection.read_packet().await.unwrap();
             assert_eq!(first.data().len(), packet);
             assert_eq!(first.sums().len(), if checksums { packet / 128 } else { 0 });
-            assert_eq!(first.data(), &bytes(3 << 20)[..packet]);
+            assert!(first.data() == &data[..packet]);
         }
     }
 }
@@ -269,6 +270,18 @@ async fn too_many_streams_are_refused_with_the_reason() {
     );
     first.write(&bytes(10), 0).await;
     first.finish(10).await;
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_happens_makes_room() {
+    let cluster = Cluster::start_with(1, |config| config.max_streams = 1).await;
+    let node = cluster.nodes[0].node();
+    let block = cluster.block(1, 1);
+    put(&block, std::slice::from_ref(&node), &bytes(10)).await;
+    let mut idle = Connection::to(&node).await;
+    assert_eq!(read(&mut idle, &block, 0, 10).await, bytes(10));
+    assert_eq!(get(&node, &block, 10).await, bytes(10));
+    assert!(idle.read_packet().await.is_err(), "it was closed");
 }
 
 #[tokio::test]

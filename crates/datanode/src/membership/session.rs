@@ -94,7 +94,8 @@ impl Session {
             }
             match ended {
                 Ended::Fatal(failure) => return failure,
-                Ended::Again => {}
+                // At once, but not in a frenzy.
+                Ended::Again => tokio::time::sleep(self.jittered(PAUSE_MIN)).await,
                 Ended::Call { .. } | Ended::Timeout { .. } => {
                     let text = ended.to_string();
                     // A master that is away for hours is worth one line.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use env::StreamThreads;
 use env::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use transfer::pb;
 
 use super::deadline::within;
@@ -14,47 +14,58 @@ use super::request;
 use crate::node::Node;
 use crate::refusal::{refuse, response};
 
-/// Refusals that are being written at once; more are refused by closing the connection.
-const REFUSALS_MAX: usize = 64;
+/// Connections that wait for a thread at once; more are closed.
+const WAITING_MAX: usize = 64;
+
+/// How long a connection waits for a thread, when those that are idle have been asked to end.
+const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// How long a client that is refused has to say what it wanted.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until the datanode ends; then ends all streams.
 pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener) {
-    let threads = StreamThreads::new(node.config.max_streams);
+    let threads = Arc::new(StreamThreads::new(node.config.max_streams));
+    let mut waiting = JoinSet::new();
     tokio::select! {
         () = node.closed() => {}
-        () = accept_forever(&node, &threads, &listener) => {}
+        () = accept_forever(&node, &threads, &listener, &mut waiting) => {}
     }
     drop(listener);
-    threads.shutdown().await;
+    waiting.shutdown().await;
+    // Nobody else holds them any more.
+    if let Some(threads) = Arc::into_inner(threads) {
+        threads.shutdown().await;
+    }
 }
 
-async fn accept_forever(node: &Arc<Node>, threads: &StreamThreads, listener: &TcpListener) {
-    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+async fn accept_forever(
+    node: &Arc<Node>,
+    threads: &Arc<StreamThreads>,
+    listener: &TcpListener,
+    waiting: &mut JoinSet<()>,
+) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => admit(node, threads, stream, &refusals),
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
             }
+        };
+        while waiting.try_join_next().is_some() {}
+        if threads.active() < threads.max() {
+            admit(node, threads, stream);
+        } else if waiting.len() < WAITING_MAX {
+            waiting.spawn(wait_for_room(Arc::clone(node), Arc::clone(threads), stream));
+        } else {
+            tracing::warn!("closed a connection: too many wait for a stream");
         }
     }
 }
 
-fn admit(node: &Arc<Node>, threads: &StreamThreads, stream: TcpStream, refusals: &Arc<Semaphore>) {
-    if threads.active() >= threads.max() {
-        if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
-            let max = threads.max();
-            tokio::spawn(async move {
-                let _permit = permit;
-                refuse_busy(stream, max).await;
-            });
-        }
-        return;
-    }
+fn admit(node: &Arc<Node>, threads: &StreamThreads, stream: TcpStream) {
     let detached = match stream.detach() {
         Ok(detached) => detached,
         Err(error) => {
@@ -72,6 +83,22 @@ fn admit(node: &Arc<Node>, threads: &StreamThreads, stream: TcpStream, refusals:
     });
     if let Err(error) = spawned {
         tracing::warn!(%error, "closed a connection");
+    }
+}
+
+/// All threads are taken. Some may only keep a connection open on which nothing happens: one of these makes room.
+async fn wait_for_room(node: Arc<Node>, threads: Arc<StreamThreads>, stream: TcpStream) {
+    let room = async {
+        let mut evicted = false;
+        while threads.active() >= threads.max() {
+            // One for one, whenever there is one.
+            evicted = evicted || node.idle.evict_one();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    match tokio::time::timeout(WAIT_MAX, room).await {
+        Ok(()) => admit(&node, &threads, stream),
+        Err(_) => refuse_busy(stream, threads.max()).await,
     }
 }
 

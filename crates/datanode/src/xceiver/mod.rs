@@ -12,6 +12,7 @@ mod accept;
 mod ack;
 mod checksum;
 mod deadline;
+mod idle;
 mod mirror;
 mod read;
 mod receive;
@@ -21,3 +22,4 @@ mod transfer;
 mod write;
 
 pub(crate) use accept::accept;
+pub(crate) use idle::Idle;

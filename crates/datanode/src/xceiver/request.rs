@@ -36,8 +36,9 @@ pub(super) enum Next {
 pub(super) async fn serve(node: &Arc<Node>, stream: TcpStream) {
     let (mut reader, mut writer) = wire::split(stream);
     let limit = node.config.timeouts.keep_alive;
+    let mut is_new = true;
     loop {
-        let op = match within(limit, reader.read_op()).await {
+        let op = match next(node, is_new, &mut reader).await {
             Ok(Some(op)) => op,
             Ok(None) | Err(Lost::Silent(_) | Lost::Wire(wire::Error::Io(_) | wire::Error::Closed { .. })) => {
                 return;
@@ -49,13 +50,28 @@ pub(super) async fn serve(node: &Arc<Node>, stream: TcpStream) {
             }
         };
         match carry_out(node, op, &mut reader, &mut writer).await {
-            Ok(Next::Request) => {}
+            Ok(Next::Request) => is_new = false,
             Ok(Next::Close) => return,
             Err(error) => {
                 tracing::debug!(%error, "a stream ended early");
                 return;
             }
         }
+    }
+}
+
+/// The next request; none when there is to be no more. The first is waited for; between requests, a connection makes room
+/// for another that wants its thread.
+async fn next(node: &Node, is_new: bool, reader: &mut Reader) -> Result<Option<Op>, Lost> {
+    let request = within(node.config.timeouts.keep_alive, reader.read_op());
+    if is_new {
+        return request.await;
+    }
+    let resting = node.idle.rest();
+    tokio::select! {
+        biased;
+        op = request => op,
+        () = resting.evicted() => Ok(None),
     }
 }
 
