@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::GlobalFlags;
 use crate::failure::EXIT_HELP;
@@ -91,10 +91,45 @@ fn from<T: Into<std::ffi::OsString> + Clone>(args: impl IntoIterator<Item = T>) 
 }
 
 fn command() -> clap::Command {
-    let command = Cli::command();
-    let after = format!("{AFTER_HELP}\n{EXIT_HELP}");
-    command.after_help(after)
+    let command = Cli::command().after_help(format!("{AFTER_HELP}\n{EXIT_HELP}"));
+    let global: Vec<Arg> = command
+        .get_arguments()
+        .filter(|arg| arg.is_global_set())
+        .cloned()
+        .collect();
+    command.mut_subcommands(|sub| shorten(sub, &global))
 }
+
+/// Help of a command that fits a screen: what the command explains comes before its options, and of the options that all
+/// commands have only the most important one is shown.
+fn shorten(mut sub: clap::Command, global: &[Arg]) -> clap::Command {
+    let shown = match sub.get_name() {
+        "mini" | "master" => "master_port",
+        _ => "master",
+    };
+    for arg in global.iter().filter(|arg| arg.get_id() != shown) {
+        sub = sub.arg(arg.clone().hide(true));
+    }
+    let examples = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let explained = sub.get_long_about().map(ToString::to_string).unwrap_or_default();
+    let more = explained.split_once("\n\n").map(|(_, more)| more.to_owned());
+    let sub = match more {
+        Some(more) => sub.before_help(more),
+        None => sub,
+    };
+    sub.long_about(None)
+        .help_template(SUB_TEMPLATE)
+        .after_help(format!("{examples}\n\n{EVERY_COMMAND}"))
+}
+
+const SUB_TEMPLATE: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+const EVERY_COMMAND: &str =
+    "Options of every command (--config, --user, --timeout and others): distrifs --help";
 
 #[cfg(test)]
 mod tests {

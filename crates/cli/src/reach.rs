@@ -53,7 +53,7 @@ mod tests {
         let gone = closed.local_addr().unwrap().to_string();
         drop(closed);
         any(&env, &[gone.clone(), there], None).await.unwrap();
-        let failure = any(&env, &[gone.clone()], Some(Duration::from_millis(1))).await;
+        let failure = any(&env, std::slice::from_ref(&gone), Some(Duration::from_millis(1))).await;
         let Err(Failure::Tell(report)) = failure else {
             panic!("nobody is there")
         };

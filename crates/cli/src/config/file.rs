@@ -12,10 +12,6 @@ use serde_saphyr::Spanned;
 use super::table::{Key, Setting, TABLE};
 use super::value::Value;
 
-/// Where the file is looked for, in words.
-pub(crate) const PLACES: &str = "--config FILE, DISTRIFS_CONFIG, ./config.yaml (when it has at least one of our \
-                                 settings), ~/.config/distrifs/config.yaml, /etc/distrifs/config.yaml; the first that exists";
-
 /// A setting in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileEntry {

@@ -12,7 +12,6 @@ mod masters;
 mod table;
 mod value;
 
-pub(crate) use file::PLACES;
 pub(crate) use flags::{ConfigFlags, DatanodeFlags, Flag, GlobalFlags, MasterFlags, MiniFlags, WriteFlags};
 pub(crate) use layers::{Entry, Settings, Source};
 pub(crate) use table::{Fallback, Key};

@@ -193,7 +193,7 @@ pub(crate) static TABLE: &[Setting] = &[
         .on(&[Master, Datanode, Mini])
         .doc("The address to listen on; a port in it is the gRPC port of a master, the data port of a datanode"),
     setting(Key::Advertise, "advertise", "DISTRIFS_ADVERTISE", "advertise")
-        .kind(Kind::Text, Depends("the address listened on; the host's name where that is all addresses"))
+        .kind(Kind::Text, Depends("the address listened on; where that is all addresses, the one that masters see"))
         .on(&[Master, Datanode])
         .doc("The host under which others reach this server"),
     setting(Key::HttpPort, "http_port", "DISTRIFS_HTTP_PORT", "http-port")

@@ -3,7 +3,7 @@
 use env::Env;
 use master::{Master, StartError};
 
-use super::options::{Listen, StartArgs, can_not_listen, port};
+use super::options::{Listen, StartArgs, can_not_listen, no_master_named, port};
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
 use crate::config::{Key, MasterFlags, Settings};
@@ -34,6 +34,7 @@ Datanodes may start before it. Ctrl-C or SIGTERM stops it.";
 
 /// Runs it until it is told to stop.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    no_master_named("master", settings)?;
     let Some(dir) = settings.path(Key::StoragePath) else {
         return Err(no_directory("master"));
     };

@@ -7,7 +7,7 @@ use env::Env;
 use futures_util::future::{join_all, select_all, try_join_all};
 use master::Master;
 
-use super::options::{Listen, StartArgs, bare, port};
+use super::options::{Listen, StartArgs, bare, no_master_named, port};
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
 use super::{datanode as datanode_role, master as master_role};
@@ -46,6 +46,7 @@ const DATANODES: u16 = 3;
 
 /// Runs it until it is told to stop.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+    no_master_named("mini", settings)?;
     let dir = match settings.path(Key::StoragePath) {
         Some(dir) => dir.to_path_buf(),
         None => default_dir(&|name| std::env::var(name).ok())?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Key, Settings};
-use crate::failure::{Exit, Failure, words};
+use crate::failure::{Exit, Failure, Result, words};
 
 /// Options of one start, which are no settings.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,20 @@ fn split(text: &str) -> (Option<&str>, Option<u16>) {
         _ => (text, None),
     };
     ((!host.is_empty()).then_some(host), port)
+}
+
+/// A server that is a master was told where to find one.
+///
+/// # Errors
+/// When it was, on the command line.
+pub(crate) fn no_master_named(role: &str, settings: &Settings) -> Result<()> {
+    if settings.is_flag(Key::Master) {
+        return Err(
+            Failure::usage(role, "--master names a master to call, and this is one")
+                .next("--listen HOST[:PORT] says where to be one"),
+        );
+    }
+    Ok(())
 }
 
 /// The host without the brackets of an IPv6 address.

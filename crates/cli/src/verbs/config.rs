@@ -1,9 +1,12 @@
 //! `config`: what is in force, and where each value came from.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use crate::config::{ConfigFlags, Entry, Fallback, PLACES, Settings, Source};
+use crate::config::{ConfigFlags, Entry, Fallback, Key, Settings, Source, Value};
 use crate::failure::Result;
+use crate::identity::Identity;
 use crate::output::{Align, Columns, Out, Style, paint};
 
 /// Show what is in force and where each value came from
@@ -41,8 +44,13 @@ It is looked for in: --config FILE, DISTRIFS_CONFIG, ./config.yaml (when it has 
 /// Prints the settings.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let mut out = Out::stdout()?;
+    let identity = Identity::of(settings);
     if args.json {
-        let entries: Vec<_> = settings.entries().iter().map(to_json).collect();
+        let entries: Vec<_> = settings
+            .entries()
+            .iter()
+            .map(|entry| to_json(entry, &identity))
+            .collect();
         let document = json!({
             "file": settings.file().map(|path| path.to_string_lossy()),
             "masters": settings.masters(),
@@ -57,7 +65,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let last = if args.verbose { "DOES" } else { "" };
     table.row(["SETTING", "VALUE", "FROM", "ENVIRONMENT", last].map(heading));
     for entry in settings.entries() {
-        let value = match &entry.value {
+        let value = match value(entry, &identity) {
             Some(value) => value.show(),
             None => paint(
                 coloured,
@@ -87,25 +95,35 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     out.line("")?;
     match settings.file() {
         Some(path) => out.line(&format!("file: {}", path.display()))?,
-        None => out.line(&format!("file: none; looked for: {PLACES}"))?,
+        None if Path::new("config.yaml").exists() => {
+            out.line(
+                "file: none; ./config.yaml has none of our settings (--config config.yaml reads it anyway)",
+            )?;
+        }
+        None => out.line("file: none; `distrifs config --help` says where it is looked for")?,
     }
     out.line(&format!("masters: {}", settings.masters().join(",")))?;
     out.flush()
 }
 
-fn to_json(entry: &Entry) -> serde_json::Value {
-    let Entry {
-        setting,
-        value,
-        source,
-    } = entry;
+/// The value in force; where the operating system says who is asking, that.
+fn value(entry: &Entry, identity: &Identity) -> Option<Value> {
+    match (&entry.value, entry.setting.key) {
+        (None, Key::User) => Some(Value::Text(identity.user.clone())),
+        (None, Key::Groups) => Some(Value::List(identity.groups.clone())),
+        (value, _) => value.clone(),
+    }
+}
+
+fn to_json(entry: &Entry, identity: &Identity) -> serde_json::Value {
+    let Entry { setting, source, .. } = entry;
     let (file, line) = match source {
         Source::File { path, line } => (Some(path.to_string_lossy()), Some(line)),
         _ => (None, None),
     };
     json!({
         "name": setting.name,
-        "value": value.as_ref().map(crate::config::Value::to_json),
+        "value": value(entry, identity).as_ref().map(Value::to_json),
         "unit": setting.kind.unit(),
         "from": source.layer(),
         "file": file,

@@ -16,10 +16,10 @@ use crate::run::Context;
 ///
 /// The bytes pass through this client. Permissions, replication and chunk size are kept, unless others are given.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(override_usage = "distrifs cp [OPTIONS] <SOURCE>... <TARGET>", after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// What to copy, and its new name or the directory to copy into
-    #[arg(value_name = "SOURCE… TARGET", required = true, num_args = 2..)]
+    #[arg(value_name = "PATH", required = true, num_args = 2..)]
     paths: Vec<RemotePath>,
     /// Directories too, with everything in them
     #[arg(short, visible_short_alias = 'R', long)]

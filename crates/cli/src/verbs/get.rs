@@ -22,10 +22,10 @@ use crate::run::Context;
 /// A target that is an existing directory, or ends with a slash, is copied into; else it is the new name. Directories are
 /// taken with everything below. Permissions are kept. A file appears when it is whole; one that fails leaves nothing.
 #[derive(Debug, clap::Args)]
-#[command(visible_alias = "download", after_help = AFTER_HELP)]
+#[command(visible_alias = "download", override_usage = "distrifs get [OPTIONS] <SOURCE>... [TARGET]", after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Files and directories of the cluster; then the local target, or - for stdout [default: .]
-    #[arg(value_name = "SOURCE… [TARGET]", required = true)]
+    #[arg(value_name = "PATH", required = true)]
     paths: Vec<String>,
     /// Replace existing local files
     #[arg(long, short = 'f', visible_alias = "force")]

@@ -12,10 +12,10 @@ use crate::run::Context;
 /// Each is one atomic change, whatever is below. A file that has the new name is replaced, as is an empty directory by a
 /// directory.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(override_usage = "distrifs mv [OPTIONS] <SOURCE>... <TARGET>", after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// What to rename, and its new name or the directory to move into
-    #[arg(value_name = "SOURCE… TARGET", required = true, num_args = 2..)]
+    #[arg(value_name = "PATH", required = true, num_args = 2..)]
     paths: Vec<RemotePath>,
     /// Replace nothing
     #[arg(short, long)]

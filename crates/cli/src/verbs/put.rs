@@ -24,10 +24,10 @@ use crate::run::Context;
 /// taken with everything below. Permissions are kept. A file appears when it is whole and on disk on enough datanodes; one
 /// that fails leaves nothing.
 #[derive(Debug, clap::Args)]
-#[command(visible_alias = "upload", after_help = AFTER_HELP)]
+#[command(visible_alias = "upload", override_usage = "distrifs put [OPTIONS] <SOURCE>... [TARGET]", after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Local files and directories, or - for stdin; then the target [default: /]
-    #[arg(value_name = "SOURCE… [TARGET]", required = true)]
+    #[arg(value_name = "PATH", required = true)]
     paths: Vec<String>,
     /// Replace existing files
     #[arg(long, short = 'f', visible_alias = "force")]

@@ -60,6 +60,7 @@ fn wrong_command_lines_are_usage_errors() {
         "chmod 999 /x",
         "setrep 0 /x",
         "master --ports auto",
+        "mini --master localhost:1",
         "--master https://x ls",
         "getrange /x",
     ] {

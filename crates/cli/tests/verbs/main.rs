@@ -1,5 +1,12 @@
 //! The command line as people and scripts use it: the real binary against a real cluster in one process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
+
 mod config;
 mod errors;
 mod mini;
