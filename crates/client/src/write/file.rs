@@ -123,7 +123,8 @@ impl FileWriter {
         &self.target.path
     }
 
-    /// Writes all of `data` behind what was written before. Returns when it is taken over, not when it is on disk.
+    /// Writes all of `data` behind what was written before. Returns when it is taken over, not when it is on disk. After a
+    /// call that was cancelled, [`FileWriter::position`] tells how much was taken.
     ///
     /// # Errors
     /// [`Error::WriteDenied`], [`Error::PipelineLost`], [`Error::LeaseLost`], [`Error::Unavailable`].
@@ -170,7 +171,7 @@ impl FileWriter {
     /// # Errors
     /// As [`FileWriter::write`].
     pub async fn flush(&mut self) -> Result<(), Error> {
-        self.seal(false).await?;
+        self.seal().await?;
         let Some(chunk) = &mut self.chunk else {
             return self.wait_finishing(0).await;
         };
@@ -215,6 +216,8 @@ impl FileWriter {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        // Only after a call that was cancelled is there something to hand over.
+        self.hand_over().await?;
         if self.chunk.is_none() {
             self.wait_finishing(FINISHING_MAX).await?;
         }
@@ -224,86 +227,85 @@ impl FileWriter {
             self.acknowledged = Some(chunk.acknowledged.clone());
             chunk
         });
-        if chunk.filling.is_none() {
-            let tail = std::mem::take(&mut chunk.tail);
-            let offset = chunk.sealed - tail.len() as u64;
-            let capacity = u64::from(config.packet_bytes).min(self.chunk_size.bytes() - offset);
-            let permits = u32::try_from(capacity).unwrap_or(u32::MAX);
-            let window = Arc::clone(&self.window).acquire_many_owned(permits).await;
-            let room = Room {
-                // The window is never closed.
-                _window: window.ok(),
-                _budget: self.fs.inner().budget.reserve(&self.share, capacity).await,
-            };
-            let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
-            let mut filling = Filling::new(offset, capacity, &self.fs.inner().buffers, room);
-            filling.begin_with(&tail);
-            chunk.filling = Some(filling);
-        }
-        // It was just put there.
-        chunk
-            .filling
-            .as_mut()
-            .ok_or_else(|| Error::Config("a writer without a packet".into()))
+        let filling = match chunk.filling.take() {
+            Some(filling) => filling,
+            None => {
+                // The tail is taken only when nothing can be cancelled any more.
+                let offset = chunk.sealed - chunk.tail.len() as u64;
+                let capacity = u64::from(config.packet_bytes).min(self.chunk_size.bytes() - offset);
+                let permits = u32::try_from(capacity).unwrap_or(u32::MAX);
+                let window = Arc::clone(&self.window).acquire_many_owned(permits).await;
+                let room = Room {
+                    // The window is never closed.
+                    _window: window.ok(),
+                    _budget: self.fs.inner().budget.reserve(&self.share, capacity).await,
+                };
+                let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+                let mut filling = Filling::new(offset, capacity, &self.fs.inner().buffers, room);
+                filling.begin_with(&std::mem::take(&mut chunk.tail));
+                filling
+            }
+        };
+        Ok(chunk.filling.insert(filling))
     }
 
     /// `count` bytes went into the packet that is being filled.
     async fn took(&mut self, count: usize) -> Result<(), Error> {
         self.position += count as u64;
-        let Some(filling) = self.chunk.as_ref().and_then(|chunk| chunk.filling.as_ref()) else {
-            return Ok(());
-        };
-        let chunk_is_full = filling.end() == self.chunk_size.bytes();
-        if chunk_is_full {
+        self.hand_over().await
+    }
+
+    /// Hands over the packet that is being filled, if it is full, and the chunk, if that is.
+    async fn hand_over(&mut self) -> Result<(), Error> {
+        let Some(chunk) = &self.chunk else { return Ok(()) };
+        let end = chunk.filling.as_ref().map_or(chunk.sealed, Filling::end);
+        if end == self.chunk_size.bytes() {
             self.end_chunk().await
-        } else if filling.left() == 0 {
-            self.seal(false).await
+        } else if chunk.filling.as_ref().is_some_and(|filling| filling.left() == 0) {
+            self.seal().await
         } else {
             Ok(())
         }
     }
 
     /// Hands over the packet that is being filled, if it has anything new.
-    async fn seal(&mut self, sync: bool) -> Result<(), Error> {
+    async fn seal(&mut self) -> Result<(), Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         let Some(chunk) = &mut self.chunk else {
             return Ok(());
         };
-        let Some(filling) = chunk.filling.take_if(|filling| filling.has_news()) else {
+        if !chunk.filling.as_ref().is_some_and(Filling::has_news) {
             return Ok(());
-        };
-        chunk.tail = filling.partial_unit().to_vec();
-        chunk.sealed = filling.end();
-        let packet = filling.seal(chunk.next_seqno, sync);
-        self.send(packet).await
-    }
-
-    async fn send(&mut self, packet: Packet) -> Result<(), Error> {
-        let Some(chunk) = &mut self.chunk else {
-            return Ok(());
-        };
-        chunk.next_seqno += 1;
-        if chunk.packets.send(Arc::new(packet)).await.is_err() {
-            return Err(self.why_stopped().await);
         }
-        Ok(())
+        // First the place in the queue: a call that is cancelled while it waits leaves the packet where it is.
+        if let Ok(place) = chunk.packets.reserve().await {
+            if let Some(filling) = chunk.filling.take() {
+                chunk.tail = filling.partial_unit().to_vec();
+                chunk.sealed = filling.end();
+                place.send(Arc::new(filling.seal(chunk.next_seqno)));
+                chunk.next_seqno += 1;
+            }
+            return Ok(());
+        }
+        Err(self.why_stopped().await)
     }
 
     /// Ends the chunk that is being written, if there is one, without waiting for its end to be acknowledged.
     async fn end_chunk(&mut self) -> Result<(), Error> {
-        self.seal(false).await?;
+        self.seal().await?;
         let Some(chunk) = &self.chunk else { return Ok(()) };
         if chunk.sealed == 0 {
             // Nothing came after all; its task has not even allocated a chunk.
             self.chunk = None;
             return Ok(());
         }
-        self.send(Packet::last(chunk.next_seqno, chunk.sealed)).await?;
-        if let Some(chunk) = self.chunk.take() {
-            self.finishing.push_back(chunk.task);
+        let last = Arc::new(Packet::last(chunk.next_seqno, chunk.sealed));
+        if chunk.packets.send(last).await.is_err() {
+            return Err(self.why_stopped().await);
         }
+        self.finishing.extend(self.chunk.take().map(|chunk| chunk.task));
         Ok(())
     }
 
@@ -327,12 +329,19 @@ impl FileWriter {
     /// The chunk's task takes no more packets: why. A chunk before it may have failed.
     async fn why_stopped(&mut self) -> Error {
         let current = self.chunk.take().map(|chunk| chunk.task);
+        // In force until the reason is known, also when this is cancelled: nothing may be written behind a hole.
+        self.failed = Some(Error::PipelineLost {
+            path: self.target.path.to_string(),
+            chunk: None,
+            acknowledged: 0,
+            tried: Vec::new(),
+        });
         for mut task in self.finishing.drain(..).chain(current).collect::<Vec<_>>() {
             if let Err(error) = task.finished().await {
                 return self.fail(error);
             }
         }
-        self.fail(Error::Config("a chunk's writer ended early".into()))
+        unreachable!("a chunk's task ends early only when it failed, or one before it")
     }
 
     fn fail(&mut self, error: Error) -> Error {

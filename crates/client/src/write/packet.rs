@@ -102,7 +102,7 @@ impl Filling {
     }
 
     /// The finished packet. Its checksums are computed here, and never again.
-    pub(crate) fn seal(self, seqno: i64, sync: bool) -> Packet {
+    pub(crate) fn seal(self, seqno: i64) -> Packet {
         let Self {
             offset,
             mut buffers,
@@ -118,7 +118,7 @@ impl Filling {
             last: false,
             // At most the capacity, which is a u32.
             data_len: u32::try_from(buffers.data.len()).unwrap_or(u32::MAX),
-            sync,
+            sync: false,
         };
         Packet {
             header,

@@ -107,7 +107,7 @@ mod tests {
         };
         let mut filling = Filling::new(offset, 4096, &Arc::new(Pool::new(512, 512)), room);
         filling.data().resize(len, 7);
-        Arc::new(filling.seal(seqno, false))
+        Arc::new(filling.seal(seqno))
     }
 
     #[tokio::test]

@@ -312,6 +312,28 @@ async fn a_hung_datanode_is_found_while_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn a_cancelled_write_loses_and_doubles_nothing() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(3 * CHUNK + 10);
+    let mut file = cluster
+        .fs
+        .create(&path("/f"), CreateOptions::default())
+        .await
+        .unwrap();
+    while file.position() < data.len() as u64 {
+        let rest = &data[file.position() as usize..];
+        // Ever so often it is cancelled, wherever it is.
+        tokio::select! {
+            biased;
+            written = file.write(rest) => written.unwrap(),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    file.close().await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [3; 4]);
+}
+
+#[tokio::test]
 async fn many_writers_with_a_small_budget_all_get_through() {
     let cluster = Cluster::with(3, |config| config.memory_budget = PACKET as u64).await;
     let mut files = Vec::new();
