@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use anyhow::{Context as _, bail};
@@ -106,6 +107,7 @@ pub(crate) fn writer(dir: &Path, next: Option<SocketAddr>) -> anyhow::Result<()>
     }
 }
 
+/// Serves one connection. A piece is synced while the next one comes in, never more than one at a time.
 fn serve(
     mut upstream: TcpStream,
     dir: &Path,
@@ -117,10 +119,33 @@ fn serve(
     if let Some(stream) = &downstream {
         stream.set_nodelay(true)?;
     }
+    let answers_below = downstream.as_ref().map(TcpStream::try_clone).transpose()?;
+    let answers = upstream.try_clone()?;
+    thread::scope(|scope| {
+        // Without room in it: a piece is handed over only when the one before is done.
+        let (pieces, received) = mpsc::sync_channel(0);
+        let syncer = scope.spawn(move || sync_pieces(&received, dir, answers_below, answers));
+        let taken = receive_pieces(&mut upstream, &mut downstream, dir, files, &pieces);
+        drop(pieces);
+        match syncer.join() {
+            Ok(synced) => synced.and(taken),
+            Err(_) => bail!("the thread that syncs panicked"),
+        }
+    })
+}
+
+/// Receives, passes on and writes, until the sender has no more.
+fn receive_pieces(
+    upstream: &mut TcpStream,
+    downstream: &mut Option<TcpStream>,
+    dir: &Path,
+    files: &mut u64,
+    pieces: &SyncSender<File>,
+) -> anyhow::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut length = [0; 8];
     while let Ok(()) = upstream.read_exact(&mut length) {
-        if let Some(stream) = &mut downstream {
+        if let Some(stream) = downstream {
             stream.write_all(&length)?;
         }
         *files += 1;
@@ -130,19 +155,35 @@ fn serve(
             let take = left.min(BUFFER_BYTES);
             let part = buffer.get_mut(..take).context("a part longer than its buffer")?;
             upstream.read_exact(part)?;
-            if let Some(stream) = &mut downstream {
+            if let Some(stream) = downstream {
                 stream.write_all(part)?;
             }
             file.write_all(part)?;
             left -= take;
         }
+        pieces.send(file).context("the thread that syncs is gone")?;
+    }
+    if let Some(stream) = downstream {
+        stream.shutdown(Shutdown::Write)?;
+    }
+    Ok(())
+}
+
+/// Makes every piece durable, here and below, and acknowledges it.
+fn sync_pieces(
+    pieces: &Receiver<File>,
+    dir: &Path,
+    mut answers_below: Option<TcpStream>,
+    mut answers: TcpStream,
+) -> anyhow::Result<()> {
+    while let Ok(file) = pieces.recv() {
         file.sync_data()?;
         File::open(dir)?.sync_all()?;
-        if let Some(stream) = &mut downstream {
+        if let Some(stream) = &mut answers_below {
             let mut answer = [0];
             stream.read_exact(&mut answer)?;
         }
-        upstream.write_all(&[ACKNOWLEDGED])?;
+        answers.write_all(&[ACKNOWLEDGED])?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The bare limits: what the machine does for the least program that keeps the same promise.
 //!
 //! - **Write**: a chain of processes over loopback. Each receives into 1 MiB buffers, passes a buffer on, writes it to a
-//!   file; at the end of a 64 MiB piece it syncs the file and its directory, waits for the acknowledgement from below and
-//!   sends its own. No checksums, no metadata, no names.
+//!   file; at the end of a 64 MiB piece it syncs the file and its directory, while the next piece comes in already, waits
+//!   for the acknowledgement from below and sends its own. No checksums, no metadata, no names.
 //! - **Read**: one process sends a file out of the page cache through one TCP stream; another receives and forgets.
 
 mod chain;
