@@ -63,7 +63,7 @@ fn check(life: &Life, found: &[Content], what: &str) {
 fn operations() -> u64 {
     let disk = SimDisk::new();
     let life = live(&disk, 1, &BATCHES, &[]);
-    assert_eq!(life.acknowledged.len(), BATCHES.iter().sum());
+    assert_eq!(life.acknowledged.len(), BATCHES.iter().sum::<usize>());
     disk.mutations()
 }
 
