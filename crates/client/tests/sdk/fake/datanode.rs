@@ -90,8 +90,9 @@ impl Datanode {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                // The dead keep their port: given back to the system, it might be a node of another test in a moment.
                 if server.dead.load(Ordering::SeqCst) {
-                    return;
+                    continue;
                 }
                 server.connections.fetch_add(1, Ordering::SeqCst);
                 let node = Arc::clone(&server);
