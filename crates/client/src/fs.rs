@@ -357,13 +357,7 @@ impl FileSystem {
             },
         };
         let answer = call!(rpc, "create", path.as_str(), create, request).await?;
-        let malformed = |why: String| Error::Protocol {
-            operation: "create",
-            why,
-        };
-        let chunk_size = ChunkSize::new(answer.chunk_size).map_err(|error| malformed(error.to_string()))?;
-        let replication = u16::try_from(answer.replication)
-            .map_err(|_| malformed(format!("replication is {}", answer.replication)))?;
+        let (replication, chunk_size) = chunks_of("create", answer.replication, answer.chunk_size)?;
         FileWriter::open(self, path, InodeId(answer.inode), replication, chunk_size, 0).await
     }
 
@@ -378,18 +372,14 @@ impl FileSystem {
             path: path.to_string(),
         };
         let answer = call!(rpc, "append", path.as_str(), append, request).await?;
-        let status = FileStatus::from_wire("append", answer.status)?;
-        let chunk_size = status.chunk_size.ok_or_else(|| Error::Protocol {
-            operation: "append",
-            why: "a directory was opened for writing".into(),
-        })?;
+        let (replication, chunk_size) = chunks_of("append", answer.replication, answer.chunk_size)?;
         FileWriter::open(
             self,
             path,
             InodeId(answer.inode),
-            status.replication,
+            replication,
             chunk_size,
-            status.len,
+            answer.length,
         )
         .await
     }
@@ -413,6 +403,15 @@ impl FileSystem {
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
+}
+
+/// What the chunks of a file are to be: how many replicas, and how long.
+fn chunks_of(operation: &'static str, replication: u32, chunk_size: u64) -> Result<(u16, ChunkSize), Error> {
+    let malformed = |why: String| Error::Protocol { operation, why };
+    let chunk_size = ChunkSize::new(chunk_size).map_err(|error| malformed(error.to_string()))?;
+    let replication =
+        u16::try_from(replication).map_err(|_| malformed(format!("replication is {replication}")))?;
+    Ok((replication, chunk_size))
 }
 
 impl Inner {

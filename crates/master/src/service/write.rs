@@ -68,16 +68,13 @@ pub(super) async fn append(core: &Core, request: v1::AppendRequest) -> Result<v1
     let (caller, id) = change(core, request.caller.as_ref())?;
     let path = FsPath::parse(&request.path)?;
     lease::yield_to(core, &caller, id.client, &path).await?;
-    let command = Command::Append { path: path.clone() };
-    match core.propose(caller.clone(), id, command).await? {
-        Outcome::Opened(file) => {
-            // To write takes other permissions than to look: whoever may only write gets no status.
-            let status = core.machine.read().stat(&caller, &path).ok();
-            Ok(v1::AppendResponse {
-                inode: file.inode.as_u64(),
-                status: status.map(message::file_status),
-            })
-        }
+    match core.propose(caller, id, Command::Append { path }).await? {
+        Outcome::Opened(file) => Ok(v1::AppendResponse {
+            inode: file.inode.as_u64(),
+            replication: file.replication.into(),
+            chunk_size: file.chunk_size.bytes(),
+            length: file.len,
+        }),
         other => Err(unexpected(&other)),
     }
 }

@@ -201,7 +201,7 @@ async fn an_append_adds_chunks_and_does_not_wait_for_the_old_ones() {
         path: "/f".into(),
     };
     let opened = harness.fs.clone().append(request).await.unwrap().into_inner();
-    assert_eq!(opened.status.unwrap().length, 700);
+    assert_eq!((opened.length, opened.replication), (700, 3));
     let (chunk, _) = harness.add_chunk(root(11), opened.inode, &[]).await.unwrap();
     let new = ChunkExtent { len: 50, ..chunk };
     nodes[0].received(new).await;
