@@ -45,6 +45,8 @@ enum Command {
         dir: PathBuf,
         #[arg(long)]
         next: Option<SocketAddr>,
+        #[arg(long)]
+        buffer: usize,
     },
     /// A process of the bare limits: sends a file to whoever connects.
     #[command(hide = true)]
@@ -72,7 +74,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Data(options) => data::run(&options),
         Command::Small(options) => small::run(&options),
-        Command::BareWriter { dir, next } => bare::writer(&dir, next),
+        Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),
         Command::BareSource { file } => bare::source(&file),
     };
     match done {

@@ -12,8 +12,8 @@ use std::thread;
 
 use anyhow::{Context as _, bail};
 
+use super::PIECE_BYTES;
 use super::peer;
-use super::{BUFFER_BYTES, PIECE_BYTES};
 use crate::process::Process;
 
 const ACKNOWLEDGED: u8 = 1;
@@ -24,11 +24,14 @@ pub(crate) struct Chain {
     /// First to last.
     writers: Vec<(Process, SocketAddr)>,
     dirs: Vec<PathBuf>,
+    buffer: usize,
 }
 
 impl Chain {
-    /// Starts the processes, with a directory each below `base`.
-    pub(crate) fn start(base: &Path) -> anyhow::Result<Self> {
+    /// Starts the processes, with a directory each below `base`; they, and the sender, move `buffer` bytes at once.
+    pub(crate) fn start(base: &Path, buffer: usize) -> anyhow::Result<Self> {
+        let buffer = buffer.max(1);
+        let buffer_text = buffer.to_string();
         let mut writers: Vec<(Process, SocketAddr)> = Vec::new();
         let mut dirs = Vec::new();
         for number in (1..=3).rev() {
@@ -36,14 +39,18 @@ impl Chain {
             fs::create_dir_all(&dir)?;
             let dir_text = dir.to_str().context("a directory that is not UTF-8")?;
             let next = writers.first().map(|(_, address)| address.to_string());
-            let mut arguments = vec!["bare-writer", "--dir", dir_text];
+            let mut arguments = vec!["bare-writer", "--dir", dir_text, "--buffer", &buffer_text];
             if let Some(next) = &next {
                 arguments.extend(["--next", next]);
             }
             writers.insert(0, peer::start(&format!("bare writer {number}"), &arguments)?);
             dirs.push(dir);
         }
-        Ok(Self { writers, dirs })
+        Ok(Self {
+            writers,
+            dirs,
+            buffer,
+        })
     }
 
     /// Sends `payload` through the last `replicas` writers and returns when all of it is acknowledged.
@@ -65,7 +72,7 @@ impl Chain {
             });
             for piece in payload.chunks(PIECE_BYTES) {
                 stream.write_all(&u64::try_from(piece.len())?.to_be_bytes())?;
-                for buffer in piece.chunks(BUFFER_BYTES) {
+                for buffer in piece.chunks(self.buffer) {
                     stream.write_all(buffer)?;
                 }
             }
@@ -97,13 +104,14 @@ impl Chain {
 }
 
 /// The task of a writer process: serves one connection after the other until it is killed.
-pub(crate) fn writer(dir: &Path, next: Option<SocketAddr>) -> anyhow::Result<()> {
+pub(crate) fn writer(dir: &Path, next: Option<SocketAddr>, buffer: usize) -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     peer::announce(listener.local_addr()?);
     let mut files = 0_u64;
+    let mut buffer = vec![0; buffer];
     loop {
         let (stream, _) = listener.accept()?;
-        serve(stream, dir, next, &mut files)?;
+        serve(stream, dir, next, &mut buffer, &mut files)?;
     }
 }
 
@@ -112,6 +120,7 @@ fn serve(
     mut upstream: TcpStream,
     dir: &Path,
     next: Option<SocketAddr>,
+    buffer: &mut [u8],
     files: &mut u64,
 ) -> anyhow::Result<()> {
     upstream.set_nodelay(true)?;
@@ -125,7 +134,7 @@ fn serve(
         // Without room in it: a piece is handed over only when the one before is done.
         let (pieces, received) = mpsc::sync_channel(0);
         let syncer = scope.spawn(move || sync_pieces(&received, dir, answers_below, answers));
-        let taken = receive_pieces(&mut upstream, &mut downstream, dir, files, &pieces);
+        let taken = receive_pieces(&mut upstream, &mut downstream, dir, (buffer, files), &pieces);
         drop(pieces);
         match syncer.join() {
             Ok(synced) => synced.and(taken),
@@ -139,10 +148,9 @@ fn receive_pieces(
     upstream: &mut TcpStream,
     downstream: &mut Option<TcpStream>,
     dir: &Path,
-    files: &mut u64,
+    (buffer, files): (&mut [u8], &mut u64),
     pieces: &SyncSender<File>,
 ) -> anyhow::Result<()> {
-    let mut buffer = vec![0; BUFFER_BYTES];
     let mut length = [0; 8];
     while let Ok(()) = upstream.read_exact(&mut length) {
         if let Some(stream) = downstream {
@@ -152,7 +160,7 @@ fn receive_pieces(
         let mut file = File::create_new(dir.join(files.to_string()))?;
         let mut left = usize::try_from(u64::from_be_bytes(length))?;
         while left > 0 {
-            let take = left.min(BUFFER_BYTES);
+            let take = left.min(buffer.len());
             let part = buffer.get_mut(..take).context("a part longer than its buffer")?;
             upstream.read_exact(part)?;
             if let Some(stream) = downstream {
@@ -206,7 +214,7 @@ mod tests {
             dirs.push(dir.clone());
             thread::spawn(move || {
                 let (stream, _) = listener.accept().unwrap();
-                serve(stream, &dir, next, &mut 0).unwrap();
+                serve(stream, &dir, next, &mut [0; 4096], &mut 0).unwrap();
             });
             next = Some(address);
         }

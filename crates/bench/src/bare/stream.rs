@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use super::{BUFFER_BYTES, peer};
+use super::{READ_BUFFER_BYTES, peer};
 use crate::process::Process;
 
 /// A process that sends a file to whoever connects.
@@ -43,7 +43,7 @@ impl Source {
     /// Receives the file once and forgets it.
     pub(crate) fn read(&self) -> anyhow::Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
         let mut received = 0;
         loop {
             let length = stream.read(&mut buffer)?;
@@ -77,7 +77,7 @@ impl Drop for Source {
 pub(crate) fn source(path: &Path) -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     peer::announce(listener.local_addr()?);
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; READ_BUFFER_BYTES];
     loop {
         let (mut stream, _) = listener.accept()?;
         let mut file = File::open(path)?;
