@@ -284,6 +284,7 @@ impl Error {
             | ErrorCode::Internal
             | ErrorCode::NotLeader
             | ErrorCode::NotReady
+            | ErrorCode::SafeMode
             | ErrorCode::UnknownDatanode => Self::Master(refusal),
         }
     }

@@ -21,6 +21,7 @@ pub fn status(detail: &ErrorDetail) -> Status {
         ErrorCode::WriteDenied => Code::ResourceExhausted,
         ErrorCode::NotLeader
         | ErrorCode::NotReady
+        | ErrorCode::SafeMode
         | ErrorCode::UnknownDatanode
         | ErrorCode::NotReplicated => Code::Unavailable,
     };

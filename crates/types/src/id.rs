@@ -109,6 +109,31 @@ number! {
     Term
 }
 
+/// A master: a random number that is born with its directory, so that a master whose disk was lost comes back as another
+/// one, and never votes twice in a term. Zero is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MasterId(pub u64);
+
+impl fmt::Display for MasterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for MasterId {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match u64::from_str_radix(text, 16) {
+            Ok(id) if id != 0 && text.len() <= 16 => Ok(Self(id)),
+            _ => Err(InvalidId {
+                what: "master id",
+                text: text.to_owned(),
+            }),
+        }
+    }
+}
+
 impl InodeId {
     /// The root directory.
     pub const ROOT: Self = Self(1);

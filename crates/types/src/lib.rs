@@ -15,7 +15,8 @@ mod units;
 pub use caller::{CallId, Caller, ClientId, RequestId};
 pub use extent::{ChunkExtent, ChunkSize, ChunkSlice, InvalidChunkSize, Layout};
 pub use id::{
-    ChunkId, ChunkIdError, ClusterId, DatanodeId, Generation, InodeId, InvalidId, PoolId, StorageId, Term,
+    ChunkId, ChunkIdError, ClusterId, DatanodeId, Generation, InodeId, InvalidId, MasterId, PoolId,
+    StorageId, Term,
 };
 pub use path::{FsPath, Name, PathError, normalize};
 pub use time::UnixMillis;
