@@ -3,6 +3,7 @@
 //! Nothing above this crate names the operating system's clock, files, sockets or entropy; it is handed an [`Env`] and
 //! asks that. So a whole cluster can run in one process from one seed.
 
+mod background;
 mod blocking;
 pub mod clock;
 pub mod disk;
@@ -12,6 +13,7 @@ mod threads;
 
 use std::sync::Arc;
 
+pub use background::{Ahead, background, pause};
 pub use blocking::{Inline, blocking};
 pub use threads::{AtCapacity, StreamThreads};
 
