@@ -167,6 +167,7 @@ impl Membership for Service {
             pool_id: PoolId::of(self.0.cluster).to_string(),
             term: *self.0.term.lock().unwrap(),
             version: "test".into(),
+            ..Default::default()
         }))
     }
 
@@ -182,6 +183,7 @@ impl Membership for Service {
             term: *self.0.term.lock().unwrap(),
             heartbeat_interval_ms: 20,
             block_report_interval_ms: 60_000,
+            ..Default::default()
         }))
     }
 
@@ -208,6 +210,8 @@ impl Membership for Service {
         Ok(Response::new(v1::HeartbeatResponse {
             term: *self.0.term.lock().unwrap(),
             commands: commands.into_iter().map(command).collect(),
+            leads: true,
+            ..Default::default()
         }))
     }
 

@@ -17,6 +17,7 @@ pub(super) fn identity(core: &Core) -> v1::IdentityResponse {
         pool_id: core.pool_id.to_string(),
         term: core.term.as_u64(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Default::default()
     }
 }
 
@@ -107,6 +108,7 @@ pub(super) async fn register(
         term: core.term.as_u64(),
         heartbeat_interval_ms: millis(core.config.heartbeat_interval),
         block_report_interval_ms: millis(core.config.block_report_interval),
+        ..Default::default()
     })
 }
 
@@ -142,6 +144,8 @@ pub(super) fn heartbeat(
     Ok(v1::HeartbeatResponse {
         term: core.term.as_u64(),
         commands: commands.into_iter().map(command).collect(),
+        leads: true,
+        ..Default::default()
     })
 }
 
