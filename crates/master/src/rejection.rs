@@ -84,7 +84,8 @@ impl From<NamespaceError> for Rejection {
             }
             NamespaceError::BeingWritten { .. } => ErrorCode::Busy,
             NamespaceError::NotWriter { .. } => ErrorCode::LeaseLost,
-            NamespaceError::Format(_) => ErrorCode::NotReady,
+            NamespaceError::Format(_) | NamespaceError::Changed(_) => ErrorCode::NotReady,
+            NamespaceError::Full(_) => ErrorCode::WriteDenied,
         };
         Self::new(code, error.to_string())
     }

@@ -57,6 +57,10 @@ impl Command {
             Self::Delete { .. } => 14,
             Self::SetAttributes { .. } => 15,
             Self::RegisterDatanode(_) => 16,
+            Self::Reap { .. } => 17,
+            Self::SetSafeMode { .. } => 18,
+            Self::DeleteTree { .. } => 19,
+            Self::FormatSlotted { .. } => 20,
         }
     }
 }
@@ -100,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{caller, options, path};
-    use crate::{Member, SetAttributes};
+    use crate::{Content, DeleteTicket, Member, SetAttributes};
 
     /// One of each kind, with its op code.
     fn all() -> Vec<(u8, Command)> {
@@ -189,6 +193,28 @@ mod tests {
             ),
             (15, Command::SetAttributes { path, set }),
             (16, Command::RegisterDatanode(member)),
+            (17, Command::Reap { limit: 1_000 }),
+            (18, Command::SetSafeMode { on: true }),
+            (
+                19,
+                Command::DeleteTree {
+                    path: crate::testing::path("/a"),
+                    ticket: DeleteTicket {
+                        top: Some(inode),
+                        content: Content {
+                            files: 1_000,
+                            directories: 1,
+                            chunks: 2,
+                        },
+                    },
+                },
+            ),
+            (
+                20,
+                Command::FormatSlotted {
+                    cluster: ClusterId::from_random_bytes([1; 16]),
+                },
+            ),
         ]
     }
 
@@ -237,6 +263,23 @@ mod tests {
         ]
         .concat();
         assert_eq!(encoded(&entry), golden);
+    }
+
+    #[test]
+    fn the_bytes_of_newer_commands_are_for_ever_too() {
+        let goldens: [(u8, &[u8]); 4] = [
+            (17, b"\x10\xe8\x07"),
+            (18, b"\x11\x01"),
+            (19, b"\x12\x02/a\x01\xac\x02\xe8\x07\x01\x02"),
+            (
+                20,
+                b"\x13\x10\x01\x01\x01\x01\x01\x01\x41\x01\x81\x01\x01\x01\x01\x01\x01\x01",
+            ),
+        ];
+        for (op, golden) in goldens {
+            let (_, command) = all().swap_remove(usize::from(op) - 1);
+            assert_eq!(postcard::to_stdvec(&command).unwrap(), golden, "{op}");
+        }
     }
 
     #[test]
@@ -296,7 +339,7 @@ mod tests {
         }
 
         #[test]
-        fn decoding_what_was_changed_never_panics(which in 0usize..16, at: usize, to: u8) {
+        fn decoding_what_was_changed_never_panics(which in 0usize..20, at: usize, to: u8) {
             let (op, command) = all().swap_remove(which);
             let mut bytes = encoded(&entry(command));
             let at = at % bytes.len();

@@ -91,7 +91,8 @@ pub struct MemberStorage {
 /// Each kind has an op code of its own ([`Command::op_code`]), which never changes its meaning: it is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Makes the root directory and names the cluster. The first command of every log, and only that.
+    /// Makes the root directory and names the cluster. The first command of a log, and only that. Inodes and chunks are
+    /// numbered one after the other; new clusters begin with `FormatSlotted`.
     Format {
         /// The new cluster.
         cluster: ClusterId,
@@ -176,7 +177,8 @@ pub enum Command {
         /// Whether a file, or an empty directory, that has the name is replaced.
         replace: bool,
     },
-    /// Removes a file, an empty directory, or with `recursive` a whole tree.
+    /// Removes a file, an empty directory, or with `recursive` a whole tree, which is looked through first: masters
+    /// give `DeleteTree` instead.
     Delete {
         /// What.
         path: FsPath,
@@ -192,6 +194,51 @@ pub enum Command {
     },
     /// Makes a datanode a member, or changes what is known of one.
     RegisterDatanode(Member),
+    /// Frees some of what recursive deletes have detached. The leader gives it as long as there is something
+    /// ([`Namespace::reap_due`](crate::Namespace::reap_due)).
+    Reap {
+        /// At most so many inodes and chunks together; one inode at least.
+        limit: u64,
+    },
+    /// Switches the safe mode of the operator. The state only remembers it: the leader refuses what it forbids.
+    SetSafeMode {
+        /// Whether it is on from now on.
+        on: bool,
+    },
+    /// Removes a file or a directory with everything below it, in a time that does not depend on how much that is:
+    /// `Reap` frees it bit by bit.
+    DeleteTree {
+        /// What.
+        path: FsPath,
+        /// That the caller may do this: what [`Namespace::check_delete`](crate::Namespace::check_delete) said.
+        ticket: DeleteTicket,
+    },
+    /// As `Format`, for a cluster in which ids are made of a slot in the tables and the slot's birth number, so that
+    /// slots are used again and ids are not.
+    FormatSlotted {
+        /// The new cluster.
+        cluster: ClusterId,
+    },
+}
+
+/// A tree that the caller was found to be allowed to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteTicket {
+    /// What was at the path. None: the same call was carried out before, and only its answer is wanted.
+    pub top: Option<InodeId>,
+    /// How much was in the tree, the top included. Only counters depend on it, and only until the tree is reaped.
+    pub content: Content,
+}
+
+/// How much there is in a part of the namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Chunks.
+    pub chunks: u64,
 }
 
 /// The client that holds a lease, with the files that it writes.

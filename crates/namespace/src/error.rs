@@ -73,4 +73,11 @@ pub enum NamespaceError {
     /// `Format` on a formatted cluster, or anything else on one that is not.
     #[error("the namespace is {}", if *.0 { "already formatted" } else { "not formatted yet" })]
     Format(bool),
+    /// Something else is at the path than the ticket of a `DeleteTree` says. The master takes another ticket and asks
+    /// again, as the same call: this answer is not kept for it.
+    #[error("{0}: was changed meanwhile; try again")]
+    Changed(FsPath),
+    /// The tables can not hold any more.
+    #[error("the namespace is full: {0}")]
+    Full(String),
 }

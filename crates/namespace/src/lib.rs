@@ -5,10 +5,12 @@
 //! identities into the [`Entry`]. So every master that applies the same entries has the same state, and gives the same
 //! answers. Replica *locations* are not in it: datanodes report them to every master.
 
+mod checkpoint;
 mod codec;
 mod command;
 mod error;
 mod handler;
+mod memory;
 mod namespace;
 mod outcome;
 mod permission;
@@ -18,11 +20,14 @@ mod table;
 #[cfg(test)]
 mod testing;
 
+pub use checkpoint::LoadError;
 pub use codec::DecodeError;
 pub use command::{
-    Command, CreateOptions, Entry, FIRST_GENERATION, Lease, Member, MemberStorage, Publish, SetAttributes,
+    Command, Content, CreateOptions, DeleteTicket, Entry, FIRST_GENERATION, Lease, Member, MemberStorage,
+    Publish, SetAttributes,
 };
 pub use error::NamespaceError;
+pub use memory::Memory;
 pub use namespace::Namespace;
 pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome};
 pub use query::{ChunkInfo, ContentSummary, Located, Page, Totals, WriterFile};

@@ -4,7 +4,7 @@ use types::{ChunkId, ClusterId, UnixMillis};
 
 use crate::handler::{
     Answer, Call, Files, append, attributes, chunk, complete, create, delete, format, lease, member, mkdir,
-    rename,
+    reap, rename, safe_mode,
 };
 use crate::table::{CallKey, Members, RetryCache};
 use crate::{Command, Entry, NamespaceError, Outcome};
@@ -12,7 +12,7 @@ use crate::{Command, Entry, NamespaceError, Outcome};
 /// The metadata of one cluster.
 ///
 /// Two that were given the same entries in the same order are equal, as far as they were asked for freed chunks alike.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Namespace {
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) files: Files,
@@ -20,6 +20,7 @@ pub struct Namespace {
     retries: RetryCache,
     /// The time of the last entry; it never goes back.
     now: UnixMillis,
+    pub(crate) safe_mode: bool,
 }
 
 impl Namespace {
@@ -49,7 +50,9 @@ impl Namespace {
         if let (Ok(_), Some(client)) = (&answer, call.client) {
             self.files.leases.renew(client, self.now);
         }
-        if let Some(key) = key {
+        if let Some(key) = key
+            && !matches!(answer, Err(NamespaceError::Changed(_)))
+        {
             self.retries.keep(key, self.now, answer.clone());
         }
         answer
@@ -61,14 +64,19 @@ impl Namespace {
         self.files.chunks.take_freed()
     }
 
+    /// The answer that a call has got already, as long as it is known.
+    pub(crate) fn first_answer(&self, key: &CallKey) -> Option<&Answer> {
+        self.retries.find(key)
+    }
+
     fn carry_out(&mut self, call: &Call<'_>, command: &Command) -> Answer {
-        let formats = matches!(command, Command::Format { .. });
+        let formats = matches!(command, Command::Format { .. } | Command::FormatSlotted { .. });
         if formats == self.cluster.is_some() {
             return Err(NamespaceError::Format(formats));
         }
         let files = &mut self.files;
         match command {
-            Command::Format { cluster } => {
+            Command::Format { cluster } | Command::FormatSlotted { cluster } => {
                 self.cluster = Some(*cluster);
                 format::format(&mut files.tree, call)
             }
@@ -89,6 +97,9 @@ impl Namespace {
             Command::Delete { path, recursive } => delete::delete(files, call, path, *recursive),
             Command::SetAttributes { path, set } => attributes::set(&mut files.tree, call, path, set),
             Command::RegisterDatanode(new) => member::register(&mut self.members, call, new),
+            Command::Reap { limit } => reap::reap(files, call, *limit),
+            Command::SetSafeMode { on } => safe_mode::set(&mut self.safe_mode, call, *on),
+            Command::DeleteTree { path, ticket } => delete::delete_tree(files, call, path, ticket),
         }
     }
 }

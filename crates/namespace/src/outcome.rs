@@ -78,4 +78,6 @@ pub enum Outcome {
     Completed(Completed),
     /// `ExpireLeases`: how many files were closed or dropped.
     Expired(u64),
+    /// `Reap`: how many inodes and chunks were freed.
+    Reaped(u64),
 }

@@ -1,32 +1,20 @@
 //! `Delete`, and how files and directories go away in general.
 
-use types::{FsPath, InodeId, UnixMillis};
+use types::{Caller, FsPath, InodeId, UnixMillis};
 
 use crate::handler::{Answer, Call, Files};
 use crate::permission::{self, CHANGE};
 use crate::table::{Body, Tree};
-use crate::{NamespaceError, Outcome, resolve};
+use crate::{DeleteTicket, NamespaceError, Outcome, resolve};
 
 /// Removes a file, an empty directory, or a whole tree.
 pub(crate) fn delete(files: &mut Files, call: &Call<'_>, path: &FsPath, recursive: bool) -> Answer {
-    let walk = resolve::existing(&files.tree, call.caller, path)?;
-    let target = walk.found;
-    if target == InodeId::ROOT {
-        return Err(NamespaceError::Invalid {
-            path: path.clone(),
-            why: "the root directory can not be removed".to_owned(),
-        });
-    }
     let tree = &files.tree;
-    let (parent, inode) = (tree.inode(walk.parent), tree.inode(target));
-    permission::require(call.caller, parent, &CHANGE, || {
-        path.parent().unwrap_or_else(FsPath::root)
-    })?;
-    permission::require_unsticky(call.caller, parent, inode, || path.clone())?;
-    if inode.children() > 0 && !recursive {
+    let target = deletable(tree, call.caller, path)?;
+    if tree.inode(target).children() > 0 && !recursive {
         return Err(NamespaceError::NotEmpty(path.clone()));
     }
-    let doomed = below(tree, call, path, target)?;
+    let doomed = below(tree, call.caller, path, target)?;
 
     // From the leaves up, so that every directory is empty when its turn comes.
     for id in doomed.into_iter().rev() {
@@ -35,11 +23,58 @@ pub(crate) fn delete(files: &mut Files, call: &Call<'_>, path: &FsPath, recursiv
     Ok(Outcome::Done)
 }
 
+/// Removes a tree that was looked through before.
+///
+/// # Errors
+/// `Changed` when something else is there than what was looked through.
+pub(crate) fn delete_tree(
+    files: &mut Files,
+    call: &Call<'_>,
+    path: &FsPath,
+    ticket: &DeleteTicket,
+) -> Answer {
+    let target = deletable(&files.tree, call.caller, path)?;
+    if ticket.top != Some(target) {
+        return Err(NamespaceError::Changed(path.clone()));
+    }
+    let doomed = below(&files.tree, call.caller, path, target)?;
+    for id in doomed.into_iter().rev() {
+        remove(files, id, call.at);
+    }
+    Ok(Outcome::Done)
+}
+
+/// What is at a path, when the caller may take its name away.
+///
+/// # Errors
+/// When there is nothing, when it is the root, when the caller may not.
+pub(crate) fn deletable(tree: &Tree, caller: &Caller, path: &FsPath) -> Result<InodeId, NamespaceError> {
+    let walk = resolve::existing(tree, caller, path)?;
+    let target = walk.found;
+    if target == InodeId::ROOT {
+        return Err(NamespaceError::Invalid {
+            path: path.clone(),
+            why: "the root directory can not be removed".to_owned(),
+        });
+    }
+    let (parent, inode) = (tree.inode(walk.parent), tree.inode(target));
+    permission::require(caller, parent, &CHANGE, || {
+        path.parent().unwrap_or_else(FsPath::root)
+    })?;
+    permission::require_unsticky(caller, parent, inode, || path.clone())?;
+    Ok(target)
+}
+
 /// Everything in the tree at `top`, each directory before what is in it. No recursion: a tree may be deeper than a stack.
 ///
 /// # Errors
 /// When there is a directory that the caller may not empty.
-fn below(tree: &Tree, call: &Call<'_>, path: &FsPath, top: InodeId) -> Result<Vec<InodeId>, NamespaceError> {
+pub(crate) fn below(
+    tree: &Tree,
+    caller: &Caller,
+    path: &FsPath,
+    top: InodeId,
+) -> Result<Vec<InodeId>, NamespaceError> {
     let mut found = vec![top];
     let mut next = 0;
     while let Some(&id) = found.get(next) {
@@ -49,9 +84,9 @@ fn below(tree: &Tree, call: &Call<'_>, path: &FsPath, top: InodeId) -> Result<Ve
             continue;
         }
         let path_of = |id| tree.path(id).unwrap_or_else(|| path.clone());
-        permission::require(call.caller, directory, &CHANGE, || path_of(id))?;
+        permission::require(caller, directory, &CHANGE, || path_of(id))?;
         for child in tree.children(id, "") {
-            permission::require_unsticky(call.caller, directory, tree.inode(child), || path_of(child))?;
+            permission::require_unsticky(caller, directory, tree.inode(child), || path_of(child))?;
             found.push(child);
         }
     }

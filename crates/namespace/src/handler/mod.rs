@@ -16,7 +16,9 @@ pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod mkdir;
 mod overwrite;
+pub(crate) mod reap;
 pub(crate) mod rename;
+pub(crate) mod safe_mode;
 mod writer;
 
 use types::{Caller, ClientId, UnixMillis};
@@ -28,7 +30,7 @@ use crate::{NamespaceError, Outcome};
 pub(crate) type Answer = Result<Outcome, NamespaceError>;
 
 /// The tables that hold files: those that change together when one is written or removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Files {
     pub(crate) tree: Tree,
     pub(crate) chunks: Chunks,

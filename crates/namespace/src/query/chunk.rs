@@ -28,6 +28,13 @@ impl Namespace {
         Some(self.chunk_infos(&file.chunks))
     }
 
+    /// Whether this state has ever given out a chunk of that id. One that it has not comes from a future that this master
+    /// has not heard of.
+    #[must_use]
+    pub fn was_given_out(&self, chunk: ChunkId) -> bool {
+        chunk < self.files.chunks.next_id()
+    }
+
     /// The next chunk to be given out: this and anything above it is from the future.
     #[must_use]
     pub fn next_chunk_id(&self) -> ChunkId {

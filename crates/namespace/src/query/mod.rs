@@ -2,6 +2,7 @@
 
 mod answer;
 mod chunk;
+mod delete;
 mod list;
 mod locate;
 mod stat;

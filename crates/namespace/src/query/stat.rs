@@ -31,6 +31,12 @@ impl Namespace {
         }
     }
 
+    /// Whether the operator has switched the safe mode on.
+    #[must_use]
+    pub const fn safe_mode(&self) -> bool {
+        self.safe_mode
+    }
+
     /// The datanodes of the cluster, by id.
     pub fn members(&self) -> impl Iterator<Item = &Member> + '_ {
         self.members.iter()

@@ -7,7 +7,7 @@ use types::{ChunkId, Generation, InodeId};
 use crate::command::FIRST_GENERATION;
 
 /// A chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Chunk {
     /// The file that holds it.
     pub(crate) owner: InodeId,
@@ -34,7 +34,7 @@ impl Chunk {
 }
 
 /// How far a chunk is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum ChunkState {
     /// Whole; never changes any more.
     Committed { len: u64 },
@@ -48,7 +48,7 @@ pub(crate) enum ChunkState {
 }
 
 /// All chunks. Ids rise and are never used again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Chunks {
     table: BTreeMap<ChunkId, Chunk>,
     next: u64,

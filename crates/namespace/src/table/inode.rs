@@ -11,7 +11,7 @@ pub(crate) const MODE_MASK: u16 = 0o1777;
 pub(crate) const STICKY: u16 = 0o1000;
 
 /// A file or directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Inode {
     pub(crate) place: Place,
     pub(crate) attributes: Attributes,
@@ -42,14 +42,14 @@ impl Inode {
 }
 
 /// Where an inode is named; an unpublished file: where it will be. The root is in itself, with an empty name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Place {
     pub(crate) parent: InodeId,
     pub(crate) name: Arc<str>,
 }
 
 /// Whose it is, and who may do what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Attributes {
     /// Bits of [`MODE_MASK`].
     pub(crate) mode: u16,
@@ -58,7 +58,7 @@ pub(crate) struct Attributes {
 }
 
 /// What is different between files and directories.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Body {
     Directory { children: u64 },
     File(File),
@@ -69,7 +69,7 @@ pub(crate) enum Body {
 /// # Invariants
 /// - The first `committed` chunks are committed, and `len` is the sum of their lengths: this is what readers see.
 /// - `chunks` goes on behind them only while the file has a writer, and then with a chunk that is being written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct File {
     pub(crate) replication: u16,
     pub(crate) chunk_size: ChunkSize,
@@ -91,7 +91,7 @@ impl File {
 }
 
 /// Who writes a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Writer {
     pub(crate) client: ClientId,
     pub(crate) user: Arc<str>,
@@ -100,7 +100,7 @@ pub(crate) struct Writer {
 }
 
 /// How a file gets its name when it is complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Unpublished {
     /// As the client said it, for messages. The name goes into the directory that was there then, wherever it is by now.
     pub(crate) path: FsPath,

@@ -10,10 +10,10 @@ use crate::Lease;
 ///
 /// # Invariants
 /// A file is in the lease of the client that is its writer, and in no other. No lease is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Leases(BTreeMap<ClientId, Held>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Held {
     renewed: UnixMillis,
     files: BTreeSet<InodeId>,

@@ -7,7 +7,7 @@ use types::DatanodeId;
 use crate::Member;
 
 /// All members, by id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Members(BTreeMap<DatanodeId, Member>);
 
 impl Members {

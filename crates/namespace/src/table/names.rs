@@ -14,7 +14,7 @@ use types::InodeId;
 use crate::table::Place;
 
 /// All names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Names(BTreeMap<Dentry, InodeId>);
 
 impl Names {
@@ -47,7 +47,7 @@ impl Names {
 }
 
 /// A key that is kept.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 struct Dentry {
     parent: InodeId,
     name: Arc<str>,

@@ -14,10 +14,13 @@ use types::{RequestId, UnixMillis};
 
 use crate::{Command, Entry, NamespaceError, Outcome};
 
+/// The op code of `Command::DeleteTree`.
+const DELETE_TREE: u8 = 19;
+
 type Answer = Result<Outcome, NamespaceError>;
 
 /// What makes a call the same as an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) struct CallKey {
     request: RequestId,
     op: u8,
@@ -25,6 +28,15 @@ pub(crate) struct CallKey {
 }
 
 impl CallKey {
+    /// The key of a `DeleteTree`.
+    pub(crate) fn of_delete_tree(request: RequestId, user: &str) -> Self {
+        Self {
+            request,
+            op: DELETE_TREE,
+            user: user.into(),
+        }
+    }
+
     /// The key of `entry`; none when its answer need not be kept.
     pub(crate) fn of(entry: &Entry) -> Option<Self> {
         if matches!(entry.command, Command::RenewLease | Command::Format { .. }) {
@@ -42,7 +54,7 @@ impl CallKey {
 ///
 /// # Invariants
 /// `order` holds the keys of `answers`, oldest first, each once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct RetryCache {
     answers: BTreeMap<CallKey, Answer>,
     order: VecDeque<(UnixMillis, CallKey)>,

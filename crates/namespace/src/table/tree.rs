@@ -13,7 +13,7 @@ use crate::table::names::Names;
 /// - A name leads to an inode whose place is that name. Every inode has a name, but for the root and unpublished files.
 /// - A directory's `children` is the number of names in it; its parent is a directory of the tree.
 /// - `files` and `directories` count the inodes that have a name, and the root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Tree {
     inodes: BTreeMap<InodeId, Inode>,
     names: Names,

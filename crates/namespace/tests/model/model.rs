@@ -40,7 +40,10 @@ impl Refusal {
             NamespaceError::BeingWritten { .. } => Self::Busy,
             NamespaceError::NotWriter { .. } => Self::NotWriter,
             NamespaceError::WrongChunk { .. } => Self::WrongChunk,
-            NamespaceError::NoClient | NamespaceError::Format(_) => panic!("{error}"),
+            NamespaceError::NoClient
+            | NamespaceError::Format(_)
+            | NamespaceError::Changed(_)
+            | NamespaceError::Full(_) => panic!("{error}"),
         }
     }
 }
@@ -248,7 +251,12 @@ impl Model {
             Command::Rename { from, to, replace } => self.rename(by, from.as_str(), to.as_str(), *replace),
             Command::Delete { path, recursive } => self.delete(by, path.as_str(), *recursive),
             Command::SetAttributes { path, set } => self.set(by, path.as_str(), set),
-            Command::Format { .. } | Command::RegisterDatanode(_) => panic!("not in this test"),
+            Command::Format { .. }
+            | Command::FormatSlotted { .. }
+            | Command::RegisterDatanode(_)
+            | Command::Reap { .. }
+            | Command::SetSafeMode { .. }
+            | Command::DeleteTree { .. } => panic!("not in this test"),
         }
     }
 }
