@@ -3,7 +3,6 @@
 //! In a simulation ([`Inline`](crate::Inline)) there is no second thread and no real time: all of it happens on the spot,
 //! and pauses take none.
 
-use std::io;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -77,28 +76,33 @@ enum Source<T> {
 }
 
 impl<T: Send + 'static> Ahead<T> {
-    /// Calls `produce` until it gives none.
-    ///
-    /// # Errors
-    /// When the system has no thread to give.
-    pub fn start(
-        name: &str,
-        depth: usize,
-        mut produce: impl FnMut() -> Option<T> + Send + 'static,
-    ) -> io::Result<Self> {
+    /// Calls `produce` until it gives none. Where the system has no thread to give, it works when it is asked.
+    #[must_use]
+    pub fn start<F>(name: &str, depth: usize, produce: F) -> Self
+    where
+        F: FnMut() -> Option<T> + Send + 'static,
+    {
         if is_inline() {
-            return Ok(Self(Source::Inline(Box::new(produce))));
+            return Self(Source::Inline(Box::new(produce)));
         }
         // One item is always in the producer's hands.
         let (sender, items) = mpsc::sync_channel(depth.saturating_sub(1));
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let (begin, begun) = mpsc::sync_channel::<F>(1);
+        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let Ok(mut produce) = begun.recv() else { return };
             while let Some(item) = produce() {
                 if sender.send(item).is_err() {
                     break;
                 }
             }
-        })?;
-        Ok(Self(Source::Thread(items)))
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "could not start a thread to read ahead");
+            return Self(Source::Inline(Box::new(produce)));
+        }
+        // The thread waits for it, so it can not fail.
+        let _ = begin.send(produce);
+        Self(Source::Thread(items))
     }
 }
 
@@ -157,11 +161,12 @@ mod tests {
             }
         };
         let all: Vec<u32> = (1..=100).collect();
-        let ahead = Ahead::start("test", 4, counter()).unwrap();
+        let ahead = Ahead::start("test", 4, counter());
         assert_eq!(ahead.collect::<Vec<_>>(), all);
-        drop(Ahead::start("test", 1, counter()).unwrap().next());
+        let first = Ahead::start("test", 1, counter()).next();
+        assert_eq!(first, Some(1));
         let _inline = Inline::enter();
-        let ahead = Ahead::start("test", 4, counter()).unwrap();
+        let ahead = Ahead::start("test", 4, counter());
         assert_eq!(ahead.collect::<Vec<_>>(), all);
     }
 }
