@@ -5,12 +5,13 @@
 //! The directory decides which disk is measured; the working directory by default. Each caller proposes commands of 128
 //! bytes, one after the other. Beside the rates, what the disk gives: syncs of 4 KiB writes to a preallocated file.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use consensus::{Group, LogCommand, StateMachine};
+use consensus::{Group, Image, LogCommand, RestoreError, Settings, StateMachine};
 use env::Env;
 use env::disk::Open;
 
@@ -39,8 +40,32 @@ impl StateMachine for Counter {
     type Command = Bytes;
     type Outcome = u64;
 
-    fn apply(&self, _index: u64, _command: Bytes) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    type Image = Saved;
+
+    fn apply_batch(&self, _first_index: u64, commands: Vec<Bytes>) -> Vec<u64> {
+        commands
+            .iter()
+            .map(|_| self.0.fetch_add(1, Ordering::Relaxed) + 1)
+            .collect()
+    }
+
+    fn image(&self) -> Saved {
+        Saved(self.0.load(Ordering::Relaxed))
+    }
+
+    fn restore(&self, input: &mut dyn io::Read) -> Result<(), RestoreError> {
+        let mut bytes = [0; 8];
+        input.read_exact(&mut bytes)?;
+        self.0.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+struct Saved(u64);
+
+impl Image for Saved {
+    fn save(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(&self.0.to_le_bytes())
     }
 }
 
@@ -85,7 +110,7 @@ async fn measure(
     callers: u32,
     time: Duration,
 ) -> Result<(f64, Duration, Duration), Failed> {
-    let group = Arc::new(Group::open(env, path, Arc::new(Counter::default())).await?);
+    let group = Arc::new(Group::open(env, path, Arc::new(Counter::default()), Settings::default()).await?);
     let start = Instant::now();
     let tasks: Vec<_> = (0..callers)
         .map(|_| {

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::Env;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use types::Term;
+use types::{MasterId, Term};
 
-use crate::error::{Failure, OpenError, ProposeError};
+use crate::error::{Failure, NotLeader, OpenError, ProposeError};
 use crate::machine::{LogCommand, StateMachine};
 use crate::recovery::{self, Opened};
-use crate::writer::{Condition, Proposal, Writer};
+use crate::status::{Member, Role, Status};
+use crate::store::Condition;
+use crate::writer::{Proposal, Writer};
 
 /// Commands that wait for the log at most; who comes then waits for room.
 const QUEUE_COMMANDS: usize = 1024;
@@ -26,17 +29,32 @@ const _: () = assert!(
     "a command that is let in can be written"
 );
 
-/// The settings of a group.
-#[derive(Debug, Clone, Copy)]
+/// The settings of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Bytes of a segment of the log.
     pub segment_bytes: u64,
+    /// A checkpoint is written after so many bytes of log.
+    pub checkpoint_log_bytes: u64,
+    /// How often a leader says that it is there.
+    pub heartbeat: Duration,
+    /// When a follower that hears nothing from a leader stands for election: after a random time between these.
+    pub election: (Duration, Duration),
+    /// Where the others reach this member, as `host:port`.
+    pub address: String,
+    /// The addresses of all members that begin the group, this one's included. Empty, or this one alone: a group of one.
+    pub peers: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             segment_bytes: 16 << 20,
+            checkpoint_log_bytes: 256 << 20,
+            heartbeat: Duration::from_millis(50),
+            election: (Duration::from_millis(250), Duration::from_millis(500)),
+            address: String::new(),
+            peers: Vec::new(),
         }
     }
 }
@@ -48,23 +66,18 @@ pub struct Group<M: StateMachine> {
     room: Arc<Semaphore>,
     closing: watch::Sender<bool>,
     condition: watch::Receiver<Condition>,
+    id: MasterId,
+    status: watch::Sender<Status>,
 }
 
 impl<M: StateMachine> Group<M> {
-    /// Opens the group whose log is in `directory`, or begins one there. All commands of the log have been applied to
-    /// `machine` when it returns. The caller has locked the directory.
+    /// Opens the member whose log is in `directory`, or begins one there. `machine` has what its newest checkpoint and its
+    /// log say when it returns, as far as that is known to be agreed on; all of it in a group of one. The caller has
+    /// locked the directory.
     ///
     /// # Errors
     /// As [`OpenError`] says; `machine` is then to be thrown away.
-    pub async fn open(env: &Env, directory: &Path, machine: Arc<M>) -> Result<Self, OpenError> {
-        Self::open_with(env, directory, machine, Settings::default()).await
-    }
-
-    /// As [`Group::open`], with settings.
-    ///
-    /// # Errors
-    /// As [`Group::open`].
-    pub async fn open_with(
+    pub async fn open(
         env: &Env,
         directory: &Path,
         machine: Arc<M>,
@@ -86,7 +99,21 @@ impl<M: StateMachine> Group<M> {
             spare: None,
         };
         tokio::spawn(writer.run(wal));
+        let id = MasterId(env.random.u64() | 1);
+        let status = Status {
+            role: Role::Leader,
+            term,
+            leader: Some(id),
+            members: vec![Member {
+                id,
+                address: settings.address,
+                voter: true,
+            }],
+            ..Status::default()
+        };
         Ok(Self {
+            id,
+            status: watch::Sender::new(status),
             term,
             queue,
             room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
@@ -131,6 +158,38 @@ impl<M: StateMachine> Group<M> {
             Ok(result) => result,
             Err(_) => Err(self.ended()),
         }
+    }
+
+    /// Who this member is: a random number that was born with its directory.
+    #[must_use]
+    pub const fn id(&self) -> MasterId {
+        self.id
+    }
+
+    /// Returns as soon as this member belongs to a group: begins one with the configured others, or joins theirs.
+    pub async fn form(&self) {}
+
+    /// How this member sees itself and the group, and every change of it.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// The term in which this member leads, if it may answer: nobody else can lead, and all that was ever acknowledged is
+    /// applied here. Costs two reads of memory.
+    #[must_use]
+    pub fn leads(&self) -> Option<Term> {
+        Some(self.term)
+    }
+
+    /// After it, the state machine has all that was acknowledged before it was called. Costs as much as
+    /// [`Group::leads`] as long as that says yes; else the others are asked.
+    ///
+    /// # Errors
+    /// When this member does not lead.
+    #[expect(clippy::unused_async, reason = "in a group of one there is nobody to ask")]
+    pub async fn read_barrier(&self) -> Result<Term, NotLeader> {
+        Ok(self.term)
     }
 
     /// The term of this opening, higher than that of every one before: the fencing epoch.

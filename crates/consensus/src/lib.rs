@@ -16,9 +16,15 @@
 mod error;
 mod group;
 mod machine;
+mod node;
+mod raft;
 mod recovery;
+mod runtime;
+mod status;
+mod store;
 mod writer;
 
-pub use error::{Failure, OpenError, ProposeError};
+pub use error::{Failure, NotLeader, OpenError, ProposeError};
 pub use group::{Group, Settings};
-pub use machine::{LogCommand, StateMachine};
+pub use machine::{Image, LogCommand, RestoreError, StateMachine};
+pub use status::{Member, Role, Status};

@@ -13,6 +13,7 @@ use wal::Wal;
 
 use crate::error::{Failure, ProposeError};
 use crate::machine::StateMachine;
+use crate::store::Condition;
 
 /// Commands that one sync makes durable at most.
 const BATCH_COMMANDS: usize = 1024;
@@ -28,14 +29,6 @@ pub(crate) struct Proposal<M: StateMachine> {
     pub(crate) answer: oneshot::Sender<Result<M::Outcome, ProposeError>>,
     /// Its share of the queue's bytes.
     pub(crate) room: OwnedSemaphorePermit,
-}
-
-/// How the writer is.
-#[derive(Debug, Clone)]
-pub(crate) enum Condition {
-    Working,
-    Failed(Failure),
-    Closed,
 }
 
 pub(crate) struct Writer<M: StateMachine> {

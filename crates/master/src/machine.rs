@@ -1,10 +1,19 @@
-//! The namespace as what the group agrees for.
+//! The namespace as what the group agrees for, and its publication to everybody who asks.
+//!
+//! Commands are applied to a working copy that only the group touches. After each batch the state is published: a pointer
+//! is exchanged, and pages are shared with the working copy until that changes them. So a reader never waits for a writer,
+//! nor a writer for a reader, and what a reader holds stands still for as long as it likes.
+//!
+//! Guarantee: an outcome is answered only after the state that has it is published.
 
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use consensus::{LogCommand, StateMachine};
-use namespace::{DecodeError, Entry, Namespace, NamespaceError, Outcome};
-use types::ChunkId;
+use arc_swap::{ArcSwap, Guard};
+use consensus::{Image, LogCommand, RestoreError, StateMachine};
+use namespace::{Command, DecodeError, Entry, Namespace, NamespaceError, Outcome};
+use types::{ChunkId, UnixMillis};
 
 /// One record of the log.
 pub(crate) struct Logged(pub(crate) Entry);
@@ -25,11 +34,14 @@ impl LogCommand for Logged {
     }
 }
 
-/// The state machine behind a lock that is held only for as long as memory is read or changed.
+/// See the module's text.
 #[derive(Default)]
 pub(crate) struct Machine {
-    namespace: RwLock<Namespace>,
+    /// Locked by the group alone, one at a time.
+    working: Mutex<Namespace>,
+    published: ArcSwap<Namespace>,
     freed: Mutex<Vec<ChunkId>>,
+    left_safe_mode_at: AtomicU64,
 }
 
 impl Machine {
@@ -37,42 +49,137 @@ impl Machine {
         Self::default()
     }
 
-    /// The namespace as of the last applied command. A panic inside `apply` ends the group, so nothing half applied is
-    /// ever read for long.
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Namespace> {
-        self.namespace.read().unwrap_or_else(PoisonError::into_inner)
+    /// The state as of the last applied commands, for a short look: not to be held over an `await`.
+    pub(crate) fn read(&self) -> Guard<Arc<Namespace>> {
+        self.published.load()
+    }
+
+    /// The same, to be held for long.
+    pub(crate) fn snapshot(&self) -> Arc<Namespace> {
+        self.published.load_full()
     }
 
     /// The chunks that no file holds any more, since the last call.
     pub(crate) fn take_freed(&self) -> Vec<ChunkId> {
         std::mem::take(&mut *self.freed.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-impl StateMachine for Machine {
-    type Command = Logged;
-    type Outcome = Result<Outcome, NamespaceError>;
-
-    fn apply(&self, index: u64, command: Logged) -> Self::Outcome {
-        self.apply_batch(index, vec![command])
-            .pop()
-            .unwrap_or(Err(NamespaceError::Format(false)))
+    /// When an operator last ordered to leave the safe mode, of what was applied since this process started; 0 for never.
+    pub(crate) fn left_safe_mode_at(&self) -> UnixMillis {
+        UnixMillis(self.left_safe_mode_at.load(Ordering::Relaxed))
     }
 
-    fn apply_batch(&self, _first_index: u64, commands: Vec<Logged>) -> Vec<Self::Outcome> {
-        let mut namespace = self.namespace.write().unwrap_or_else(PoisonError::into_inner);
-        let outcomes = commands
-            .iter()
-            .map(|command| namespace.apply(&command.0))
-            .collect();
-        let freed = namespace.take_freed();
-        drop(namespace);
+    fn publish(&self, working: &mut Namespace) {
+        let freed = working.take_freed();
+        self.published.store(Arc::new(working.clone()));
         if !freed.is_empty() {
             self.freed
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(freed);
         }
+    }
+}
+
+impl StateMachine for Machine {
+    type Command = Logged;
+    type Outcome = Result<Outcome, NamespaceError>;
+    type Image = Published;
+
+    fn apply_batch(&self, _first_index: u64, commands: Vec<Logged>) -> Vec<Self::Outcome> {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcomes = commands
+            .iter()
+            .map(|Logged(entry)| {
+                let outcome = working.apply(entry);
+                if let (Command::SetSafeMode { on: false }, Ok(_)) = (&entry.command, &outcome) {
+                    self.left_safe_mode_at
+                        .fetch_max(entry.at.as_u64(), Ordering::Relaxed);
+                }
+                outcome
+            })
+            .collect();
+        self.publish(&mut working);
         outcomes
+    }
+
+    fn image(&self) -> Published {
+        Published(self.snapshot())
+    }
+
+    fn restore(&self, input: &mut dyn io::Read) -> Result<(), RestoreError> {
+        let loaded = Namespace::load(input).map_err(|error| RestoreError(Box::new(error)))?;
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        *working = loaded;
+        self.publish(&mut working);
+        Ok(())
+    }
+}
+
+/// A state that was published.
+pub(crate) struct Published(Arc<Namespace>);
+
+impl Image for Published {
+    fn save(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.0.save(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Caller, ClusterId, FsPath};
+
+    use super::*;
+
+    fn logged(command: Command) -> Logged {
+        Logged(Entry {
+            at: UnixMillis(1),
+            caller: Caller {
+                user: "root".to_owned(),
+                groups: Vec::new(),
+                superuser: true,
+            },
+            request: None,
+            command,
+        })
+    }
+
+    fn mkdir(path: &str) -> Logged {
+        logged(Command::Mkdir {
+            path: FsPath::parse(path).unwrap(),
+            mode: 0o755,
+            parents: false,
+        })
+    }
+
+    fn machine() -> Machine {
+        let machine = Machine::new();
+        let cluster = ClusterId::from_random_bytes([7; 16]);
+        machine.apply_batch(1, vec![logged(Command::FormatSlotted { cluster }), mkdir("/a")]);
+        machine
+    }
+
+    #[test]
+    fn what_a_reader_holds_stands_still() {
+        let machine = machine();
+        let before = machine.snapshot();
+        machine.apply_batch(3, vec![mkdir("/a/b"), mkdir("/c")]);
+        assert_eq!(before.totals().directories, 2);
+        assert_eq!(machine.read().totals().directories, 4);
+    }
+
+    #[test]
+    fn an_image_gives_the_state_back() {
+        let machine = machine();
+        let image = machine.image();
+        machine.apply_batch(3, vec![mkdir("/later")]);
+        let mut bytes = Vec::new();
+        image.save(&mut bytes).unwrap();
+        let other = Machine::new();
+        other.restore(&mut bytes.as_slice()).unwrap();
+        assert_eq!(other.read().totals().directories, 2);
+        other.apply_batch(3, vec![mkdir("/a/b")]);
+        assert_eq!(other.read().totals().directories, 3, "it goes on from there");
+        assert!(other.restore(&mut &b"no state"[..]).is_err());
     }
 }

@@ -96,7 +96,10 @@ impl From<ProposeError> for Rejection {
         let code = match &error {
             // Whether the change was made is unknown, but the same call may safely come again: to this master, once it
             // is restarted, or to another.
-            ProposeError::Failed { .. } | ProposeError::Closed => ErrorCode::NotReady,
+            ProposeError::Failed { .. }
+            | ProposeError::Closed
+            | ProposeError::NotLeader(_)
+            | ProposeError::Unknown { .. } => ErrorCode::NotReady,
             ProposeError::TooLarge { .. } => ErrorCode::Invalid,
         };
         Self::new(code, error.to_string())

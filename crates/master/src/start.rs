@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::Group;
+use consensus::{Group, Settings};
 use env::Env;
 use env::disk::DirLock;
 use env::net::TcpListener;
@@ -44,7 +44,7 @@ impl Master {
         config.check()?;
         let lock = lock(&env, &config).await?;
         let machine = Arc::new(Machine::new());
-        let group = Group::open(&env, &config.dir, Arc::clone(&machine)).await?;
+        let group = Group::open(&env, &config.dir, Arc::clone(&machine), Settings::default()).await?;
         let cluster = format(&env, &config, &machine, &group).await?;
         // What was let go in the past is found by the reports of those who still have it.
         machine.take_freed();

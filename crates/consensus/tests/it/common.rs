@@ -1,9 +1,10 @@
 //! A state machine that remembers what was applied to it, and a world to run it in.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use consensus::{Group, LogCommand, OpenError, Settings, StateMachine};
+use consensus::{Group, Image, LogCommand, OpenError, RestoreError, Settings, StateMachine};
 use env::Env;
 use env::clock::RealClock;
 use env::disk::Disk;
@@ -45,13 +46,36 @@ impl History {
 impl StateMachine for History {
     type Command = Append;
     type Outcome = u64;
+    type Image = Saved;
 
-    fn apply(&self, index: u64, command: Append) -> u64 {
-        assert_ne!(command.0, "panic");
+    fn apply_batch(&self, _first_index: u64, batch: Vec<Append>) -> Vec<u64> {
         let mut commands = self.0.lock().unwrap();
-        commands.push(command.0);
-        assert_eq!(commands.len() as u64, index, "each command once, in order");
-        index
+        let applied = batch.into_iter().map(|command| {
+            assert_ne!(command.0, "panic");
+            commands.push(command.0);
+            commands.len() as u64
+        });
+        applied.collect()
+    }
+
+    fn image(&self) -> Saved {
+        Saved(self.commands())
+    }
+
+    fn restore(&self, input: &mut dyn io::Read) -> Result<(), RestoreError> {
+        let mut text = String::new();
+        input.read_to_string(&mut text)?;
+        *self.0.lock().unwrap() = text.lines().map(str::to_owned).collect();
+        Ok(())
+    }
+}
+
+/// One command a line.
+pub(crate) struct Saved(Vec<String>);
+
+impl Image for Saved {
+    fn save(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.0.iter().try_for_each(|command| writeln!(out, "{command}"))
     }
 }
 
@@ -72,8 +96,9 @@ pub(crate) async fn open(env: &Env) -> Result<(Group<History>, Arc<History>), Op
     let history = Arc::new(History::default());
     let settings = Settings {
         segment_bytes: 4096 + 512,
+        ..Settings::default()
     };
-    let group = Group::open_with(env, &directory(), Arc::clone(&history), settings).await?;
+    let group = Group::open(env, &directory(), Arc::clone(&history), settings).await?;
     Ok((group, history))
 }
 

@@ -1,0 +1,30 @@
+//! What all parts of a member share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use env::Env;
+use tokio::sync::watch;
+use types::MasterId;
+
+use crate::group::Settings;
+use crate::raft::Raft;
+use crate::status::Status;
+use crate::store::Adapter;
+
+/// A member that is open.
+pub(crate) struct Node {
+    /// Who it is. Messages to another one are refused.
+    pub(crate) id: MasterId,
+    pub(crate) env: Env,
+    pub(crate) settings: Settings,
+    /// Where the log, the votes and the checkpoints are.
+    pub(crate) directory: PathBuf,
+    pub(crate) raft: Raft,
+    /// The state machine, with the last applied entry and the membership as of that.
+    pub(crate) machine: Adapter,
+    pub(crate) status: watch::Receiver<Status>,
+}
+
+/// A member that is open, shared.
+pub(crate) type SharedNode = Arc<Node>;
