@@ -27,6 +27,7 @@ const LADDER: &[Rung] = &[
     rung("compact", 1, World::Pure),
     rung("namespace", 2, World::Pure),
     rung("placement", 2, World::Pure),
+    rung("oracle", 2, World::Pure),
     rung("env", 3, World::Open),
     rung("wire", 4, World::Seams),
     rung("wal", 4, World::Seams),
