@@ -131,6 +131,11 @@ impl Failure {
             Error::Busy(_) => (Exit::InTheWay, None),
             Error::Config(_) => (Exit::Usage, None),
             Error::WriteDenied(denial) => return Self::denied(&what, denial),
+            Error::SafeMode(refusal) => {
+                let why = without(&what, &refusal.message).to_owned();
+                return Self::new(Exit::Unavailable, what, why)
+                    .next("an operator has switched safe mode on: `distrifs admin safemode leave` ends it");
+            }
             Error::NotReplicated(_)
             | Error::Unavailable { .. }
             | Error::DataUnavailable { .. }

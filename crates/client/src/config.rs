@@ -12,7 +12,8 @@ use crate::Error;
 pub struct Timeouts {
     /// One attempt of one call to a master.
     pub call: Duration,
-    /// A call to the masters with all its retries.
+    /// A call to the masters with all its retries: while they elect a leader, and while a cluster that has just started
+    /// waits in safe mode for its datanodes.
     pub call_total: Duration,
     /// Closing a file: the master answers when enough datanodes have confirmed that they have its chunks on disk, or
     /// refuses when they do not (after 30 s, if it is not set otherwise).
@@ -32,7 +33,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             call: Duration::from_secs(10),
-            call_total: Duration::from_secs(30),
+            call_total: Duration::from_secs(60),
             close: Duration::from_secs(40),
             connect: Duration::from_secs(5),
             ack: Duration::from_secs(10),
@@ -45,7 +46,8 @@ impl Default for Timeouts {
 /// Settings of a [`FileSystem`](crate::FileSystem).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The masters, `host:port` each; a leading `http://` is ignored.
+    /// The masters, `host:port` each; a leading `http://` is ignored. Some of them are enough: they name the others, and the
+    /// leader among them.
     pub masters: Vec<String>,
     /// Who asks. Permissions are checked against this.
     pub user: String,

@@ -95,13 +95,16 @@ pub enum Error {
     /// The data was sent, but did not get onto enough disks in time (`EIO`).
     #[error("{0}; the datanodes did not confirm in time: look at `df` for nodes that are down")]
     NotReplicated(Refusal),
+    /// An operator has made the cluster read-only (`EROFS`).
+    #[error("{0}; an operator has switched safe mode on: `distrifs admin safemode leave` ends it")]
+    SafeMode(Refusal),
     /// A master answered with an error of its own (`EIO`).
     #[error("{0}; this is a fault of the master: its log has more")]
     Master(Refusal),
     /// No master could be reached, or none was ready (`EHOSTUNREACH`).
     #[error(
-        "{operation}: no master answered within {}: tried {}; last error: {last}; check that a master runs and that its \
-         address is right", format_duration(*.waited), masters.join(", ")
+        "{operation}: no master could do it within {}: tried {}; last answer: {last}; check that the masters run (most of \
+         them, where there are several) and that their addresses are right", format_duration(*.waited), masters.join(", ")
     )]
     Unavailable {
         /// What was asked.
@@ -191,6 +194,8 @@ pub enum ErrorKind {
     Stale,
     /// [`Error::WriteDenied`]
     WriteDenied,
+    /// [`Error::SafeMode`]
+    ReadOnly,
     /// [`Error::Unavailable`]
     Unavailable,
     /// [`Error::NotReplicated`], [`Error::DataUnavailable`], [`Error::PipelineLost`], [`Error::Source`],
@@ -214,6 +219,7 @@ impl ErrorKind {
             Self::IsDirectory => 21,
             Self::Invalid => 22,
             Self::WriteDenied => 28,
+            Self::ReadOnly => 30,
             Self::NotEmpty => 39,
             Self::Protocol => 71,
             Self::Unavailable => 113,
@@ -237,6 +243,7 @@ impl Error {
             Self::Busy(_) => ErrorKind::Busy,
             Self::LeaseLost(_) | Self::Changed { .. } => ErrorKind::Stale,
             Self::WriteDenied(_) => ErrorKind::WriteDenied,
+            Self::SafeMode(_) => ErrorKind::ReadOnly,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::NotReplicated(_)
             | Self::Master(_)
@@ -266,6 +273,7 @@ impl Error {
             ErrorCode::Busy => Self::Busy(refusal),
             ErrorCode::LeaseLost => Self::LeaseLost(refusal),
             ErrorCode::NotReplicated => Self::NotReplicated(refusal),
+            ErrorCode::SafeMode => Self::SafeMode(refusal),
             ErrorCode::WriteDenied => {
                 let denied = detail.write_denied.unwrap_or_default();
                 let refusals = denied.refusals.into_iter().map(|refusal| Attempt {
@@ -284,7 +292,6 @@ impl Error {
             | ErrorCode::Internal
             | ErrorCode::NotLeader
             | ErrorCode::NotReady
-            | ErrorCode::SafeMode
             | ErrorCode::UnknownDatanode => Self::Master(refusal),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use env::Env;
 use proto::v1;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use types::{ChunkSize, FsPath, InodeId, UnixMillis};
 
 use crate::dataplane::DataPlane;
@@ -14,7 +14,7 @@ use crate::read::READ_PACKET_BYTES;
 use crate::rpc::{Rpc, call};
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
 use crate::write::Buffers;
-use crate::{Config, Error, FileChecksum, FileReader, FileWriter, ListPages};
+use crate::{Admin, Config, Error, FileChecksum, FileReader, FileWriter, ListPages};
 
 /// When the name of a new file appears.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,6 +104,19 @@ impl FileSystem {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// What operators ask of the masters.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        Admin::new(Arc::clone(&self.inner))
+    }
+
+    /// What calls have been waiting for, in words, since more than half a second: a leader, the end of safe mode; none when
+    /// nothing is waited for.
+    #[must_use]
+    pub fn waiting(&self) -> watch::Receiver<Option<String>> {
+        self.inner.rpc.waiting()
     }
 
     /// What the cluster is. Asked once, then remembered.

@@ -29,6 +29,8 @@
 //! - Every wait has a limit ([`Timeouts`]); every failure is an [`Error`] that says what happened, to what, why, and what
 //!   to do next.
 //! - A change that is tried again keeps its call id: it is made once, also when a master fails over in between.
+//! - The leader is found and followed without anybody's help: a master that is gone or does not lead is left at once, a
+//!   silent one as soon as another one leads.
 //!
 //! # Memory
 //! Packets that are being written, kept for sending again, or read ahead take at most [`Config::memory_budget`] bytes, for
@@ -41,6 +43,7 @@
 //! Hedged reads (a replica is given up when it stalls, not when it is slow), short-circuit reads, and writing in the middle
 //! of a file.
 
+mod admin;
 mod config;
 mod dataplane;
 mod error;
@@ -51,9 +54,11 @@ mod masters;
 mod memory;
 mod read;
 mod rpc;
+mod search;
 mod status;
 mod write;
 
+pub use admin::{Admin, Backup, CheckpointInfo, MasterGroup, MasterRole, MasterStatus, SafeMode};
 pub use config::{Config, Timeouts};
 pub use error::{Attempt, Denial, Error, ErrorKind, Refusal};
 pub use fs::{CreateOptions, FileSystem, Publish};

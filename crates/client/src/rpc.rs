@@ -3,25 +3,38 @@
 //! A retry carries the call id of the first attempt, so that a change that was made, but whose answer was lost, is not
 //! made twice. What can be tried again: a transport that failed, a master that is not the leader, that is not ready, or
 //! that waits for replicas. Every other refusal is final and is returned at once.
+//!
+//! # How soon
+//! A master that is gone, or that does not lead, costs no wait: the named one is asked at once, or the next, and only when
+//! all have been asked a few milliseconds pass. They do not grow much while some master answers, as a new leader is there
+//! within a second. A master that is silent is left as soon as another one is heard to lead ([`Masters::superseded`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use env::Env;
 use env::random::Random;
 use proto::v1;
 use proto::v1::ErrorCode;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use types::{CallId, Caller, ClientId, RequestId};
 
-use crate::masters::{Client, Masters};
+use crate::masters::{Connection, Masters};
+use crate::search;
 use crate::{Config, Error};
 
-/// The first wait between attempts; it doubles up to [`BACKOFF_MAX`].
-const BACKOFF: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_millis(640);
+/// The first pause between rounds of attempts. It grows by half each time.
+const PAUSE: Duration = Duration::from_millis(6);
+/// The longest pause while some master answers.
+const PAUSE_MAX: Duration = Duration::from_millis(60);
+/// The longest pause when there is nobody, or where it is the cluster that has to get on.
+const PAUSE_LONG_MAX: Duration = Duration::from_millis(250);
+
+/// What is waited for so long is worth a word.
+const WORTH_A_WORD: Duration = Duration::from_millis(500);
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +46,16 @@ pub(crate) struct Limits {
 }
 
 pub(crate) struct Rpc {
-    masters: Masters,
+    masters: Arc<Masters>,
+    /// Whether somebody keeps the list of masters fresh.
+    kept_fresh: AtomicBool,
     caller: Caller,
     client: ClientId,
     next_call: AtomicU64,
     limits: Limits,
     random: Arc<dyn Random>,
+    /// What calls have been waiting for, in words; none when the last one was answered.
+    waiting: watch::Sender<Option<String>>,
 }
 
 /// Makes a call: `call!(rpc, "what", subject, method, request)`; with other limits than the usual ones behind `within`.
@@ -47,8 +64,11 @@ macro_rules! call {
         $crate::rpc::call!(within $rpc.limits(), $rpc, $operation, $subject, $method, $request)
     };
     (within $limits:expr, $rpc:expr, $operation:expr, $subject:expr, $method:ident, $request:expr) => {
-        $rpc.call($limits, $operation, $subject, $request, |mut client, request| async move {
-            client.$method(request).await
+        $crate::rpc::call!(service namespace, $limits, $rpc, $operation, $subject, $method, $request)
+    };
+    (service $service:ident, $limits:expr, $rpc:expr, $operation:expr, $subject:expr, $method:ident, $request:expr) => {
+        $rpc.call($limits, $operation, $subject, $request, |master, request| async move {
+            master.$service().$method(request).await
         })
     };
 }
@@ -58,23 +78,72 @@ pub(crate) use call;
 enum Verdict {
     /// Return this.
     Final(Error),
-    /// Try again; this is what it ends with when the time is over.
-    Again {
-        at: Whom,
-        or_else: Option<Error>,
-        why: String,
-    },
+    /// Try again.
+    Again(Again),
 }
 
+struct Again {
+    at: Whom,
+    /// What it ends with when the time is over; none: that no master could serve.
+    or_else: Option<Error>,
+    /// Whether a master said so, and not the transport.
+    answered: bool,
+    why: String,
+}
+
+#[derive(PartialEq, Eq)]
 enum Whom {
-    SameMaster,
+    /// The same one after a pause.
+    Same,
+    /// The next one after a pause: it is the cluster that has to get on.
+    Later,
+    /// One of these, else the next, at once.
     Another(Vec<String>),
+}
+
+/// The pauses of one call.
+struct Pauses {
+    next: Duration,
+    /// Moves to another master before the next pause.
+    moves: usize,
+    /// Whether a master answered since the last pause.
+    answered: bool,
+}
+
+impl Pauses {
+    const fn new(masters: usize) -> Self {
+        Self {
+            next: PAUSE,
+            moves: masters,
+            answered: false,
+        }
+    }
+
+    /// How long to wait before the next attempt.
+    fn after(&mut self, again: &Again, masters: usize) -> Duration {
+        self.answered |= again.answered;
+        if matches!(again.at, Whom::Another(_)) && self.moves > 1 {
+            self.moves -= 1;
+            return Duration::ZERO;
+        }
+        let gone_round = matches!(again.at, Whom::Another(_));
+        let max = match gone_round && self.answered {
+            true => PAUSE_MAX,
+            false => PAUSE_LONG_MAX,
+        };
+        let pause = self.next.min(max);
+        self.next = (self.next * 3 / 2).min(PAUSE_LONG_MAX);
+        self.moves = masters;
+        self.answered = false;
+        pause
+    }
 }
 
 impl Rpc {
     pub(crate) fn new(env: &Env, config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            masters: Masters::new(env.net.clone(), &config.masters)?,
+            masters: Arc::new(Masters::new(env.net.clone(), &config.masters)?),
+            kept_fresh: AtomicBool::new(false),
             caller: Caller {
                 user: config.user.clone(),
                 groups: config.groups.clone(),
@@ -87,6 +156,7 @@ impl Rpc {
                 total: config.timeouts.call_total,
             },
             random: Arc::clone(&env.random),
+            waiting: watch::channel(None).0,
         })
     }
 
@@ -94,9 +164,17 @@ impl Rpc {
         self.client
     }
 
+    pub(crate) fn masters(&self) -> &Masters {
+        &self.masters
+    }
+
     /// The usual limits of a call.
     pub(crate) const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    pub(crate) fn waiting(&self) -> watch::Receiver<Option<String>> {
+        self.waiting.subscribe()
     }
 
     /// The caller of the next call: a new call id. Made once for a call, whatever the number of attempts.
@@ -121,77 +199,123 @@ impl Rpc {
         operation: &'static str,
         subject: &str,
         request: Q,
-        send: impl Fn(Client, Request<Q>) -> F,
+        send: impl Fn(Connection, Request<Q>) -> F,
     ) -> Result<A, Error>
     where
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let start = Instant::now();
-        let mut backoff = BACKOFF;
+        let mut pauses = Pauses::new(self.masters.count());
         let mut attempts = 0u32;
         let mut telling = None;
         loop {
             let left = limits.total.saturating_sub(start.elapsed());
             let limit = limits.attempt.min(left).max(Duration::from_millis(1));
-            let (master, verdict) = match self.masters.current() {
-                Err(why) => (
-                    None,
-                    Verdict::Again {
-                        at: Whom::Another(Vec::new()),
-                        or_else: None,
-                        why,
-                    },
-                ),
-                Ok(chosen) => {
+            let (master, again) = match self.masters.current() {
+                Err(why) => (None, Again::elsewhere(why)),
+                Ok(connection) => {
+                    let master = connection.address.clone();
                     let mut message = Request::new(request.clone());
                     message.set_timeout(limit);
-                    let answer = tokio::time::timeout(limit, send(chosen.client, message)).await;
+                    let answer = tokio::time::timeout(limit, send(connection, message));
+                    let answer = tokio::select! {
+                        answer = answer => answer,
+                        () = self.masters.superseded(&master) => {
+                            tracing::debug!(operation, subject, %master, "silent, and another master leads");
+                            attempts += 1;
+                            continue;
+                        }
+                    };
                     let status = match answer {
-                        Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                        Ok(Ok(answer)) => {
+                            self.answered(attempts);
+                            return Ok(answer.into_inner());
+                        }
                         Ok(Err(status)) => status,
                         Err(_) => Status::deadline_exceeded("no answer in time"),
                     };
-                    let verdict = judge(operation, subject, &chosen.address, &status);
-                    (Some(chosen.address), verdict)
+                    match judge(operation, subject, &master, &status) {
+                        Verdict::Final(error) => {
+                            self.answered(attempts);
+                            return Err(error);
+                        }
+                        Verdict::Again(again) => (Some(master), again),
+                    }
                 }
             };
             attempts += 1;
-            let (at, why) = match verdict {
-                Verdict::Final(error) => return Err(error),
-                Verdict::Again { at, or_else, why } => {
-                    // What a master said tells more than that a later attempt ran out of time.
-                    telling = or_else.or(telling);
-                    (at, why)
-                }
-            };
             if attempts == 1 {
-                tracing::debug!(operation, subject, %why, "a call failed; trying again");
-            } else if attempts.is_multiple_of(8) {
-                tracing::warn!(operation, subject, attempts, %why, "still trying to reach a master");
+                tracing::debug!(operation, subject, why = %again.why, "a call failed; trying again");
             }
-            if let (Some(master), Whom::Another(instead)) = (&master, &at) {
-                self.masters.give_up(master, instead);
+            if let Some(master) = &master {
+                match &again.at {
+                    Whom::Same => {}
+                    Whom::Later => self.masters.give_up(master, &[]),
+                    Whom::Another(instead) => self.masters.give_up(master, instead),
+                }
             }
-            let pause = self.jitter(backoff);
+            let pause = pauses.after(&again, self.masters.count());
+            if start.elapsed() >= WORTH_A_WORD && !pause.is_zero() {
+                self.wait_for(operation, &again.why);
+            }
+            // What a master said tells more than that a later attempt ran out of time.
+            telling = again.or_else.or(telling);
+            let pause = self.jitter(pause);
             if start.elapsed() + pause >= limits.total {
                 return Err(telling.unwrap_or_else(|| Error::Unavailable {
                     operation,
                     masters: self.masters.addresses(),
                     waited: start.elapsed(),
-                    last: why,
+                    last: again.why,
                 }));
             }
-            tokio::time::sleep(pause).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// A master has answered: nothing is waited for, and the list of masters is kept fresh from now on.
+    fn answered(&self, failed_before: u32) {
+        if failed_before > 0 {
+            self.waiting.send_if_modified(|waiting| waiting.take().is_some());
+        }
+        if !self.kept_fresh.swap(true, Ordering::Relaxed) {
+            tokio::spawn(search::keep_fresh(Arc::downgrade(&self.masters)));
+        }
+    }
+
+    fn wait_for(&self, operation: &'static str, why: &str) {
+        let changed = self.waiting.send_if_modified(|waiting| {
+            let news = waiting.as_deref() != Some(why);
+            if news {
+                *waiting = Some(why.to_owned());
+            }
+            news
+        });
+        if changed {
+            tracing::debug!(operation, why, "still trying");
         }
     }
 
     /// Between half of `pause` and the whole of it, so that clients do not come back all at once.
     fn jitter(&self, pause: Duration) -> Duration {
         let half = pause / 2;
-        let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-        half + Duration::from_micros(self.random.u64() % spread)
+        let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
+        half + Duration::from_micros(self.random.u64().checked_rem(spread).unwrap_or(0))
+    }
+}
+
+impl Again {
+    /// The transport failed.
+    const fn elsewhere(why: String) -> Self {
+        Self {
+            at: Whom::Another(Vec::new()),
+            or_else: None,
+            answered: false,
+            why,
+        }
     }
 }
 
@@ -204,29 +328,21 @@ fn judge(operation: &'static str, subject: &str, master: &str, status: &Status) 
             Code::Unimplemented | Code::InvalidArgument | Code::OutOfRange | Code::Unauthenticated => {
                 Verdict::Final(Error::Protocol { operation, why })
             }
-            _ => Verdict::Again {
-                at: Whom::Another(Vec::new()),
-                or_else: None,
-                why,
-            },
+            _ => Verdict::Again(Again::elsewhere(why)),
         };
     };
+    let again = |at, or_else| {
+        Verdict::Again(Again {
+            at,
+            or_else,
+            answered: true,
+            why,
+        })
+    };
     match detail.code() {
-        ErrorCode::NotLeader => Verdict::Again {
-            at: Whom::Another(detail.masters),
-            or_else: None,
-            why,
-        },
-        ErrorCode::NotReady => Verdict::Again {
-            at: Whom::Another(Vec::new()),
-            or_else: None,
-            why,
-        },
-        ErrorCode::NotReplicated => Verdict::Again {
-            at: Whom::SameMaster,
-            or_else: Some(Error::from_detail(operation, subject, detail)),
-            why,
-        },
+        ErrorCode::NotLeader => again(Whom::Another(detail.masters), None),
+        ErrorCode::NotReady => again(Whom::Later, None),
+        ErrorCode::NotReplicated => again(Whom::Same, Some(Error::from_detail(operation, subject, detail))),
         _ => Verdict::Final(Error::from_detail(operation, subject, detail)),
     }
 }
