@@ -2,13 +2,14 @@
 
 use std::io;
 
-use env::disk::{File, Open};
+use env::disk::Open;
 use types::{ChunkId, Generation};
 
-use crate::index::{Replica, Slot};
+use crate::index::{Place, Replica, Slot};
 use crate::names::Paths;
+use crate::pack::{Entry, Spot};
 use crate::reader::Reader;
-use crate::sidecar::{HEADER_BYTES, Header};
+use crate::sidecar::Header;
 use crate::store::{ChunkStore, OpenReplicaError, Shared};
 
 /// Why the generation of a finalized replica was not raised.
@@ -53,18 +54,58 @@ impl ChunkStore {
                 asked: generation,
             });
         }
+        let io = |source| BumpError::Io { chunk, source };
+        let mut place = slot.place;
         if slot.generation < generation {
-            self.0
-                .rewrite_sidecar(chunk, slot, &reader, generation)
-                .map_err(|source| BumpError::Io { chunk, source })?;
+            place = match slot.place {
+                Place::Files => (self.0)
+                    .rewrite_sidecar(chunk, slot, &reader, generation)
+                    .map(|()| Place::Files)
+                    .map_err(io)?,
+                Place::Packed(spot) => self.0.repack(slot, spot, &reader, generation)?,
+            };
         }
-        let slot = Slot { generation, ..slot };
+        let slot = Slot {
+            generation,
+            place,
+            ..slot
+        };
         self.0.index.put(chunk, slot);
         Ok(self.0.describe(chunk, slot))
     }
 }
 
 impl Shared {
+    /// Packs the same bytes again, under a new generation; then the old entry goes. The caller holds the chunk's bucket.
+    fn repack(
+        &self,
+        slot: Slot,
+        spot: Spot,
+        reader: &Reader,
+        generation: Generation,
+    ) -> Result<Place, BumpError> {
+        let (chunk, packs) = (reader.chunk(), &self.volume(slot.volume).packs);
+        let (data, sums) = (reader.read_all()).map_err(|error| BumpError::Open(error.into()))?;
+        let header = Header {
+            generation,
+            ..*reader.header()
+        };
+        let packed = packs.append(vec![Entry { header, sums, data }]);
+        let new = packed
+            .and_then(|spots| {
+                spots
+                    .first()
+                    .copied()
+                    .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            })
+            .map_err(|source| BumpError::Io { chunk, source })?;
+        if let Err(error) = packs.retire(spot, slot.len, false) {
+            // The new one is in place, and of two generations the higher one counts.
+            tracing::warn!(%chunk, %error, "could not mark an old generation as gone");
+        }
+        Ok(Place::Packed(new))
+    }
+
     /// The caller holds the chunk's bucket.
     fn rewrite_sidecar(
         &self,
@@ -82,7 +123,7 @@ impl Shared {
                 ..*reader.header()
             };
             file.write_all_at(&header.encode(), 0)?;
-            copy_from(reader.sidecar(), &*file, HEADER_BYTES as u64)?;
+            reader.copy_sums(&*file)?;
             file.sync_data()
         })();
         drop(file);
@@ -93,18 +134,5 @@ impl Shared {
             return Err(error);
         }
         self.disk.sync_dir(&paths.directory)
-    }
-}
-
-/// Copies everything from `offset` on to the same place.
-fn copy_from(from: &dyn File, to: &dyn File, mut offset: u64) -> io::Result<()> {
-    let mut block = vec![0; 64 << 10];
-    loop {
-        let n = from.read_at(&mut block, offset)?;
-        let Some(bytes) = block.get(..n).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(());
-        };
-        to.write_all_at(bytes, offset)?;
-        offset += bytes.len() as u64;
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use types::{ChunkId, Generation, StorageId};
 
+use crate::pack::Spot;
+
 /// Whether a replica may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplicaState {
@@ -30,12 +32,22 @@ pub struct Replica {
     pub state: ReplicaState,
 }
 
+/// Where the bytes of a replica are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a data file, beside a sidecar.
+    Files,
+    /// In a pack, with those of others.
+    Packed(Spot),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) generation: Generation,
     pub(crate) len: u64,
     /// The position of the volume in the store's list.
     pub(crate) volume: usize,
+    pub(crate) place: Place,
     pub(crate) state: ReplicaState,
 }
 

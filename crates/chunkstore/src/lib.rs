@@ -5,6 +5,7 @@
 //! ```text
 //! <dir>/chunks/<2 hex>/chunk-<uuid>        the bytes of a finalized replica
 //! <dir>/chunks/<2 hex>/chunk-<uuid>.meta   its sidecar: a header and one CRC32C for each 512 bytes
+//! <dir>/packs/pack-<8 hex>                 small finalized replicas, sidecar and bytes of each, many to a file
 //! <dir>/tmp/                               replicas that are being written; emptied at start
 //! ```
 //!
@@ -12,8 +13,8 @@
 //! hex digits are the lowest eight bits of the chunk id, which spread evenly.
 //!
 //! # Guarantees
-//! - A replica is *finalized* once [`Writer::finalize`] has returned: data and sidecar are synced, have their final names,
-//!   and the directory is synced. A crash before that leaves nothing of it in the index; a crash after it, all of it.
+//! - A replica is *finalized* once [`Writer::finalize`] has returned: data and sums are synced where they stay, in files
+//!   under their final names or in a pack. A crash before that leaves nothing of it in the index; a crash after it, all of it.
 //! - [`Reader::read_verified`] gives bytes that match their stored checksums, or an error. A flipped bit anywhere in the
 //!   data, the sums or the header is found when it is read.
 //! - A write or a sync that failed poisons its replica: nothing is tried again on it, and it never becomes finalized.
@@ -29,6 +30,7 @@
 mod generation;
 mod index;
 mod names;
+mod pack;
 mod reader;
 mod reopen;
 mod scan;
@@ -44,6 +46,6 @@ pub use index::{Replica, ReplicaState};
 pub use reader::{Corruption, ReadError, Reader};
 pub use reopen::ReopenError;
 pub use scan::{Finding, Problem, ScanReport};
-pub use store::{ChunkStore, CreateError, DeleteError, OpenError, OpenReplicaError};
+pub use store::{ChunkStore, CreateError, DeleteError, OpenError, OpenReplicaError, Options};
 pub use volume::{Reserve, VolumeDir, VolumeStatus};
 pub use writer::{WriteError, Writer};

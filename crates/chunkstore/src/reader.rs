@@ -9,6 +9,8 @@ use types::{ChunkId, Generation, PoolId};
 
 use crate::index::Slot;
 use crate::names::Paths;
+use crate::pack::layout::{Mark, decode_entry};
+use crate::pack::{Packs, Spot};
 use crate::sidecar::{self, BrokenHeader, HEADER_BYTES, Header};
 use crate::units::{SUM, UNIT, align_down, first_mismatch, units};
 
@@ -85,53 +87,114 @@ pub enum ReadError {
 pub struct Reader {
     chunk: ChunkId,
     header: Header,
-    data: Arc<dyn File>,
-    sidecar: Arc<dyn File>,
+    source: Source,
 }
 
-impl Reader {
-    pub(crate) fn open(
-        disk: &dyn Disk,
-        pool: &PoolId,
-        paths: &Paths,
-        chunk: ChunkId,
-        slot: Slot,
-    ) -> Result<Self, ReadError> {
-        let corrupt = |why| ReadError::Corrupt {
-            chunk,
-            offset: 0,
-            why,
-        };
+/// The two parts of a replica, wherever they are.
+pub(crate) struct Source {
+    data: Part,
+    sidecar: Part,
+    header: Header,
+}
+
+struct Part {
+    file: Arc<dyn File>,
+    /// Where it begins.
+    at: u64,
+}
+
+impl Source {
+    /// A data file and its sidecar.
+    pub(crate) fn of_files(disk: &dyn Disk, paths: &Paths, chunk: ChunkId) -> Result<Self, ReadError> {
+        let io = |source| ReadError::Io { chunk, source };
         let open = |path, what| match disk.open(path, Open::Read) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(corrupt(Corruption::Missing(what))),
-            other => other.map_err(|source| ReadError::Io { chunk, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(corrupt(chunk, Corruption::Missing(what)))
+            }
+            other => other.map_err(io),
         };
         let data = open(&paths.data, "data")?;
         let sidecar = open(&paths.sidecar, "sidecar")?;
-        let io = |source| ReadError::Io { chunk, source };
         let header = read_header(&*sidecar)
             .map_err(io)?
-            .map_err(|broken| corrupt(Corruption::Sidecar(broken.to_string())))?;
-        if header.uuid != pool.chunk_uuid(chunk) {
-            return Err(corrupt(Corruption::Sidecar(format!(
-                "it is that of {}",
-                header.uuid
-            ))));
-        }
-        if (header.generation, header.len) != (slot.generation, slot.len) {
-            return Err(corrupt(Corruption::Sidecar(format!(
-                "it says generation {} and {} bytes, not generation {} and {} bytes",
-                header.generation, header.len, slot.generation, slot.len
-            ))));
-        }
+            .map_err(|broken| corrupt(chunk, Corruption::Sidecar(broken.to_string())))?;
         check_lengths(&header, &*data, &*sidecar)
             .map_err(io)?
-            .map_err(corrupt)?;
+            .map_err(|why| corrupt(chunk, why))?;
+        Ok(Self {
+            data: Part { file: data, at: 0 },
+            sidecar: Part { file: sidecar, at: 0 },
+            header,
+        })
+    }
+
+    /// An entry of a pack.
+    pub(crate) fn of_pack(packs: &Packs, spot: Spot, chunk: ChunkId) -> Result<Self, ReadError> {
+        let opened = packs.disk.open(&packs.path(spot.pack), Open::Read);
+        let file = opened.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => corrupt(chunk, Corruption::Missing("pack")),
+            _ => ReadError::Io { chunk, source },
+        })?;
+        let mut bytes = [0; HEADER_BYTES];
+        read_whole(chunk, &*file, &mut bytes, spot.at.into(), 0)?;
+        let header = match decode_entry(&bytes, packs.storage, spot) {
+            Ok(Mark::Live(header)) => header,
+            Ok(_) => {
+                return Err(corrupt(
+                    chunk,
+                    Corruption::Sidecar("it is marked as deleted".to_owned()),
+                ));
+            }
+            Err(broken) => return Err(corrupt(chunk, Corruption::Sidecar(broken.to_string()))),
+        };
+        let at = u64::from(spot.at);
+        Ok(Self {
+            data: Part {
+                file: Arc::clone(&file),
+                at: at + sidecar::file_len(header.len),
+            },
+            sidecar: Part { file, at },
+            header,
+        })
+    }
+
+    /// Fills `bytes` from `offset` of the data on.
+    fn data(&self, chunk: ChunkId, bytes: &mut [u8], offset: u64) -> Result<(), ReadError> {
+        read_whole(chunk, &*self.data.file, bytes, self.data.at + offset, offset)
+    }
+
+    /// Fills `sums` from number `unit` on.
+    fn sums(&self, chunk: ChunkId, sums: &mut [u8], unit: u64) -> Result<(), ReadError> {
+        let at = self.sidecar.at + sidecar::sum_at(unit);
+        read_whole(chunk, &*self.sidecar.file, sums, at, unit * UNIT)
+    }
+}
+
+const fn corrupt(chunk: ChunkId, why: Corruption) -> ReadError {
+    ReadError::Corrupt {
+        chunk,
+        offset: 0,
+        why,
+    }
+}
+
+impl Reader {
+    pub(crate) fn open(pool: &PoolId, source: Source, chunk: ChunkId, slot: Slot) -> Result<Self, ReadError> {
+        let header = source.header;
+        let wrong = |what: String| Err(corrupt(chunk, Corruption::Sidecar(what)));
+        if header.uuid != pool.chunk_uuid(chunk) {
+            return wrong(format!("it is that of {}", header.uuid));
+        }
+        if (header.generation, header.len) != (slot.generation, slot.len) {
+            return wrong(format!(
+                "it says generation {} and {} bytes, not generation {} and {} bytes",
+                header.generation, header.len, slot.generation, slot.len
+            ));
+        }
         Ok(Self {
             chunk,
             header,
-            data,
-            sidecar,
+            source,
         })
     }
 
@@ -166,7 +229,8 @@ impl Reader {
     /// See [`ReadError`]; what the buffers hold then is not to be used.
     pub fn read_verified(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> Result<(), ReadError> {
         check_range(self.chunk, self.header.len, offset, data, sums)?;
-        read_units(self.chunk, &*self.data, &*self.sidecar, offset, data, sums)?;
+        self.source.data(self.chunk, data, offset)?;
+        self.source.sums(self.chunk, sums, offset / UNIT)?;
         verify(self.chunk, offset, data, sums)
     }
 
@@ -194,7 +258,7 @@ impl Reader {
             let sums = sums.get(..checksum::sums_len(data)).unwrap_or_default();
             composite
                 .push_sums(sums, data)
-                .map_err(|_| self.corrupt(Corruption::Sums))
+                .map_err(|_| corrupt(self.chunk, Corruption::Sums))
         })?;
         if covered < len {
             let unit = (self.header.len - covered).min(UNIT);
@@ -215,13 +279,7 @@ impl Reader {
         while unit < end {
             let take = usize::try_from((end - unit) * SUM).map_or(block.len(), |left| left.min(block.len()));
             block.truncate(take);
-            read_whole(
-                self.chunk,
-                &*self.sidecar,
-                &mut block,
-                sidecar::sum_at(unit),
-                unit * UNIT,
-            )?;
+            self.source.sums(self.chunk, &mut block, unit)?;
             digest.update(&block);
             each(unit * UNIT, &block)?;
             unit += take as u64 / SUM;
@@ -229,15 +287,7 @@ impl Reader {
         if digest.finalize() == u64::from(self.header.sums_crc) {
             Ok(())
         } else {
-            Err(self.corrupt(Corruption::Sums))
-        }
-    }
-
-    const fn corrupt(&self, why: Corruption) -> ReadError {
-        ReadError::Corrupt {
-            chunk: self.chunk,
-            offset: 0,
-            why,
+            Err(corrupt(self.chunk, Corruption::Sums))
         }
     }
 
@@ -245,8 +295,30 @@ impl Reader {
         &self.header
     }
 
-    pub(crate) fn sidecar(&self) -> &dyn File {
-        &*self.sidecar
+    /// All stored sums, as they are, and the data, compared with them: of a replica that is small.
+    pub(crate) fn read_all(&self) -> Result<(Vec<u8>, Vec<u8>), ReadError> {
+        let mut data = vec![0; usize::try_from(self.header.len).unwrap_or_default()];
+        let mut sums = vec![0; checksum::sums_len(data.len())];
+        self.read_verified(0, &mut data, &mut sums)?;
+        Ok((data, sums))
+    }
+
+    /// Copies the sums to the same place in another sidecar file, as they are.
+    pub(crate) fn copy_sums(&self, to: &dyn File) -> io::Result<()> {
+        let (mut unit, end) = (0, units(self.header.len));
+        let mut block = vec![0; 64 << 10];
+        while unit < end {
+            let take = usize::try_from((end - unit) * SUM).map_or(block.len(), |left| left.min(block.len()));
+            block.truncate(take);
+            read_exact_at(
+                &*self.source.sidecar.file,
+                &mut block,
+                self.source.sidecar.at + sidecar::sum_at(unit),
+            )?;
+            to.write_all_at(&block, sidecar::sum_at(unit))?;
+            unit += take as u64 / SUM;
+        }
+        Ok(())
     }
 }
 
@@ -308,19 +380,6 @@ pub(crate) fn verify(chunk: ChunkId, offset: u64, data: &[u8], sums: &[u8]) -> R
             why: Corruption::Checksum,
         }),
     }
-}
-
-/// Reads data and stored sums without comparing them.
-pub(crate) fn read_units(
-    chunk: ChunkId,
-    data_file: &dyn File,
-    sidecar_file: &dyn File,
-    offset: u64,
-    data: &mut [u8],
-    sums: &mut [u8],
-) -> Result<(), ReadError> {
-    read_whole(chunk, data_file, data, offset, offset)?;
-    read_whole(chunk, sidecar_file, sums, sidecar::sum_at(offset / UNIT), offset)
 }
 
 /// A file that ends early is corruption, noticed at `offset` of the data.

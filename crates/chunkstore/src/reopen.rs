@@ -3,13 +3,16 @@
 //! All nodes of a pipeline finalize at once. When one of them fails then, its neighbours may have finalized bytes that
 //! nobody has acknowledged; the recovery that follows agrees on a length with them, and goes on writing.
 
+use std::sync::Arc;
+
 use env::disk::Open;
 use types::{ChunkId, Generation};
 
-use crate::index::{Replica, ReplicaState};
+use crate::index::{Place, Replica, ReplicaState, Slot};
 use crate::names::Paths;
-use crate::store::{ChunkStore, OpenReplicaError};
-use crate::writer::{WriteError, Writer};
+use crate::reader::Reader;
+use crate::store::{ChunkStore, OpenReplicaError, Shared};
+use crate::writer::{Body, Files, Held, WriteError, Writer};
 
 /// Why a finalized replica was not reopened.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +54,24 @@ impl ChunkStore {
             });
         }
         debug_assert_eq!(slot.state, ReplicaState::Finalized, "only such are opened");
-        let volume = shared.volume(slot.volume);
-        let from = shared.paths(chunk, slot.volume);
-        let to = Paths::temporary(&volume.dir, &shared.pool, chunk, shared.next_serial());
+        let writer = match slot.place {
+            Place::Files => shared.take_back_files(chunk, slot, &reader)?,
+            Place::Packed(_) => shared.take_back_packed(chunk, slot, &reader)?,
+        };
+        Ok((writer, shared.describe(chunk, slot)))
+    }
+}
+
+impl Shared {
+    fn take_back_files(
+        self: &Arc<Self>,
+        chunk: ChunkId,
+        slot: Slot,
+        reader: &Reader,
+    ) -> Result<Writer, ReopenError> {
+        let volume = self.volume(slot.volume);
+        let from = self.paths(chunk, slot.volume);
+        let to = Paths::temporary(&volume.dir, &self.pool, chunk, self.next_serial());
         let io = |source| {
             ReopenError::Write(WriteError::Io {
                 chunk,
@@ -61,25 +79,52 @@ impl ChunkStore {
                 source,
             })
         };
-        let data = shared.disk.open(&from.data, Open::Write).map_err(io)?;
-        let sidecar = shared.disk.open(&from.sidecar, Open::Write).map_err(io)?;
+        let data = self.disk.open(&from.data, Open::Write).map_err(io)?;
+        let sidecar = self.disk.open(&from.sidecar, Open::Write).map_err(io)?;
         // The data goes first, as when deleting: what a crash leaves behind is then known for what it is.
-        shared.disk.rename(&from.data, &to.data).map_err(io)?;
-        shared.index.remove(chunk);
+        self.disk.rename(&from.data, &to.data).map_err(io)?;
+        self.index.remove(chunk);
         volume.replica_removed(slot.len);
-        let mut writer = Writer::over(
-            std::sync::Arc::clone(shared),
+        let mut files = Files::over(Arc::clone(&self.disk), to.clone(), data, sidecar);
+        self.disk.rename(&from.sidecar, &to.sidecar).map_err(io)?;
+        // Before a byte changes: else a crash could bring the old names back, over changed bytes.
+        self.disk.sync_dir(&from.directory).map_err(io)?;
+        files.adopt(chunk, reader.header()).map_err(WriteError::Read)?;
+        let received = reader.len();
+        let body = Body::Files(Box::new(files));
+        Ok(Writer::over(
+            Arc::clone(self),
             slot.volume,
             chunk,
-            generation,
-            to.clone(),
-            data,
-            sidecar,
-        );
-        shared.disk.rename(&from.sidecar, &to.sidecar).map_err(io)?;
-        // Before a byte changes: else a crash could bring the old names back, over changed bytes.
-        shared.disk.sync_dir(&from.directory).map_err(io)?;
-        writer.adopt(reader.header())?;
-        Ok((writer, shared.describe(chunk, slot)))
+            slot.generation,
+            body,
+            received,
+        ))
+    }
+
+    /// What is packed is never changed in place: so it need not be gone for good before it is written on. Should it come
+    /// back after a crash, it is what it was.
+    fn take_back_packed(
+        self: &Arc<Self>,
+        chunk: ChunkId,
+        slot: Slot,
+        reader: &Reader,
+    ) -> Result<Writer, ReopenError> {
+        let (data, sums) = reader.read_all().map_err(WriteError::Read)?;
+        self.remove_replica(chunk, slot, false)
+            .map_err(|source| WriteError::Io {
+                chunk,
+                dir: self.volume(slot.volume).dir.clone(),
+                source,
+            })?;
+        let body = Body::Held(Held { data, sums });
+        Ok(Writer::over(
+            Arc::clone(self),
+            slot.volume,
+            chunk,
+            slot.generation,
+            body,
+            slot.len,
+        ))
     }
 }

@@ -7,8 +7,11 @@ use env::disk::{Disk, EntryKind, Open};
 use types::{ChunkId, Generation};
 use uuid::Uuid;
 
-use crate::index::{ReplicaState, Slot};
+use crate::index::{Place, ReplicaState, Slot};
 use crate::names::{CHUNKS, FileName, Paths, TMP};
+use crate::pack::Spot;
+use crate::pack::layout::entry_len;
+use crate::pack::scan::{Found, serial_of};
 use crate::reader::{check_lengths, read_header};
 use crate::sidecar::Header;
 use crate::store::{Shared, absent_is_fine};
@@ -65,8 +68,16 @@ pub enum Problem {
     /// The replica is in the index as corrupt.
     #[error("the replica is corrupt: {0}")]
     Corrupt(String),
-    /// Another volume has a replica of the chunk that is not older. Left alone.
-    #[error("another volume has the chunk too, at generation {0}; left alone")]
+    /// A part of a pack is damaged: what was in it is lost.
+    #[error("damaged at byte {at} ({why}); what was there is lost")]
+    BrokenPack {
+        /// Where.
+        at: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is another replica of the chunk that is not older. Left alone.
+    #[error("there is another replica of the chunk, at generation {0}; left alone")]
     Duplicate(Generation),
 }
 
@@ -105,6 +116,43 @@ pub(crate) fn volume(
             continue;
         }
         directory(shared, position, &subdirectory.path, report)?;
+    }
+    packs(shared, position, volume, report)
+}
+
+/// Puts what is packed into the index.
+fn packs(shared: &Shared, position: usize, volume: &Volume, report: &mut ScanReport) -> io::Result<()> {
+    let packs = &volume.packs;
+    for entry in shared.disk.read_dir(&packs.directory)? {
+        let Some(serial) = serial_of(&entry.path).filter(|_| entry.kind == EntryKind::File) else {
+            report.note(&entry.path, Problem::Unknown);
+            continue;
+        };
+        packs.begin_after(serial);
+        let mut retired = Vec::new();
+        packs.walk(serial, true, |found| match found {
+            Found::Damage { at, why } => report.note(&entry.path, Problem::BrokenPack { at, why }),
+            Found::Replica(spot, header) => {
+                packs.usage.added(serial, entry_len(header.len));
+                match shared.pool.chunk_of(header.uuid) {
+                    None => report.note(&entry.path, Problem::Foreign),
+                    Some(chunk) => {
+                        let slot = Slot {
+                            generation: header.generation,
+                            len: header.len,
+                            volume: position,
+                            place: Place::Packed(spot),
+                            state: ReplicaState::Finalized,
+                        };
+                        retired.extend(register(shared, chunk, slot, &entry.path, report));
+                    }
+                }
+            }
+        })?;
+        for (volume, spot, len) in retired {
+            shared.volume(volume).packs.retire(spot, len, false)?;
+        }
+        packs.remove_if_empty(serial)?;
     }
     Ok(())
 }
@@ -164,26 +212,9 @@ fn replica(shared: &Shared, position: usize, chunk: ChunkId, report: &mut ScanRe
             return Ok(());
         }
     };
-    if let Some(present) = shared.index.find(chunk) {
-        let newer = (header.generation, header.len) > (present.generation, present.len);
-        let loser = if newer { present.volume } else { position };
-        let winner = if newer {
-            header.generation
-        } else {
-            present.generation
-        };
-        report.note(&shared.paths(chunk, loser).data, Problem::Duplicate(winner));
-        if !newer {
-            return Ok(());
-        }
-        shared.volume(present.volume).replica_removed(present.len);
-        report.replicas -= 1;
-        report.corrupt -= u64::from(present.state == ReplicaState::Corrupt);
-    }
     let state = match corrupt {
         None => ReplicaState::Finalized,
         Some(why) => {
-            report.corrupt += 1;
             report.note(&paths.data, Problem::Corrupt(why));
             ReplicaState::Corrupt
         }
@@ -192,12 +223,56 @@ fn replica(shared: &Shared, position: usize, chunk: ChunkId, report: &mut ScanRe
         generation: header.generation,
         len: header.len,
         volume: position,
+        place: Place::Files,
         state,
     };
-    shared.index.put(chunk, slot);
-    shared.volume(position).replica_added(header.len);
-    report.replicas += 1;
+    // Files are looked at before packs, so that nothing packed is in the way on this volume; on another, it is left alone.
+    register(shared, chunk, slot, &paths.data, report);
     Ok(())
+}
+
+/// Puts a replica into the index, unless a newer one is there. Gives the packed entry that is of no use then: its mark was
+/// lost in a crash, or another volume has the chunk.
+fn register(
+    shared: &Shared,
+    chunk: ChunkId,
+    slot: Slot,
+    path: &Path,
+    report: &mut ScanReport,
+) -> Option<(usize, Spot, u64)> {
+    let mut loser = None;
+    if let Some(present) = shared.index.find(chunk) {
+        let newer = if let (Place::Packed(_), Place::Packed(_)) = (slot.place, present.place)
+            && slot.volume == present.volume
+        {
+            // Later entries replace earlier ones; packs are walked in the order of their numbers.
+            slot.generation >= present.generation
+        } else {
+            (slot.generation, slot.len) > (present.generation, present.len)
+        };
+        let (lost, won) = if newer { (present, slot) } else { (slot, present) };
+        match lost.place {
+            Place::Packed(spot) => loser = Some((lost.volume, spot, lost.len)),
+            Place::Files => {
+                let lost = shared.paths(chunk, lost.volume).data;
+                report.note(&lost, Problem::Duplicate(won.generation));
+            }
+        }
+        if !newer {
+            return loser;
+        }
+        shared.volume(present.volume).replica_removed(present.len);
+        report.replicas -= 1;
+        report.corrupt -= u64::from(present.state == ReplicaState::Corrupt);
+    }
+    if slot.state == ReplicaState::Corrupt {
+        report.corrupt += 1;
+    }
+    tracing::trace!(%chunk, path = %path.display(), "found a replica");
+    shared.index.put(chunk, slot);
+    shared.volume(slot.volume).replica_added(slot.len);
+    report.replicas += 1;
+    loser
 }
 
 /// The header of a replica, and what is wrong with its files; an error when the header is not to be had.

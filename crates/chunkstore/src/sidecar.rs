@@ -78,8 +78,13 @@ pub(crate) enum BrokenHeader {
 
 impl Header {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
+        self.encode_as(MAGIC, 0)
+    }
+
+    /// The header under another magic, with something in the reserved field.
+    pub(crate) fn encode_as(&self, magic: &[u8; 8], reserved: u32) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
-        put(&mut bytes, 0, *MAGIC);
+        put(&mut bytes, 0, *magic);
         put(&mut bytes, AT_VERSION, VERSION.to_le_bytes());
         put(&mut bytes, AT_CHECKSUM_TYPE, CHECKSUM_CRC32C.to_le_bytes());
         put(&mut bytes, AT_UNIT, CHECKSUM_UNIT_BYTES.to_le_bytes());
@@ -87,17 +92,23 @@ impl Header {
         put(&mut bytes, AT_GENERATION, self.generation.as_u64().to_le_bytes());
         put(&mut bytes, AT_LENGTH, self.len.to_le_bytes());
         put(&mut bytes, AT_UUID, self.uuid.into_bytes());
+        put(&mut bytes, AT_RESERVED, reserved.to_le_bytes());
         let crc = crc_of(&bytes);
         put(&mut bytes, AT_CRC, crc.to_le_bytes());
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BrokenHeader> {
+        Self::decode_as(bytes, MAGIC).map(|(header, _)| header)
+    }
+
+    /// The header under another magic, and its reserved field.
+    pub(crate) fn decode_as(bytes: &[u8], magic: &[u8; 8]) -> Result<(Self, u32), BrokenHeader> {
         let bytes: &[u8; HEADER_BYTES] = bytes
             .get(..HEADER_BYTES)
             .and_then(|b| b.try_into().ok())
             .ok_or(BrokenHeader::Short)?;
-        if take(bytes, 0) != *MAGIC {
+        if take(bytes, 0) != *magic {
             return Err(BrokenHeader::Magic);
         }
         if u32::from_le_bytes(take(bytes, AT_CRC)) != crc_of(bytes) {
@@ -116,12 +127,13 @@ impl Header {
         if len > CHUNK_SIZE_MAX {
             return Err(BrokenHeader::Length(len));
         }
-        Ok(Self {
+        let header = Self {
             uuid: Uuid::from_bytes(take(bytes, AT_UUID)),
             generation: Generation(u64::from_le_bytes(take(bytes, AT_GENERATION))),
             len,
             sums_crc: u32::from_le_bytes(take(bytes, AT_SUMS_CRC)),
-        })
+        };
+        Ok((header, u32::from_le_bytes(take(bytes, AT_RESERVED))))
     }
 }
 
@@ -135,7 +147,7 @@ pub(crate) const fn file_len(len: u64) -> u64 {
     sum_at(units(len))
 }
 
-fn crc_of(header: &[u8; HEADER_BYTES]) -> u32 {
+pub(crate) fn crc_of(header: &[u8; HEADER_BYTES]) -> u32 {
     let (covered, _) = header.split_at(AT_CRC);
     crc_fast::crc32_iscsi(covered)
 }
@@ -144,7 +156,7 @@ fn crc_of(header: &[u8; HEADER_BYTES]) -> u32 {
     clippy::indexing_slicing,
     reason = "every call has constants that fit the header"
 )]
-fn put<const N: usize>(bytes: &mut [u8; HEADER_BYTES], at: usize, field: [u8; N]) {
+pub(crate) fn put<const N: usize>(bytes: &mut [u8; HEADER_BYTES], at: usize, field: [u8; N]) {
     bytes[at..at + N].copy_from_slice(&field);
 }
 
@@ -152,7 +164,7 @@ fn put<const N: usize>(bytes: &mut [u8; HEADER_BYTES], at: usize, field: [u8; N]
     clippy::indexing_slicing,
     reason = "every call has constants that fit the header"
 )]
-fn take<const N: usize>(bytes: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
+pub(crate) fn take<const N: usize>(bytes: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
     let mut field = [0; N];
     field.copy_from_slice(&bytes[at..at + N]);
     field

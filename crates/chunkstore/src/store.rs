@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use env::disk::Disk;
 use types::{ChunkId, Generation, PoolId, StorageId};
 
-use crate::index::{Index, Replica, ReplicaState, Slot};
+use crate::index::{Index, Place, Replica, ReplicaState, Slot};
 use crate::names::{BUCKETS, Paths, bucket};
-use crate::reader::{ReadError, Reader};
+use crate::pack::scan::PACKED_BYTES_MAX;
+use crate::reader::{ReadError, Reader, Source};
 use crate::scan::{self, ScanReport};
 use crate::volume::{Reserve, Volume, VolumeDir, VolumeStatus};
 use crate::writer::Writer;
@@ -117,6 +118,27 @@ pub(crate) struct Shared {
     /// One for each subdirectory: held while files in it change their names.
     buckets: Vec<Mutex<()>>,
     serial: AtomicU64,
+    /// Replicas up to this length are packed.
+    pub(crate) packed_max: u64,
+}
+
+/// How a store is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// What is left alone on every volume.
+    pub reserve: Reserve,
+    /// Replicas of up to this many bytes share files with others; longer ones have files of their own. At most 1 MiB; 0:
+    /// none is packed. May be changed at every start.
+    pub packed_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reserve: Reserve::Auto,
+            packed_max: 64 << 10,
+        }
+    }
 }
 
 /// The replicas of a datanode. Cloning is cheap; clones are the same store.
@@ -132,16 +154,19 @@ impl ChunkStore {
         disk: Arc<dyn Disk>,
         pool: PoolId,
         volumes: Vec<VolumeDir>,
-        reserve: Reserve,
+        options: Options,
     ) -> Result<(Self, ScanReport), OpenError> {
         if volumes.is_empty() {
             return Err(OpenError::NoVolumes);
         }
         let shared = Shared {
-            volumes: volumes.into_iter().map(|v| Volume::new(v, reserve)).collect(),
+            volumes: (volumes.into_iter())
+                .map(|place| Volume::new(&disk, place, options.reserve))
+                .collect(),
             buckets: (0..BUCKETS).map(|_| Mutex::new(())).collect(),
             index: Index::default(),
             serial: AtomicU64::new(0),
+            packed_max: options.packed_max.min(PACKED_BYTES_MAX),
             disk,
             pool,
         };
@@ -262,7 +287,7 @@ impl ChunkStore {
             });
         }
         self.0
-            .remove_files(chunk, slot)
+            .remove_replica(chunk, slot, false)
             .map_err(|source| DeleteError::Io { chunk, source })?;
         Ok(self.0.describe(chunk, slot))
     }
@@ -327,18 +352,36 @@ impl Shared {
                 generation: slot.generation,
             });
         }
-        let paths = self.paths(chunk, slot.volume);
-        Ok(Reader::open(&*self.disk, &self.pool, &paths, chunk, slot)?)
+        let source = match slot.place {
+            Place::Files => Source::of_files(&*self.disk, &self.paths(chunk, slot.volume), chunk)?,
+            Place::Packed(spot) => Source::of_pack(&self.volume(slot.volume).packs, spot, chunk)?,
+        };
+        Ok(Reader::open(&self.pool, source, chunk, slot)?)
     }
 
-    /// Removes the files of a finalized replica, and the replica from the index. The data goes first: a sidecar alone is
-    /// known, at the next start, for what it is. The caller holds the chunk's bucket.
-    pub(crate) fn remove_files(&self, chunk: ChunkId, slot: Slot) -> io::Result<()> {
-        let paths = self.paths(chunk, slot.volume);
-        absent_is_fine(self.disk.remove_file(&paths.data))?;
-        self.index.remove(chunk);
-        self.volume(slot.volume).replica_removed(slot.len);
-        absent_is_fine(self.disk.remove_file(&paths.sidecar))
+    /// Removes a finalized replica from the disk and from the index; `durably`: so that it does not come back after a crash.
+    /// Of files the data goes first: a sidecar alone is known, at the next start, for what it is. The caller holds the
+    /// chunk's bucket.
+    pub(crate) fn remove_replica(&self, chunk: ChunkId, slot: Slot, durably: bool) -> io::Result<()> {
+        let volume = self.volume(slot.volume);
+        match slot.place {
+            Place::Files => {
+                let paths = self.paths(chunk, slot.volume);
+                absent_is_fine(self.disk.remove_file(&paths.data))?;
+                self.index.remove(chunk);
+                volume.replica_removed(slot.len);
+                absent_is_fine(self.disk.remove_file(&paths.sidecar))?;
+                if durably {
+                    self.disk.sync_dir(&paths.directory)?;
+                }
+            }
+            Place::Packed(spot) => {
+                volume.packs.retire(spot, slot.len, durably)?;
+                self.index.remove(chunk);
+                volume.replica_removed(slot.len);
+            }
+        }
+        Ok(())
     }
 }
 

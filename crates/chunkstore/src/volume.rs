@@ -3,12 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use env::disk::{Disk, Open};
 use types::StorageId;
 
 use crate::names::{BUCKETS, CHUNKS, TMP};
+use crate::pack::Packs;
 use crate::sidecar;
 
 /// Space counted for a replica that is being written, so that several begun at once spread over the volumes.
@@ -64,6 +65,7 @@ pub struct VolumeStatus {
 pub(crate) struct Volume {
     pub(crate) storage: StorageId,
     pub(crate) dir: PathBuf,
+    pub(crate) packs: Packs,
     reserve: Reserve,
     used: AtomicU64,
     chunks: AtomicU64,
@@ -74,8 +76,9 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    pub(crate) fn new(place: VolumeDir, reserve: Reserve) -> Self {
+    pub(crate) fn new(disk: &Arc<dyn Disk>, place: VolumeDir, reserve: Reserve) -> Self {
         Self {
+            packs: Packs::new(Arc::clone(disk), &place.dir, place.storage),
             storage: place.storage,
             dir: place.dir,
             reserve,
@@ -89,6 +92,7 @@ impl Volume {
 
     pub(crate) fn prepare(&self, disk: &dyn Disk) -> io::Result<()> {
         disk.create_dir_all(&self.dir.join(CHUNKS))?;
+        disk.create_dir_all(&self.packs.directory)?;
         disk.create_dir_all(&self.dir.join(TMP))
     }
 

@@ -29,6 +29,8 @@ pub struct Config {
     pub abandoned_write_timeout: Duration,
     /// The free space of each disk that is left alone.
     pub reserve: Reserve,
+    /// Replicas of up to this many bytes share files with others, and their syncs; 0: each has files of its own.
+    pub packed_max: u64,
     /// Time limits.
     pub timeouts: Timeouts,
 }
@@ -93,6 +95,7 @@ impl Config {
             max_streams: 256,
             abandoned_write_timeout: Duration::from_secs(60),
             reserve: Reserve::Auto,
+            packed_max: 64 << 10,
             timeouts: Timeouts::default(),
         }
     }

@@ -135,8 +135,11 @@ impl Node {
     }
 
     fn open_store(&self, pool: PoolId, volumes: Vec<VolumeDir>) -> Result<Replicas, StartError> {
-        let (store, report) =
-            ChunkStore::open(Arc::clone(&self.env.disk), pool, volumes, self.config.reserve)?;
+        let options = chunkstore::Options {
+            reserve: self.config.reserve,
+            packed_max: self.config.packed_max,
+        };
+        let (store, report) = ChunkStore::open(Arc::clone(&self.env.disk), pool, volumes, options)?;
         tracing::info!(
             replicas = report.replicas,
             corrupt = report.corrupt,
@@ -151,17 +154,21 @@ impl Node {
         ))
     }
 
-    /// Removes the replicas whose writers are gone, until the datanode ends.
+    /// Removes the replicas whose writers are gone, and empties packs that are mostly of no use, until the datanode ends.
     async fn sweep(self: Arc<Self>) {
         let timeout = self.config.abandoned_write_timeout;
         let pause = (timeout / 8).clamp(Duration::from_millis(10), Duration::from_secs(5));
         let sweeping = async {
             loop {
                 tokio::time::sleep(pause).await;
-                if let Some(replicas) = self.replicas()
-                    && replicas.writing.count() > 0
-                {
-                    env::blocking(move || replicas.writing.remove_abandoned(timeout)).await;
+                if let Some(replicas) = self.replicas() {
+                    env::blocking(move || {
+                        replicas.writing.remove_abandoned(timeout);
+                        if let Err(error) = replicas.store.compact() {
+                            tracing::warn!(%error, "could not empty a pack");
+                        }
+                    })
+                    .await;
                 }
             }
         };

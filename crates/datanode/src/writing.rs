@@ -161,10 +161,6 @@ impl Writing {
         self.lock().contains_key(&chunk)
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.lock().len()
-    }
 
     fn claimed(
         self: &Arc<Self>,

@@ -47,7 +47,13 @@ async fn all_have(cluster: &Cluster, nodes: &[Node], block: &Block, generation: 
 
 #[tokio::test]
 async fn what_goes_through_a_pipeline_is_on_every_datanode() {
-    let cluster = Cluster::start(3).await;
+    for packed_max in [0, 1000, 64 << 10] {
+        reaches_every_datanode(packed_max).await;
+    }
+}
+
+async fn reaches_every_datanode(packed_max: u64) {
+    let cluster = Cluster::start_with(3, |config| config.packed_max = packed_max).await;
     let nodes = cluster.pipeline(&[0, 1, 2]);
     for (id, len) in [0, 1, 511, 512, 513, PACKET, 3 * PACKET + 700]
         .into_iter()

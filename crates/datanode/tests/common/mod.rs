@@ -75,6 +75,8 @@ impl TestNode {
         let mut config = Config::new(vec![self.dir.path().to_owned()], vec![master.address()]);
         config.listen = "127.0.0.1:0".to_owned();
         config.reserve = Reserve::Bytes(0);
+        // Tests look at the files of replicas.
+        config.packed_max = 0;
         config.timeouts.reconnect_max = Duration::from_millis(200);
         config
     }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chunkstore::{ChunkStore, OpenReplicaError, Reserve, ScanReport, VolumeDir};
+use chunkstore::{ChunkStore, OpenReplicaError, Options, Reserve, ScanReport, VolumeDir};
 use env::disk::{Disk, RealDisk};
 use tempfile::TempDir;
 use types::{ChunkId, ClusterId, Generation, PoolId, StorageId};
@@ -73,15 +73,17 @@ pub(crate) fn checksums_match(store: &ChunkStore, chunk: ChunkId, data: &[u8]) {
 /// Volumes in temporary directories.
 pub(crate) struct Fixture {
     directories: Vec<TempDir>,
+    packed_max: u64,
 }
 
 impl Fixture {
-    pub(crate) fn new() -> Self {
-        Self::with_volumes(1)
+    pub(crate) fn new(packed_max: u64) -> Self {
+        Self::with_volumes(packed_max, 1)
     }
 
-    pub(crate) fn with_volumes(count: usize) -> Self {
+    pub(crate) fn with_volumes(packed_max: u64, count: usize) -> Self {
         Self {
+            packed_max,
             directories: (0..count).map(|_| tempfile::tempdir().unwrap()).collect(),
         }
     }
@@ -103,7 +105,15 @@ impl Fixture {
     }
 
     pub(crate) fn reopen(&self) -> (ChunkStore, ScanReport) {
-        ChunkStore::open(self.disk(), pool(1), self.volumes(), Reserve::Bytes(0)).unwrap()
+        self.reopen_as(self.packed_max)
+    }
+
+    pub(crate) fn reopen_as(&self, packed_max: u64) -> (ChunkStore, ScanReport) {
+        let options = Options {
+            reserve: Reserve::Bytes(0),
+            packed_max,
+        };
+        ChunkStore::open(self.disk(), pool(1), self.volumes(), options).unwrap()
     }
 
     pub(crate) fn write(&self, store: &ChunkStore, id: u64, generation: Generation, data: &[u8]) {

@@ -1,22 +1,16 @@
-//! The store over real files.
+// What a store does, whatever form its replicas have: run for files and for packs.
 
-mod common;
-
-use std::path::PathBuf;
-
-use chunkstore::{
-    ChunkStore, CreateError, DeleteError, OpenReplicaError, Problem, ReadError, ReopenError, ReplicaState,
-    Reserve, WriteError,
-};
-use common::{Fixture, bytes, chunk, pool, read_all, sums};
+use chunkstore::{CreateError, DeleteError, OpenReplicaError, ReadError, ReopenError, WriteError};
 use types::Generation;
+
+use crate::common::{Fixture, bytes, checksums_match, chunk, read_all, sums};
 
 const G1: Generation = Generation(1001);
 const G2: Generation = Generation(1002);
 
 #[test]
 fn what_is_written_is_read_at_every_length() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     for (id, len) in [0, 1, 511, 512, 513, 4096, 100_000, 1 << 20]
         .into_iter()
@@ -35,28 +29,8 @@ fn what_is_written_is_read_at_every_length() {
 }
 
 #[test]
-fn what_is_finalized_is_there_after_a_restart_and_nothing_else() {
-    let fixture = Fixture::new();
-    let store = fixture.open();
-    fixture.write(&store, 1, G1, &bytes(1, 1300));
-    let mut unfinished = store.create(chunk(2), G1).unwrap();
-    unfinished.write(0, b"abc", &sums(b"abc")).unwrap();
-    // A process that is killed runs no destructors.
-    std::mem::forget(unfinished);
-
-    let (again, report) = fixture.reopen();
-    assert_eq!(
-        (report.replicas, report.temporary_removed, report.findings.len()),
-        (1, 2, 0)
-    );
-    assert_eq!(read_all(&again, chunk(1)).unwrap(), bytes(1, 1300));
-    assert!(again.replica(chunk(2)).is_none());
-    assert_eq!(fixture.temporary_files(), Vec::<PathBuf>::new());
-}
-
-#[test]
 fn packets_follow_one_another_and_partial_units_are_sent_again() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     let data = bytes(3, 3000);
     let mut writer = store.create(chunk(1), G1).unwrap();
@@ -85,7 +59,7 @@ fn packets_follow_one_another_and_partial_units_are_sent_again() {
 
 #[test]
 fn a_chunk_is_never_longer_than_a_chunk() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     let mut writer = store.create(chunk(1), G1).unwrap();
     // Only the rule is asked: the offset does not follow, and its end would overflow.
@@ -97,7 +71,7 @@ fn a_chunk_is_never_longer_than_a_chunk() {
 
 #[test]
 fn cutting_gives_the_bytes_before_the_cut() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     // Long enough that sums have left memory: 64 KiB of them are 8 MiB of data.
     let data = bytes(7, (9 << 20) + 100);
@@ -141,13 +115,13 @@ fn cutting_gives_the_bytes_before_the_cut() {
             data[..from + more.len()],
             "cut to {cut}"
         );
-        common::checksums_match(&store, chunk(id), &data[..from + more.len()]);
+        checksums_match(&store, chunk(id), &data[..from + more.len()]);
     }
 }
 
 #[test]
 fn a_replica_that_is_being_written_can_be_read_and_checked() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     let data = bytes(5, (9 << 20) + 17);
     let mut writer = store.create(chunk(1), G1).unwrap();
@@ -171,19 +145,8 @@ fn a_replica_that_is_being_written_can_be_read_and_checked() {
 }
 
 #[test]
-fn an_abandoned_replica_leaves_no_file() {
-    let fixture = Fixture::new();
-    let store = fixture.open();
-    let mut writer = store.create(chunk(1), G1).unwrap();
-    writer.write(0, b"abc", &sums(b"abc")).unwrap();
-    writer.abandon();
-    assert_eq!(fixture.temporary_files(), Vec::<PathBuf>::new());
-    assert!(store.replica(chunk(1)).is_none());
-}
-
-#[test]
 fn a_replica_is_replaced_only_by_a_newer_one() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     fixture.write(&store, 1, G1, b"old");
     assert!(matches!(
@@ -210,7 +173,7 @@ fn a_replica_is_replaced_only_by_a_newer_one() {
 
 #[test]
 fn a_corrupt_replica_may_be_replaced_by_one_of_its_generation() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     fixture.write(&store, 1, G1, b"right");
     assert!(!store.mark_corrupt(chunk(1), G2), "another generation");
@@ -226,7 +189,7 @@ fn a_corrupt_replica_may_be_replaced_by_one_of_its_generation() {
 
 #[test]
 fn deleting_asks_for_the_exact_generation() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     fixture.write(&store, 1, G2, b"abc");
     assert!(matches!(
@@ -249,7 +212,7 @@ fn deleting_asks_for_the_exact_generation() {
 
 #[test]
 fn a_new_generation_survives_a_restart() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     fixture.write(&store, 1, G1, &bytes(1, 5000));
     assert_eq!(store.bump_generation(chunk(1), G2).unwrap().generation, G2);
@@ -267,7 +230,7 @@ fn a_new_generation_survives_a_restart() {
 
 #[test]
 fn a_finalized_replica_can_be_taken_back_and_written_on() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
     let data = bytes(2, 5000);
     fixture.write(&store, 1, G1, &data[..4500]);
@@ -286,126 +249,4 @@ fn a_finalized_replica_can_be_taken_back_and_written_on() {
     let (again, report) = fixture.reopen();
     assert_eq!(report.findings, []);
     assert_eq!(read_all(&again, chunk(1)).unwrap(), data);
-}
-
-#[test]
-fn a_replica_taken_back_and_dropped_is_gone() {
-    let fixture = Fixture::new();
-    let store = fixture.open();
-    fixture.write(&store, 1, G1, b"abc");
-    drop(store.reopen(chunk(1), G1).unwrap());
-    assert_eq!(fixture.temporary_files(), Vec::<PathBuf>::new());
-    let (again, report) = fixture.reopen();
-    assert_eq!((report.replicas, report.findings.len()), (0, 0));
-    assert!(again.replica(chunk(1)).is_none());
-}
-
-#[test]
-fn cut_and_lengthened_files_are_corrupt_at_start_and_when_read() {
-    let fixture = Fixture::new();
-    let store = fixture.open();
-    let data = bytes(4, 1100);
-    fixture.write(&store, 1, G1, &data);
-    let (data_file, sidecar_file) = fixture.files_of(chunk(1));
-    for path in [&data_file, &sidecar_file] {
-        let good = std::fs::read(path).unwrap();
-        for len in [0, 1, good.len() - 1, good.len() + 1] {
-            let mut bad = good.clone();
-            bad.resize(len, 0);
-            std::fs::write(path, &bad).unwrap();
-            assert!(read_all(&store, chunk(1)).is_err(), "{} at {len}", path.display());
-            let (again, report) = fixture.reopen();
-            assert_eq!(report.findings.len(), 1, "{} at {len}", path.display());
-            let indexed = again.replica(chunk(1)).map(|replica| replica.state);
-            let header_is_whole = path == &data_file || len >= 64;
-            assert_eq!(indexed, header_is_whole.then_some(ReplicaState::Corrupt));
-        }
-        std::fs::write(path, &good).unwrap();
-    }
-}
-
-#[test]
-fn strange_files_are_reported_and_left_alone() {
-    let fixture = Fixture::new();
-    let store = fixture.open();
-    fixture.write(&store, 1, G1, b"ours");
-    let (data_file, sidecar_file) = fixture.files_of(chunk(1));
-    let directory = data_file.parent().unwrap().to_owned();
-    let beside = |name: String| directory.join(name);
-    let foreign = beside(format!("chunk-{}", pool(2).chunk_uuid(chunk(1))));
-    let unknown = beside("notes.txt".to_owned());
-    let lonely_data = beside(format!("chunk-{}", pool(1).chunk_uuid(chunk(0x101))));
-    let lonely_sidecar = beside(format!("chunk-{}.meta", pool(1).chunk_uuid(chunk(0x201))));
-    let misplaced = beside(format!("chunk-{}", pool(1).chunk_uuid(chunk(2))));
-    for path in [&foreign, &unknown, &lonely_data, &misplaced] {
-        std::fs::write(path, b"x").unwrap();
-    }
-    std::fs::copy(&sidecar_file, &lonely_sidecar).unwrap();
-
-    let (again, report) = fixture.reopen();
-    let problem = |path: &PathBuf| {
-        report
-            .findings
-            .iter()
-            .find(|f| f.path == *path)
-            .map(|f| f.problem.clone())
-    };
-    assert_eq!(problem(&foreign), Some(Problem::Foreign));
-    assert_eq!(problem(&unknown), Some(Problem::Unknown));
-    assert_eq!(problem(&lonely_data), Some(Problem::NoSidecar));
-    assert_eq!(problem(&lonely_sidecar), Some(Problem::NoData));
-    assert_eq!(problem(&misplaced), Some(Problem::Misplaced));
-    assert_eq!((report.replicas, report.findings.len()), (1, 5));
-    for path in [&foreign, &unknown, &lonely_data, &misplaced] {
-        assert!(path.exists(), "{}", path.display());
-    }
-    assert!(!lonely_sidecar.exists());
-    assert_eq!(read_all(&again, chunk(1)).unwrap(), b"ours");
-}
-
-#[test]
-fn new_replicas_spread_over_volumes_and_the_newest_of_two_wins() {
-    let fixture = Fixture::with_volumes(2);
-    let store = fixture.open();
-    let first = store.create(chunk(1), G1).unwrap();
-    let second = store.create(chunk(2), G1).unwrap();
-    assert_ne!(first.storage(), second.storage());
-    drop((first, second));
-
-    // The same chunk on both volumes, as after a disk that was away comes back.
-    fixture.write(&store, 3, G1, b"old");
-    let (data, sidecar) = fixture.files_of(chunk(3));
-    let saved = [
-        (data.clone(), std::fs::read(&data).unwrap()),
-        (sidecar.clone(), std::fs::read(&sidecar).unwrap()),
-    ];
-    let busy = store.create(chunk(4), G1).unwrap();
-    fixture.write(&store, 3, G2, b"new");
-    drop(busy);
-    assert!(
-        !data.exists(),
-        "the old replica goes when the new one is finalized"
-    );
-    for (path, content) in saved {
-        std::fs::write(path, content).unwrap();
-    }
-    let (again, report) = fixture.reopen();
-    assert_eq!(report.findings.len(), 1);
-    assert_eq!(report.findings[0].problem, Problem::Duplicate(G2));
-    assert_eq!(read_all(&again, chunk(3)).unwrap(), b"new");
-}
-
-#[test]
-fn a_full_volume_refuses_early_and_says_why() {
-    let fixture = Fixture::new();
-    let (store, _) = ChunkStore::open(
-        fixture.disk(),
-        pool(1),
-        fixture.volumes(),
-        Reserve::Bytes(u64::MAX),
-    )
-    .unwrap();
-    let refused = store.create(chunk(1), G1).err().unwrap().to_string();
-    assert!(refused.contains("no free space beyond its reserve"), "{refused}");
-    assert_eq!(store.volumes()[0].available, 0);
 }

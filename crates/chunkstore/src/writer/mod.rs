@@ -1,0 +1,371 @@
+//! A replica that is being written.
+//!
+//! It begins in memory ([`held`]). One that stays small is packed with others when it is finalized; one that grows, or
+//! whose writer asks for its bytes on the disk before that, goes on in files of its own ([`files`]).
+
+mod error;
+mod files;
+mod held;
+
+use std::io;
+use std::sync::Arc;
+
+use types::limits::CHUNK_SIZE_MAX;
+use types::{ChunkId, Generation, StorageId};
+
+use crate::index::{Place, Replica, ReplicaState, Slot};
+use crate::names::{Paths, bucket};
+use crate::pack::Entry;
+use crate::reader::{ReadError, check_range, verify};
+use crate::sidecar::Header;
+use crate::store::Shared;
+use crate::units::{SUM, align_down, units};
+
+pub use error::WriteError;
+pub(crate) use files::Files;
+pub(crate) use held::Held;
+
+/// A replica that is being written. Dropping it removes what was written.
+///
+/// # Invariant
+/// Once `poisoned`, nothing is written or synced any more.
+pub struct Writer {
+    shared: Arc<Shared>,
+    volume: usize,
+    chunk: ChunkId,
+    generation: Generation,
+    body: Body,
+    received: u64,
+    poisoned: bool,
+}
+
+/// Where the bytes are.
+pub(crate) enum Body {
+    Held(Held),
+    Files(Box<Files>),
+}
+
+/// What ends a replica in the middle.
+pub(crate) enum Broken {
+    Disk(io::Error),
+    Read(ReadError),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<ReadError> for Broken {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Writer {
+    pub(crate) fn create(
+        shared: Arc<Shared>,
+        volume: usize,
+        chunk: ChunkId,
+        generation: Generation,
+    ) -> io::Result<Self> {
+        let body = if shared.packed_max > 0 {
+            Body::Held(Held::default())
+        } else {
+            Body::Files(Box::new(new_files(&shared, volume, chunk)?))
+        };
+        Ok(Self::over(shared, volume, chunk, generation, body, 0))
+    }
+
+    /// A writer that goes on behind `received` bytes.
+    pub(crate) fn over(
+        shared: Arc<Shared>,
+        volume: usize,
+        chunk: ChunkId,
+        generation: Generation,
+        body: Body,
+        received: u64,
+    ) -> Self {
+        shared.volume(volume).writer_began();
+        Self {
+            shared,
+            volume,
+            chunk,
+            generation,
+            body,
+            received,
+            poisoned: false,
+        }
+    }
+
+    /// The chunk.
+    #[must_use]
+    pub const fn chunk(&self) -> ChunkId {
+        self.chunk
+    }
+
+    /// The generation that it will be finalized under.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The storage that it is on.
+    #[must_use]
+    pub fn storage(&self) -> StorageId {
+        self.shared.volume(self.volume).storage
+    }
+
+    /// Bytes received.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Writes `data` at `offset`, which is where the last whole unit ends: bytes of a unit that was not full are sent
+    /// again with those that follow. `sums` are stored as given; the caller has compared them with the data.
+    ///
+    /// # Errors
+    /// See [`WriteError`]. After `Misplaced` the replica is as it was, after others it is lost.
+    pub fn write(&mut self, offset: u64, data: &[u8], sums: &[u8]) -> Result<(), WriteError> {
+        self.usable()?;
+        let len = data.len() as u64;
+        let end = offset.saturating_add(len);
+        let follows = if data.is_empty() {
+            offset == self.received && sums.is_empty()
+        } else {
+            offset == align_down(self.received)
+                && (self.received..=CHUNK_SIZE_MAX).contains(&end)
+                && sums.len() as u64 == units(len) * SUM
+        };
+        if !follows {
+            return Err(WriteError::Misplaced {
+                chunk: self.chunk,
+                received: self.received,
+                offset,
+                len,
+                sums: sums.len() as u64,
+            });
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+        if end > self.shared.packed_max {
+            self.in_files()?;
+        }
+        let written = match &mut self.body {
+            Body::Held(held) => {
+                held.write(offset, data, sums);
+                Ok(())
+            }
+            Body::Files(files) => files.write(offset, data, sums),
+        };
+        self.poison_on(written)?;
+        self.received = end;
+        Ok(())
+    }
+
+    /// Makes what was received durable, under its temporary name. It still ends with the process: this is for a writer who
+    /// asks that its bytes are on the disk before it goes on.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the replica is then lost.
+    pub fn sync(&mut self) -> Result<(), WriteError> {
+        self.usable()?;
+        self.in_files()?;
+        let synced = match &self.body {
+            Body::Held(_) => Ok(()),
+            Body::Files(files) => files.sync_data(),
+        };
+        self.poison_on(synced)
+    }
+
+    /// Cuts the replica to `len` bytes.
+    ///
+    /// # Errors
+    /// See [`WriteError`]. After `TooShort` the replica is as it was, after others it is lost.
+    pub fn truncate_to(&mut self, len: u64) -> Result<(), WriteError> {
+        self.usable()?;
+        if len > self.received {
+            return Err(WriteError::TooShort {
+                chunk: self.chunk,
+                received: self.received,
+                asked: len,
+            });
+        }
+        if len < self.received {
+            let cut = match &mut self.body {
+                Body::Held(held) => held.cut(self.chunk, len).map_err(Broken::Read),
+                Body::Files(files) => files.cut(self.chunk, len),
+            };
+            match cut {
+                Ok(()) => self.received = len,
+                Err(Broken::Disk(error)) => self.poison_on(Err(error))?,
+                Err(Broken::Read(error)) => {
+                    self.poisoned = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Raises the generation.
+    ///
+    /// # Errors
+    /// When `generation` is lower than the present one.
+    pub fn bump_generation(&mut self, generation: Generation) -> Result<(), WriteError> {
+        self.usable()?;
+        if generation < self.generation {
+            return Err(WriteError::Older {
+                chunk: self.chunk,
+                present: self.generation,
+                asked: generation,
+            });
+        }
+        self.generation = generation;
+        Ok(())
+    }
+
+    /// As [`crate::Reader::read_verified`], of what was received.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_verified(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> Result<(), ReadError> {
+        let chunk = self.chunk;
+        check_range(chunk, self.received, offset, data, sums)?;
+        match &self.body {
+            Body::Held(held) => held.read(offset, data, sums),
+            Body::Files(files) => files
+                .read(offset, data, sums)
+                .map_err(|source| ReadError::Io { chunk, source })?,
+        }
+        verify(chunk, offset, data, sums)
+    }
+
+    /// Makes the replica durable under its final name. A replica of the same chunk that it replaces goes.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the replica is then lost.
+    pub fn finalize(mut self) -> Result<Replica, WriteError> {
+        self.usable()?;
+        let header = Header {
+            uuid: self.shared.pool.chunk_uuid(self.chunk),
+            generation: self.generation,
+            len: self.received,
+            sums_crc: 0,
+        };
+        let completed = match &mut self.body {
+            Body::Held(_) => Ok(()),
+            Body::Files(files) => files.complete(header),
+        };
+        self.poison_on(completed)?;
+
+        let shared = Arc::clone(&self.shared);
+        let _names = shared.lock_bucket(self.chunk);
+        let present = shared.index.find(self.chunk);
+        if let Some(present) = present {
+            let newer = present.generation > self.generation;
+            if newer || (present.generation == self.generation && present.state == ReplicaState::Finalized) {
+                return Err(WriteError::Superseded {
+                    chunk: self.chunk,
+                    present: present.generation,
+                });
+            }
+            // The old one goes for good before the new one is there: after a crash, a sidecar of the one beside the data of
+            // the other would look like a corrupt replica, and of two equal generations only one is right.
+            let removed = shared.remove_replica(self.chunk, present, true);
+            self.poison_on(removed)?;
+        }
+        let place = self.settle(header);
+        let place = self.poison_on(place)?;
+        let slot = Slot {
+            generation: self.generation,
+            len: self.received,
+            volume: self.volume,
+            place,
+            state: ReplicaState::Finalized,
+        };
+        shared.index.put(self.chunk, slot);
+        shared.volume(self.volume).replica_added(slot.len);
+        Ok(shared.describe(self.chunk, slot))
+    }
+
+    /// Gives the replica up and removes what was written. Dropping does the same.
+    pub fn abandon(self) {
+        drop(self);
+    }
+
+    /// Puts the bytes where they stay.
+    fn settle(&mut self, header: Header) -> io::Result<Place> {
+        let volume = self.shared.volume(self.volume);
+        match &mut self.body {
+            Body::Held(held) => {
+                let Held { data, sums } = std::mem::take(held);
+                let header = Header {
+                    sums_crc: crc_fast::crc32_iscsi(&sums),
+                    ..header
+                };
+                let spots = volume.packs.append(vec![Entry { header, sums, data }])?;
+                let spot = spots.first().copied().ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok(Place::Packed(spot))
+            }
+            Body::Files(files) => {
+                let to = self.shared.paths(self.chunk, self.volume);
+                files.name(volume, bucket(self.chunk), &to)?;
+                Ok(Place::Files)
+            }
+        }
+    }
+
+    /// From here on in files of its own.
+    fn in_files(&mut self) -> Result<(), WriteError> {
+        let Body::Held(held) = &mut self.body else {
+            return Ok(());
+        };
+        let Held { data, sums } = std::mem::take(held);
+        let begun = new_files(&self.shared, self.volume, self.chunk).and_then(|mut files| {
+            if !data.is_empty() {
+                files.write(0, &data, &sums)?;
+            }
+            Ok(files)
+        });
+        self.body = Body::Files(Box::new(self.poison_on(begun)?));
+        Ok(())
+    }
+
+    const fn usable(&self) -> Result<(), WriteError> {
+        if self.poisoned {
+            Err(WriteError::Poisoned(self.chunk))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A failure of the disk is final for this replica, and makes the volume prove that it still works.
+    fn poison_on<T>(&mut self, outcome: io::Result<T>) -> Result<T, WriteError> {
+        outcome.map_err(|source| {
+            self.poisoned = true;
+            let volume = self.shared.volume(self.volume);
+            volume.probe(&*self.shared.disk);
+            WriteError::Io {
+                chunk: self.chunk,
+                dir: volume.dir.clone(),
+                source,
+            }
+        })
+    }
+}
+
+fn new_files(shared: &Shared, volume: usize, chunk: ChunkId) -> io::Result<Files> {
+    let directory = &shared.volume(volume).dir;
+    let paths = Paths::temporary(directory, &shared.pool, chunk, shared.next_serial());
+    Files::create(Arc::clone(&shared.disk), paths)
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.volume(self.volume).writer_ended();
+    }
+}

@@ -1,0 +1,133 @@
+// What survives, whatever form replicas have: run for files and for packs.
+
+use chunkstore::{ReplicaState, WriteError};
+use env::disk::{Effect, Fault, Op, SimDisk};
+
+use crate::common::{bytes, chunk, read_all};
+use crate::support::{EIO, G1, G2, crash_everywhere, open, put, write};
+
+#[test]
+fn power_loss_while_writing_leaves_nothing_or_everything() {
+    let data = bytes(1, 9000);
+    crash_everywhere(
+        PACKED_MAX,
+        |_| {},
+        |store, acknowledged: &mut bool| *acknowledged = put(store, 1, G1, &data).is_some(),
+        |store, report, acknowledged, when| {
+            match store.replica(chunk(1)) {
+                Some(replica) => {
+                    assert_eq!(replica.state, ReplicaState::Finalized, "{when}");
+                    assert_eq!(read_all(store, chunk(1)).unwrap(), data, "{when}");
+                }
+                None => assert!(!acknowledged, "lost: {when}"),
+            }
+            assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+        },
+    );
+}
+
+#[test]
+fn power_loss_while_replacing_leaves_old_nothing_or_new() {
+    let (old, new) = (bytes(1, 5000), bytes(2, 5000));
+    crash_everywhere(
+        PACKED_MAX,
+        |store| put(store, 1, G1, &old).unwrap(),
+        |store, acknowledged: &mut bool| *acknowledged = put(store, 1, G2, &new).is_some(),
+        |store, report, acknowledged, when| {
+            match store.replica(chunk(1)).map(|replica| replica.generation) {
+                Some(G1) => assert!(
+                    !acknowledged && read_all(store, chunk(1)).unwrap() == old,
+                    "{when}"
+                ),
+                Some(G2) => assert_eq!(read_all(store, chunk(1)).unwrap(), new, "{when}"),
+                Some(other) => panic!("generation {other}: {when}"),
+                None => assert!(!acknowledged, "lost: {when}"),
+            }
+            assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+        },
+    );
+}
+
+#[test]
+fn power_loss_while_the_generation_rises_leaves_the_old_or_the_new() {
+    let data = bytes(1, 5000);
+    crash_everywhere(
+        PACKED_MAX,
+        |store| put(store, 1, G1, &data).unwrap(),
+        |store, acknowledged: &mut bool| *acknowledged = store.bump_generation(chunk(1), G2).is_ok(),
+        |store, _, acknowledged, when| {
+            let replica = store.replica(chunk(1)).unwrap_or_else(|| panic!("lost: {when}"));
+            assert!(
+                replica.generation == G2 || (replica.generation == G1 && !acknowledged),
+                "{when}"
+            );
+            assert_eq!(read_all(store, chunk(1)).unwrap(), data, "{when}");
+        },
+    );
+}
+
+#[test]
+fn power_loss_while_deleting_or_taking_back_leaves_everything_or_nothing() {
+    let data = bytes(1, 5000);
+    crash_everywhere(
+        PACKED_MAX,
+        |store| {
+            put(store, 1, G1, &data).unwrap();
+            put(store, 2, G1, &data).unwrap();
+        },
+        |store, _: &mut ()| {
+            let _ = store.delete(chunk(1), G1);
+            if let Ok((mut writer, _)) = store.reopen(chunk(2), G1) {
+                let _ = writer.truncate_to(1000);
+                let _ = writer.bump_generation(G2);
+                let _ = writer.finalize();
+            }
+        },
+        |store, report, (), when| {
+            for id in [1, 2] {
+                match store.replica(chunk(id)) {
+                    Some(replica) if replica.generation == G2 => {
+                        assert_eq!(read_all(store, chunk(id)).unwrap(), data[..1000], "{when}");
+                    }
+                    Some(_) => assert_eq!(read_all(store, chunk(id)).unwrap(), data, "{when}"),
+                    None => {}
+                }
+            }
+            assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+        },
+    );
+}
+
+#[test]
+fn a_poisoned_writer_refuses_everything() {
+    let disk = SimDisk::new();
+    let store = open(&disk, PACKED_MAX).0;
+    let mut writer = store.create(chunk(1), G1).unwrap();
+    write(&mut writer, &bytes(1, 5000)).unwrap();
+    disk.faults().add(Fault::once(Op::SyncData, 0, Effect::Fail(EIO)));
+    assert!(matches!(writer.sync(), Err(WriteError::Io { .. })));
+    let synced = disk.mutations();
+    assert!(matches!(writer.sync(), Err(WriteError::Poisoned(_))));
+    assert!(matches!(
+        writer.write(4608, &[0; 512], &[0; 4]),
+        Err(WriteError::Poisoned(_))
+    ));
+    assert!(matches!(writer.truncate_to(0), Err(WriteError::Poisoned(_))));
+    assert!(matches!(writer.bump_generation(G2), Err(WriteError::Poisoned(_))));
+    assert_eq!(disk.mutations(), synced, "a failed sync is never tried again");
+    assert!(matches!(writer.finalize(), Err(WriteError::Poisoned(_))));
+}
+
+#[test]
+fn a_disk_that_fails_is_named_until_it_works_again() {
+    let disk = SimDisk::new();
+    let store = open(&disk, PACKED_MAX).0;
+    disk.faults().add(Fault::always(Op::SyncData, Effect::Fail(EIO)));
+    assert!(put(&store, 1, G1, b"abc").is_none());
+    assert!(store.volumes()[0].failed.is_some());
+    let refused = store.create(chunk(2), G1).err().unwrap().to_string();
+    assert!(refused.contains("/volume: it can not be written to"), "{refused}");
+    disk.faults().clear();
+    assert_eq!(store.volumes()[0].failed, None);
+    put(&store, 2, G1, b"abc").unwrap();
+}

@@ -1,0 +1,21 @@
+//! The store over a disk that loses power, fails, and rots.
+
+#![allow(clippy::panic, reason = "tests")]
+
+#[path = "../store/common/mod.rs"]
+mod common;
+mod files;
+mod packs;
+mod support;
+
+/// The same, for replicas in files of their own.
+mod in_files {
+    const PACKED_MAX: u64 = 0;
+    include!("cases.rs");
+}
+
+/// And for packed ones.
+mod packed {
+    const PACKED_MAX: u64 = 64 << 10;
+    include!("cases.rs");
+}

@@ -1,0 +1,17 @@
+//! The store over real files.
+
+mod common;
+mod files;
+mod packs;
+
+/// The same, for replicas in files of their own.
+mod in_files {
+    const PACKED_MAX: u64 = 0;
+    include!("cases.rs");
+}
+
+/// And for packed ones.
+mod packed {
+    const PACKED_MAX: u64 = 64 << 10;
+    include!("cases.rs");
+}
