@@ -12,6 +12,11 @@ const PACKED_MAX: u64 = 64 << 10;
 const G1: Generation = Generation(1001);
 const G2: Generation = Generation(1002);
 
+fn content_of(id: u64) -> Vec<u8> {
+    bytes(id, 100 + usize::try_from(id).unwrap_or_default() * 37 % 6000)
+}
+
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 fn packs(fixture: &Fixture) -> Vec<PathBuf> {
     let mut packs: Vec<_> = std::fs::read_dir(fixture.volumes()[0].dir.join("packs"))
         .unwrap()
@@ -52,7 +57,7 @@ fn many_at_once_are_each_whole() {
                 begin.wait();
                 for number in 0..each {
                     let id = thread * each + number;
-                    fixture.write(store, id, G1, &bytes(id, 100 + id as usize * 37 % 6000));
+                    fixture.write(store, id, G1, &content_of(id));
                 }
             });
         }
@@ -63,10 +68,7 @@ fn many_at_once_are_each_whole() {
         (threads as u64 * each, 0)
     );
     for id in 0..threads as u64 * each {
-        assert_eq!(
-            read_all(&again, chunk(id)).unwrap(),
-            bytes(id, 100 + id as usize * 37 % 6000)
-        );
+        assert_eq!(read_all(&again, chunk(id)).unwrap(), content_of(id));
     }
 }
 
