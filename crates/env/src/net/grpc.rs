@@ -45,6 +45,12 @@ pub fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
 /// # Errors
 /// When `address` can not be part of a URI.
 pub fn channel(network: &Network, address: &str) -> Result<Channel, tonic::transport::Error> {
+    Ok(connect(network, &endpoint(address)?))
+}
+
+/// The same with settings of one's own: see [`endpoint`].
+#[must_use]
+pub fn connect(network: &Network, endpoint: &Endpoint) -> Channel {
     let network = network.clone();
     let connect = service_fn(move |uri: Uri| {
         let network = network.clone();
@@ -53,7 +59,7 @@ pub fn channel(network: &Network, address: &str) -> Result<Channel, tonic::trans
             network.connect(authority.as_str()).await.map(TokioIo::new)
         }
     });
-    Ok(endpoint(address)?.connect_with_connector_lazy(connect))
+    endpoint.connect_with_connector_lazy(connect)
 }
 
 /// The connections that come in, as a gRPC server wants them.

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-pub use grpc::{Incoming, Peer, channel, endpoint};
+pub use grpc::{Incoming, Peer, channel, connect, endpoint};
 pub use split::{ReadHalf, WriteHalf};
 pub use stream::{DetachedStream, TcpListener, TcpStream};
 
