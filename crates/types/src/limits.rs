@@ -30,6 +30,9 @@ pub const PACKET_DATA_BYTES_MAX: u32 = 16 << 20;
 /// Entries in one page of a directory listing.
 pub const LISTING_PAGE_MAX: usize = 1_000;
 
+/// Operations in one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 1_024;
+
 /// Chunks of one file from the first one on that is still being written: how far a writer may run ahead of its
 /// acknowledgements.
 pub const FILE_UNCOMMITTED_CHUNKS_MAX: usize = 4;

@@ -1,6 +1,7 @@
 //! The gRPC services: messages in, messages out. What is done is in the modules by concern; here are only the doors.
 
 mod attributes;
+mod batch;
 mod membership;
 mod message;
 mod read;
@@ -102,6 +103,7 @@ calls! {
     additional_datanodes: AdditionalDatanodesRequest => AdditionalDatanodesResponse, write;
     update_pipeline: UpdatePipelineRequest => UpdatePipelineResponse, write;
     report_corrupt: ReportCorruptRequest => ReportCorruptResponse, write;
+    batch: BatchRequest => BatchResponse, batch;
 }
 
 #[tonic::async_trait]
