@@ -53,7 +53,7 @@ pub(crate) fn open<M: StateMachine>(
     };
     // Durable before anything is done in it: no other opening has ever had, or will have, this term.
     let term = before.max(recovery.last_term).next();
-    Meta { term }.store(&**disk, directory)?;
+    Meta { term, ..Meta::default() }.store(&**disk, directory)?;
     tracing::info!(%term, last = recovery.last_index, "opened the log");
     Ok(Opened { wal, term })
 }

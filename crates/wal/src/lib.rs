@@ -24,6 +24,7 @@ mod files;
 mod layout;
 mod log;
 mod meta;
+mod reader;
 mod recovery;
 mod trim;
 
@@ -34,4 +35,5 @@ pub use layout::frame::{BadFrame, PAYLOAD_BYTES_MAX, Record};
 pub use layout::header::BadHeader;
 pub use layout::meta::Meta;
 pub use log::{Options, Wal};
+pub use reader::{OwnedRecord, Reader};
 pub use recovery::{Recovery, Torn};

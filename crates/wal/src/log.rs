@@ -11,6 +11,7 @@ use crate::files::{PositionFile, Segment, SpareJob, create_segment, position_pat
 use crate::layout::LogId;
 use crate::layout::frame::{self, PAYLOAD_BYTES_MAX, Record};
 use crate::layout::header::{HEADER_BYTES, Header};
+use crate::reader::{Index, Mark, Reader};
 
 /// A buffer that grew beyond this for one large batch is given back after it.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
@@ -25,6 +26,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// The id of the log, if a new one is begun: random bytes.
     pub new_log: LogId,
+    /// The index of the first record, if a new one is begun: 1, or more where something else holds those before.
+    pub new_first: u64,
 }
 
 impl Options {
@@ -34,6 +37,7 @@ impl Options {
         Self {
             segment_bytes: 16 << 20,
             new_log,
+            new_first: 1,
         }
     }
 }
@@ -61,6 +65,8 @@ pub struct Wal {
     pub(crate) segments: Vec<Segment>,
     pub(crate) active: Active,
     pub(crate) position: PositionFile,
+    /// Where records are, for those who read them back.
+    pub(crate) reader: Reader,
     syncs_unsettled: u32,
     spare_asked: bool,
     /// Frames that are not written yet, and the CRC and index of the last of them (or of the last one written).
@@ -78,8 +84,11 @@ impl Wal {
         segments: Vec<Segment>,
         active: Active,
         position: PositionFile,
+        mut index: Index,
     ) -> Self {
+        index.synced(position.index());
         Self {
+            reader: Reader::new(Arc::clone(&disk), index),
             disk,
             directory: directory.to_owned(),
             options,
@@ -162,6 +171,12 @@ impl Wal {
         self.segments.first().map_or(1, |segment| segment.first)
     }
 
+    /// What reads the durable records back, from any thread.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
     /// Bytes that wait for [`Wal::sync`].
     #[must_use]
     pub const fn buffered_bytes(&self) -> usize {
@@ -218,10 +233,20 @@ impl Wal {
             .write_all_at(&self.buffer, active.end)
             .when("write", segment)?;
         active.file.sync_data().when("sync", segment)?;
+        let begin = Mark {
+            index: self.position.index() + 1,
+            offset: active.end,
+            chain: self.position.chain(),
+        };
         active.end += bytes;
         self.position
             .write(self.last, self.chain)
             .when("write", &position_path(&self.directory))?;
+        {
+            let mut index = self.reader.index();
+            index.mark(begin);
+            index.synced(self.last);
+        }
         self.syncs_unsettled += 1;
         if self.syncs_unsettled >= SYNCS_UNSETTLED_MAX {
             self.settle_position()?;
@@ -237,6 +262,7 @@ impl Wal {
             log: self.position.log(),
             first: segment.first,
             chain: self.position.chain(),
+            anew: false,
         };
         let size = self.options.segment_bytes.max(HEADER_BYTES as u64 + bytes);
         if self.segments.last() == Some(&segment) {
@@ -254,6 +280,9 @@ impl Wal {
             size,
             end: HEADER_BYTES as u64,
         };
+        self.reader
+            .index()
+            .begin(segment.path.clone(), segment.first, header.chain);
         self.segments.push(segment);
         self.spare_asked = false;
         Ok(())

@@ -52,7 +52,7 @@ fn path(directory: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use env::disk::SimDisk;
-    use types::Term;
+    use types::{MasterId, Term};
 
     use super::*;
 
@@ -62,9 +62,14 @@ mod tests {
         disk.create_dir_all(directory).unwrap();
         assert_eq!(Meta::load(&disk, directory).unwrap(), None);
         for term in [Term(1), Term(2)] {
-            Meta { term }.store(&disk, directory).unwrap();
+            let meta = Meta {
+                term,
+                member: MasterId(7),
+                ..Meta::default()
+            };
+            meta.store(&disk, directory).unwrap();
             disk.crash(term.as_u64());
-            assert_eq!(Meta::load(&disk, directory).unwrap(), Some(Meta { term }));
+            assert_eq!(Meta::load(&disk, directory).unwrap(), Some(meta));
         }
         disk.corrupt(&path(directory), 13, 1).unwrap();
         let text = Meta::load(&disk, directory).unwrap_err().to_string();

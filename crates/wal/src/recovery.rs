@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use env::disk::{Disk, Open, read_file};
+use env::disk::{Disk, Open, read_exact_at, read_file};
 use types::Term;
 
 use crate::error::{Corruption, Damage, Evidence, OpenError, While};
@@ -22,6 +22,8 @@ use crate::layout::frame::{self, BadFrame, FRAME_BYTES, Record};
 use crate::layout::header::{HEADER_BYTES, Header};
 use crate::layout::position::Position;
 use crate::log::{Active, Options, Wal};
+use crate::reader::{Index, Mark};
+use crate::trim::remove_segments;
 
 /// What was found when the log was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +87,10 @@ impl Wal {
         from: u64,
         mut replay: impl FnMut(Record<'_>),
     ) -> Result<(Self, Recovery), OpenError> {
-        let segments = prepare(&*disk, directory)?;
+        let mut segments = prepare(&*disk, directory)?;
+        let obsolete = obsolete(&*disk, &segments)?;
+        let kept = segments.split_off(obsolete);
+        let obsolete = std::mem::replace(&mut segments, kept);
         let newest = stored_position(&*disk, directory, &options, &segments)?;
         let (_, position) = newest;
         let Some(first_index) = segments.first().map(|segment| segment.first) else {
@@ -100,7 +105,9 @@ impl Wal {
                 replay(record);
             }
         };
-        let (reading, tail) = read_segments(&*disk, directory, &segments, position, &mut show)?;
+        let mut index = Index::default();
+        let (reading, tail) = read_segments(&*disk, directory, &segments, position, &mut index, &mut show)?;
+        remove_segments(&*disk, directory, &obsolete)?;
         let (active, torn) = mend(&*disk, &tail, options.segment_bytes).when("mend", &tail.segment.path)?;
         let stored = PositionFile::open(&*disk, directory, newest, reading.last, reading.chain)
             .when("write", &position_path(directory))?;
@@ -111,7 +118,7 @@ impl Wal {
             torn,
         };
         Ok((
-            Self::new(disk, directory, options, segments, active, stored),
+            Self::new(disk, directory, options, segments, active, stored, index),
             recovery,
         ))
     }
@@ -123,6 +130,7 @@ fn read_segments<'a>(
     directory: &Path,
     segments: &'a [Segment],
     position: Position,
+    index: &mut Index,
     show: &mut dyn FnMut(Record<'_>),
 ) -> Result<(Reading, Tail<'a>), OpenError> {
     let mut before: Option<Reading> = None;
@@ -133,6 +141,7 @@ fn read_segments<'a>(
         let header = header(segment, &bytes, position)?;
         let mut reading = before.take().unwrap_or_else(|| Reading::after_header(&header));
         check_chain(segment, &header, &reading)?;
+        index.begin(segment.path.clone(), segment.first, header.chain);
         let mut known = HEADER_BYTES;
         let mut expected_chain = None;
         let until = next.map_or(u64::MAX, |next| next.first.saturating_sub(1));
@@ -143,6 +152,11 @@ fn read_segments<'a>(
             if record.index == position.index && chain != position.chain {
                 expected_chain = Some(chain);
             }
+            index.mark(Mark {
+                index: record.index + 1,
+                offset: offset as u64,
+                chain,
+            });
             show(record);
         });
         if let Some(found) = expected_chain {
@@ -196,6 +210,24 @@ fn prepare(disk: &dyn Disk, directory: &Path) -> Result<Vec<Segment>, OpenError>
     Ok(segments)
 }
 
+/// How many segments at the front count no more, because the log was begun anew after them.
+fn obsolete(disk: &dyn Disk, segments: &[Segment]) -> Result<usize, OpenError> {
+    let mut obsolete = 0;
+    for (at, segment) in segments.iter().enumerate() {
+        let mut bytes = vec![0; HEADER_BYTES];
+        let file = disk.open(&segment.path, Open::Read).when("open", &segment.path)?;
+        match read_exact_at(&*file, &mut bytes, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            result => result.when("read", &segment.path)?,
+        }
+        // What is wrong with a header is told when its segment is read.
+        if Header::decode(&bytes).is_ok_and(|header| header.anew) {
+            obsolete = at;
+        }
+    }
+    Ok(obsolete)
+}
+
 /// The stored position; a new one where there is no log yet. It is made before the first segment: no segment without it.
 fn stored_position(
     disk: &dyn Disk,
@@ -234,18 +266,20 @@ fn begin(
     if synced > 0 {
         return Err(corrupt(directory, 0, Damage::NoSegment { synced }).into());
     }
-    if from > 1 {
-        return Err(corrupt(directory, 0, Damage::Start { from, first: 1 }).into());
+    let first = options.new_first.max(1);
+    if from > first {
+        return Err(corrupt(directory, 0, Damage::Start { from, first }).into());
     }
-    let segment = Segment::new(directory, 1);
+    let segment = Segment::new(directory, first);
     let header = Header {
         log: position.log,
-        first: 1,
+        first,
         chain: position.chain,
+        anew: false,
     };
     let (file, size) = create_segment(&*disk, directory, &segment, &header, options.segment_bytes)
         .when("make", &segment.path)?;
-    let stored = PositionFile::open(&*disk, directory, newest, 0, position.chain)
+    let stored = PositionFile::open(&*disk, directory, newest, first - 1, position.chain)
         .when("write", &position_path(directory))?;
     let active = Active {
         file,
@@ -253,13 +287,15 @@ fn begin(
         end: HEADER_BYTES as u64,
     };
     let recovery = Recovery {
-        first_index: 1,
-        last_index: 0,
+        first_index: first,
+        last_index: first - 1,
         last_term: Term(0),
         torn: None,
     };
+    let mut index = Index::default();
+    index.begin(segment.path.clone(), first, header.chain);
     Ok((
-        Wal::new(disk, directory, options, vec![segment], active, stored),
+        Wal::new(disk, directory, options, vec![segment], active, stored, index),
         recovery,
     ))
 }

@@ -14,7 +14,8 @@
 //! 12   │ log id                     16 │      12 │ index                  8 │     24 │ sequence        8 │
 //! 28   │ index of the first record   8 │         ├── record ────────────────┤     32 │ index           8 │
 //! 36   │ CRC of the record before    4 │      20 │ op code                1 │     40 │ CRC of record   4 │
-//! 40   │ zeros                         │      21 │ length of the payload  4 │     44 │ CRC of slot     4 │
+//! 40   │ 1: the log begins anew here  1 │
+//! 41   │ zeros                         │      21 │ length of the payload  4 │     44 │ CRC of slot     4 │
 //! 4092 │ CRC of the bytes before     4 │      25 │ payload                  │     48 └───────────────────┘
 //! 4096 ├───────────────────────────────┤         └──────────────────────────┘
 //!      │ frame, frame, frame …         │                                         `synced` has two slots:

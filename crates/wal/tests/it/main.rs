@@ -9,4 +9,5 @@ mod common;
 mod crash;
 mod damage;
 mod failure;
+mod reader;
 mod trim;
