@@ -4,7 +4,7 @@
 //! bounded: when a master is away for long, its changes are dropped, and it gets a full report when it is back.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chunkstore::Replica;
 use tokio::sync::Notify;
@@ -48,20 +48,26 @@ impl Change {
 
 /// The outboxes of all masters.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(Vec<Arc<Outbox>>);
+pub(crate) struct Changes(RwLock<Vec<Arc<Outbox>>>);
 
 impl Changes {
-    pub(crate) fn to_masters(count: usize) -> Self {
-        Self((0..count).map(|_| Arc::default()).collect())
+    /// An outbox for one more master.
+    pub(crate) fn add(&self) -> Arc<Outbox> {
+        let outbox = Arc::<Outbox>::default();
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.push(Arc::clone(&outbox));
+        outbox
     }
 
-    pub(crate) fn outboxes(&self) -> &[Arc<Outbox>] {
-        &self.0
+    /// The master of this outbox is told no more.
+    pub(crate) fn remove(&self, outbox: &Arc<Outbox>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| !Arc::ptr_eq(other, outbox));
     }
 
     /// Tells every master.
     pub(crate) fn push(&self, event: Event, replica: &Replica) {
-        for outbox in &self.0 {
+        for outbox in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
             outbox.push(Change::of(event, replica));
         }
     }

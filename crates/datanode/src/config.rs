@@ -10,7 +10,7 @@ use chunkstore::Reserve;
 pub struct Config {
     /// Its directories, one for each disk. Empty ones are formatted for the cluster of the first master that answers.
     pub dirs: Vec<PathBuf>,
-    /// All masters, `host:port` each.
+    /// Masters, `host:port` each. Some of them are enough: they name the others.
     pub masters: Vec<String>,
     /// Where the data plane listens, `host:port`; port 0 lets the system choose.
     pub listen: String,
@@ -75,7 +75,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(60),
             master: Duration::from_secs(10),
-            reconnect_max: Duration::from_secs(3),
+            reconnect_max: Duration::from_secs(1),
         }
     }
 }

@@ -44,6 +44,17 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// The file that keeps the highest term can not be understood.
+    #[error(
+        "{path} does not say which leaders of the past are not to be obeyed: {why}; remove it only when no old leader can \
+         be left"
+    )]
+    Term {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There are chunks, but nothing says whose.
     #[error(
         "{dir} holds chunks but has no {file}: it can not be told which cluster they belong to; restore the file, or \

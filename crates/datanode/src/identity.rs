@@ -11,9 +11,10 @@ use chunkstore::VolumeDir;
 use env::Env;
 use env::disk::{DirLock, Disk, read_file, replace_file};
 use serde::{Deserialize, Serialize};
-use types::{ClusterId, DatanodeId, PoolId, StorageId};
+use types::{ClusterId, DatanodeId, PoolId, StorageId, Term};
 
 use crate::error::StartError;
+use crate::fence;
 
 /// The file's name.
 pub(crate) const FILE: &str = "identity.json";
@@ -74,6 +75,21 @@ impl Directories {
 
     pub(crate) const fn id(&self) -> DatanodeId {
         self.id
+    }
+
+    /// The highest term that any directory keeps.
+    pub(crate) fn term(&self) -> Result<Term, StartError> {
+        let mut highest = Term(0);
+        for directory in &self.list {
+            highest = highest.max(fence::read(&*self.disk, &directory.path)?);
+        }
+        Ok(highest)
+    }
+
+    /// The directories that belong to the cluster.
+    pub(crate) fn formatted(&self) -> Vec<PathBuf> {
+        let formatted = self.list.iter().filter(|directory| directory.identity.is_some());
+        formatted.map(|directory| directory.path.clone()).collect()
     }
 
     /// The cluster and pool that the directories belong to, and the first of them that does.

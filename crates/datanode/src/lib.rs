@@ -15,8 +15,10 @@
 //!   replica.
 //! - Every byte that is sent was checked against its stored checksum by this process, and every byte that is stored
 //!   against the one that came with it. What does not match is reported to the masters, not passed on.
-//! - Commands of a master whose term is older than one that was seen are refused.
-//! - It reconnects to its masters for as long as it runs.
+//! - Commands of a master whose term is older than one that was seen are refused, also after a restart; those of a master
+//!   that does not lead are ignored.
+//! - It reconnects to its masters for as long as it runs, and learns of others from them. One that is dead or hangs holds up
+//!   nobody.
 //!
 //! # Bounds
 //! Streams: `Config::max_streams`, each with a thread. Memory of a stream: two packets (the one in hand, and the buffer
@@ -27,6 +29,7 @@
 mod changes;
 mod config;
 mod error;
+mod fence;
 mod identity;
 mod membership;
 mod node;

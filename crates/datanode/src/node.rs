@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ use types::{ClusterId, DatanodeId, PoolId, Term};
 use crate::changes::Changes;
 use crate::config::Config;
 use crate::error::{Failure, StartError};
+use crate::fence::Fence;
 use crate::identity::Directories;
-use crate::membership;
+use crate::membership::Sessions;
 use crate::replicas::Replicas;
 use crate::xceiver::{self, Idle};
 
@@ -32,8 +33,9 @@ pub(crate) struct Node {
     pub(crate) transfers: AtomicU32,
     /// Connections on which nothing happens.
     pub(crate) idle: Idle,
-    /// The highest term that any master has shown: commands of an older one are refused.
-    term: AtomicU64,
+    /// Keeps out leaders of the past.
+    fence: Fence,
+    pub(crate) sessions: Sessions,
     directories: Mutex<Directories>,
     /// Keeps two masters from formatting at once.
     formatting: tokio::sync::Mutex<()>,
@@ -72,9 +74,13 @@ impl Node {
         let _ = closing.wait_for(|closing| *closing).await;
     }
 
-    /// Notes the term of a master. False when a higher one has been seen.
-    pub(crate) fn see_term(&self, term: Term) -> bool {
-        self.term.fetch_max(term.as_u64(), Ordering::AcqRel) <= term.as_u64()
+    /// Notes the term of a master, durably. False when it must not be obeyed: a higher one has been seen.
+    pub(crate) async fn see_term(&self, term: Term) -> bool {
+        let dirs = {
+            let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+            directories.formatted()
+        };
+        self.fence.admits(term, &self.env.disk, dirs).await
     }
 
     /// Makes sure that the directories belong to `cluster`, which the master at `master` leads: formats them when they
@@ -195,15 +201,22 @@ impl Datanode {
         if config.masters.is_empty() {
             return Err(StartError::NoMaster);
         }
-        let mut masters = Vec::new();
-        for address in &config.masters {
-            let channel = env::net::channel(&env.net, address).map_err(|_| StartError::MasterAddress {
+        if let Some(address) = config
+            .masters
+            .iter()
+            .find(|address| env::net::endpoint(address).is_err())
+        {
+            return Err(StartError::MasterAddress {
                 address: address.clone(),
-            })?;
-            masters.push((address.clone(), channel));
+            });
         }
         let (world, paths) = (env.clone(), config.dirs.clone());
-        let directories = env::blocking(move || Directories::open(&world, &paths)).await?;
+        let (directories, term) = env::blocking(move || {
+            let directories = Directories::open(&world, &paths)?;
+            let term = directories.term()?;
+            Ok::<_, StartError>((directories, term))
+        })
+        .await?;
         let listen = |source| StartError::Listen {
             address: config.listen.clone(),
             source,
@@ -214,10 +227,11 @@ impl Datanode {
         let node = Arc::new(Node {
             id: directories.id(),
             data_addr,
-            changes: Arc::new(Changes::to_masters(masters.len())),
+            changes: Arc::default(),
             transfers: AtomicU32::new(0),
             idle: Idle::default(),
-            term: AtomicU64::new(0),
+            fence: Fence::new(term),
+            sessions: Sessions::default(),
             directories: Mutex::new(directories),
             formatting: tokio::sync::Mutex::new(()),
             replicas: watch::channel(None).0,
@@ -231,15 +245,11 @@ impl Datanode {
             let opening = Arc::clone(&node);
             env::blocking(move || opening.prepare(cluster, &pool)).await?;
         }
-        let mut tasks = vec![
+        let tasks = vec![
             tokio::spawn(xceiver::accept(Arc::clone(&node), listener)),
             tokio::spawn(Arc::clone(&node).sweep()),
         ];
-        let outboxes = node.changes.outboxes().iter().cloned();
-        for ((address, channel), outbox) in masters.into_iter().zip(outboxes) {
-            let session = membership::Session::new(Arc::clone(&node), address, channel, outbox);
-            tasks.push(tokio::spawn(session.run()));
-        }
+        Sessions::start(&node, &node.config.masters);
         tracing::info!(id = %node.id, %data_addr, "the datanode serves");
         Ok(Self { node, tasks })
     }
@@ -278,6 +288,7 @@ impl Datanode {
     /// Stops: no new connections, every stream ends at its next wait, the directories are unlocked.
     pub async fn shutdown(mut self) {
         self.node.closing.send_replace(true);
+        self.node.sessions.ended().await;
         for task in std::mem::take(&mut self.tasks) {
             if let Err(error) = task.await
                 && error.is_panic()

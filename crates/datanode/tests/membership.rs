@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::client::{get, put};
 use common::master::{FakeMaster, Reported};
-use common::{Cluster, TestNode, bytes, in_time};
+use common::{Cluster, TestNode, bytes, in_time, until};
 use datanode::{Datanode, Failure, StartError};
 use env::Env;
 use proto::v1::command::Command;
@@ -165,11 +165,7 @@ async fn replicas_are_deleted_at_exactly_their_generation_and_by_no_old_leader()
     cluster.master.command(delete(1, 4));
     cluster.master.set_term(4);
     cluster.master.command(delete(1, 5));
-    let heartbeats = cluster.master.seen().heartbeats;
-    cluster
-        .master
-        .wait("heartbeats", |seen| seen.heartbeats > heartbeats + 2)
-        .await;
+    cluster.master.some_heartbeats().await;
     assert_eq!(get(&node, &cluster.block(1, 5), 100).await, bytes(100));
     cluster.master.set_term(6);
     cluster.master.command(delete(2, 5));
@@ -244,4 +240,114 @@ async fn corrupt_replicas_are_reported_as_such_after_a_restart() {
     };
     cluster.master.reported(corrupt).await;
     assert_eq!(cluster.master.seen().reports.last().unwrap().replicas, []);
+}
+
+#[tokio::test]
+async fn an_old_leader_that_wakes_up_orders_in_vain_also_after_a_restart() {
+    let (old, new) = (FakeMaster::start(1).await, FakeMaster::start(1).await);
+    let mut node = TestNode::new();
+    let mut config = node.config(&old);
+    config.masters.push(new.address());
+    node.start_with(config.clone()).await;
+    for master in [&old, &new] {
+        master.wait("registration", |seen| seen.heartbeats > 0).await;
+    }
+    let mut cluster = Cluster {
+        master: old,
+        nodes: vec![node],
+    };
+    let at = cluster.nodes[0].node();
+    for id in [1, 2] {
+        put(&cluster.block(id, 5), std::slice::from_ref(&at), &bytes(100)).await;
+    }
+    new.set_term(6);
+    new.some_heartbeats().await;
+    // It was stopped, and does not know that it was replaced.
+    cluster.master.command(delete(1, 5));
+    cluster.master.some_heartbeats().await;
+    assert!(cluster.nodes[0].data_file(&cluster.block(1, 5)).exists());
+    // A restart, after which only the old one can be reached: what was known is not forgotten.
+    cluster.nodes[0].stop().await;
+    let address = new.kill();
+    cluster.nodes[0].start_with(config).await;
+    let registered = cluster.nodes[0].running().registered();
+    in_time("registration", registered).await;
+    cluster.master.command(delete(1, 5));
+    cluster.master.some_heartbeats().await;
+    assert!(cluster.nodes[0].data_file(&cluster.block(1, 5)).exists());
+    // The leader of the later term is obeyed.
+    let new = FakeMaster::start_at(1, &address).await;
+    new.set_term(6);
+    new.wait("registration", |seen| seen.heartbeats > 0).await;
+    new.command(delete(2, 5));
+    until("the replica is deleted", || {
+        !cluster.nodes[0].data_file(&cluster.block(2, 5)).exists()
+    })
+    .await;
+    assert!(cluster.nodes[0].data_file(&cluster.block(1, 5)).exists());
+}
+
+#[tokio::test]
+async fn a_master_that_does_not_lead_orders_nothing() {
+    let cluster = Cluster::start(1).await;
+    let node = cluster.nodes[0].node();
+    put(&cluster.block(1, 5), std::slice::from_ref(&node), &bytes(100)).await;
+    cluster.master.stand_by();
+    cluster.master.set_term(9);
+    cluster.master.command(delete(1, 5));
+    cluster.master.some_heartbeats().await;
+    assert!(cluster.nodes[0].data_file(&cluster.block(1, 5)).exists());
+    // But it can ask for what it has missed.
+    cluster
+        .master
+        .command(Command::SendBlockReport(SendBlockReport {}));
+    cluster
+        .master
+        .wait("a second report", |seen| seen.reports.len() == 2)
+        .await;
+}
+
+#[tokio::test]
+async fn masters_are_learned_and_left_and_a_silent_one_holds_up_nobody() {
+    let (first, second) = (FakeMaster::start(1).await, FakeMaster::start(1).await);
+    // It accepts connections, and never says anything.
+    let silent = env::net::Network::real().listen("127.0.0.1:0").await.unwrap();
+    let mut node = TestNode::new();
+    let mut config = node.config(&first);
+    config.masters.insert(0, silent.local_addr().unwrap().to_string());
+    node.start_with(config).await;
+    first.wait("a report", |seen| !seen.reports.is_empty()).await;
+    first.name_masters(&[&first, &second]);
+    second.wait("a report", |seen| !seen.reports.is_empty()).await;
+    let cluster = Cluster {
+        master: first,
+        nodes: vec![node],
+    };
+    put(&cluster.block(1, 1), &cluster.pipeline(&[0]), &bytes(10)).await;
+    for master in [&cluster.master, &second] {
+        master
+            .wait("the replica", |seen| {
+                seen.changes.iter().any(|change| change.chunk == 1)
+            })
+            .await;
+    }
+    // The leader no longer names it: nothing more is said to it.
+    cluster.master.name_masters(&[&cluster.master]);
+    cluster.master.some_heartbeats().await;
+    let heartbeats = second.seen().heartbeats;
+    cluster.master.some_heartbeats().await;
+    assert!(second.seen().heartbeats <= heartbeats + 1);
+}
+
+#[tokio::test]
+async fn a_master_with_two_names_is_told_once() {
+    let master = FakeMaster::start(1).await;
+    let port = master.address().rsplit_once(':').unwrap().1.to_owned();
+    let mut node = TestNode::new();
+    let mut config = node.config(&master);
+    config.masters.push(format!("localhost:{port}"));
+    node.start_with(config).await;
+    in_time("registration", node.running().registered()).await;
+    master.some_heartbeats().await;
+    assert_eq!(master.seen().registrations.len(), 1);
 }

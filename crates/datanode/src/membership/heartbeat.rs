@@ -11,6 +11,7 @@ use types::{ChunkId, Generation, Term};
 
 use super::convert::uuid_bytes;
 use super::session::{Ended, Session, Terms, storages};
+use super::sessions::Sessions;
 use crate::replicas::Replicas;
 
 /// Sends heartbeats, the first at once, and carries out what the answers say.
@@ -31,12 +32,18 @@ pub(super) async fn run(
             streams: node.transfers.load(Ordering::Relaxed),
         };
         let answer = session.call("heartbeat", client.heartbeat(heartbeat)).await?;
-        if node.see_term(Term(answer.term)) {
-            for command in answer.commands.into_iter().filter_map(|c| c.command) {
+        let admitted = node.see_term(Term(answer.term)).await;
+        Sessions::learn(node, &answer.masters, admitted && answer.leads);
+        for command in answer.commands.into_iter().filter_map(|c| c.command) {
+            // To be told more is nothing that only a leader may want.
+            let harmless = !matches!(command, Command::DeleteReplicas(_));
+            if harmless || (admitted && answer.leads) {
                 obey(session, replicas, command).await?;
+            } else if admitted {
+                tracing::warn!(master = %session.master, term = answer.term, "ignored a command of a master that does not lead");
+            } else {
+                tracing::warn!(master = %session.master, term = answer.term, "refused a command of an old leader");
             }
-        } else if !answer.commands.is_empty() {
-            tracing::warn!(master = %session.master, term = answer.term, "refused the commands of an old leader");
         }
     }
 }

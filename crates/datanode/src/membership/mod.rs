@@ -9,5 +9,7 @@ mod convert;
 mod heartbeat;
 mod report;
 mod session;
+mod sessions;
 
-pub(crate) use session::Session;
+use session::Session;
+pub(crate) use sessions::Sessions;

@@ -13,6 +13,7 @@ use tonic::{Response, Status};
 use types::Term;
 
 use super::convert::{storage_status, uuid_bytes};
+use super::sessions::Sessions;
 use super::{heartbeat, report};
 use crate::changes::Outbox;
 use crate::error::Failure;
@@ -21,6 +22,9 @@ use crate::replicas::Replicas;
 
 /// The first pause between two attempts; doubled each time.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The pause before an address is tried again that is of no use.
+const PAUSE_STRANGER: Duration = Duration::from_secs(5);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,9 @@ pub(super) enum Ended {
     /// The master wants to have this datanode registered anew.
     #[error("the master asked to register again")]
     Again,
+    /// It is served under another name already.
+    #[error("it is the master that is reported to under another name")]
+    Twice,
     /// There is no use in going on, with any master.
     #[error(transparent)]
     Fatal(#[from] Failure),
@@ -53,6 +60,8 @@ pub(super) enum Ended {
 pub(crate) struct Session {
     pub(super) node: Arc<Node>,
     pub(super) master: String,
+    /// Whether this datanode was started with it; else it was heard of.
+    configured: bool,
     pub(super) client: MembershipClient<Channel>,
     pub(super) outbox: Arc<Outbox>,
 }
@@ -65,17 +74,24 @@ pub(super) struct Terms {
 }
 
 impl Session {
-    pub(crate) fn new(node: Arc<Node>, master: String, channel: Channel, outbox: Arc<Outbox>) -> Self {
+    pub(super) fn new(
+        node: Arc<Node>,
+        master: String,
+        configured: bool,
+        channel: Channel,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         Self {
             node,
             master,
+            configured,
             client: MembershipClient::new(channel),
             outbox,
         }
     }
 
     /// Runs until the datanode ends.
-    pub(crate) async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let node = Arc::clone(&self.node);
         tokio::select! {
             () = node.closed() => {}
@@ -93,7 +109,13 @@ impl Session {
                 pause = PAUSE_MIN;
             }
             match ended {
+                // An address that somebody else has by now is no reason to end.
+                Ended::Fatal(failure @ Failure::WrongCluster { .. }) if !self.configured => {
+                    tracing::debug!(master = %self.master, %failure, "not one of our masters");
+                    tokio::time::sleep(self.jittered(PAUSE_STRANGER)).await;
+                }
                 Ended::Fatal(failure) => return failure,
+                Ended::Twice => tokio::time::sleep(self.jittered(PAUSE_STRANGER)).await,
                 // At once, but not in a frenzy.
                 Ended::Again => tokio::time::sleep(self.jittered(PAUSE_MIN)).await,
                 Ended::Call { .. } | Ended::Timeout { .. } => {
@@ -125,10 +147,14 @@ impl Session {
             .call("identity", client.identity(v1::IdentityRequest {}))
             .await?;
         let node = Arc::clone(&self.node);
-        node.see_term(Term(identity.term));
+        let Some(_served) = node.sessions.serve(identity.master_id, &self.master) else {
+            return Err(Ended::Twice);
+        };
         let replicas = node
             .join(&self.master, &identity.cluster_id, &identity.pool_id)
             .await?;
+        node.see_term(Term(identity.term)).await;
+        Sessions::learn(&node, &identity.masters, false);
         // What happened up to here is in the full report that follows.
         self.outbox.clear();
         let terms = self.register(&identity.cluster_id, &replicas).await?;
@@ -157,7 +183,8 @@ impl Session {
         };
         let mut client = self.client.clone();
         let answer = self.call("register", client.register(request)).await?;
-        self.node.see_term(Term(answer.term));
+        self.node.see_term(Term(answer.term)).await;
+        Sessions::learn(&self.node, &answer.masters, false);
         let or = |ms: u64, fallback: Duration| match ms {
             0 => fallback,
             ms => Duration::from_millis(ms),

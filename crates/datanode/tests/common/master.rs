@@ -1,5 +1,6 @@
 //! A master that notes what datanodes tell it, and says what a test wants.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,9 +46,15 @@ struct Shared {
     state: watch::Sender<Seen>,
     term: Mutex<u64>,
     commands: Mutex<Vec<v1::command::Command>>,
+    standby: Mutex<bool>,
+    /// The masters that it names.
+    named: Mutex<Vec<String>>,
+    id: u64,
     /// Registered since this master started.
     known: Mutex<Vec<DatanodeId>>,
 }
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 #[derive(Clone)]
 struct Service(Arc<Shared>);
@@ -79,6 +86,9 @@ impl FakeMaster {
             state: watch::channel(Seen::default()).0,
             term: Mutex::new(5),
             commands: Mutex::default(),
+            standby: Mutex::new(false),
+            named: Mutex::default(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             known: Mutex::default(),
         });
         let runtime = Builder::new_multi_thread()
@@ -135,6 +145,23 @@ impl FakeMaster {
         *self.shared.term.lock().unwrap() = term;
     }
 
+    /// From now on it does not lead.
+    pub(crate) fn stand_by(&self) {
+        *self.shared.standby.lock().unwrap() = true;
+    }
+
+    /// The masters that it names from now on.
+    pub(crate) fn name_masters(&self, masters: &[&Self]) {
+        *self.shared.named.lock().unwrap() = masters.iter().map(|master| master.address()).collect();
+    }
+
+    /// Waits for a few more heartbeats.
+    pub(crate) async fn some_heartbeats(&self) {
+        let heartbeats = self.seen().heartbeats;
+        self.wait("heartbeats", |seen| seen.heartbeats > heartbeats + 2)
+            .await;
+    }
+
     /// Goes with the next heartbeat's answer.
     pub(crate) fn command(&self, command: v1::command::Command) {
         self.shared.commands.lock().unwrap().push(command);
@@ -167,7 +194,8 @@ impl Membership for Service {
             pool_id: PoolId::of(self.0.cluster).to_string(),
             term: *self.0.term.lock().unwrap(),
             version: "test".into(),
-            ..Default::default()
+            masters: self.0.named.lock().unwrap().clone(),
+            master_id: self.0.id,
         }))
     }
 
@@ -183,7 +211,7 @@ impl Membership for Service {
             term: *self.0.term.lock().unwrap(),
             heartbeat_interval_ms: 20,
             block_report_interval_ms: 60_000,
-            ..Default::default()
+            masters: self.0.named.lock().unwrap().clone(),
         }))
     }
 
@@ -210,8 +238,8 @@ impl Membership for Service {
         Ok(Response::new(v1::HeartbeatResponse {
             term: *self.0.term.lock().unwrap(),
             commands: commands.into_iter().map(command).collect(),
-            leads: true,
-            ..Default::default()
+            leads: !*self.0.standby.lock().unwrap(),
+            masters: self.0.named.lock().unwrap().clone(),
         }))
     }
 
