@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Setrep(verbs::setrep::Args),
     Checksum(verbs::checksum::Args),
     Test(verbs::test::Args),
+    Admin(verbs::admin::Args),
 }
 
 /// Reads the command line of this process.
@@ -120,6 +121,7 @@ fn shorten(mut sub: clap::Command, global: &[Arg]) -> clap::Command {
     sub.long_about(None)
         .help_template(SUB_TEMPLATE)
         .after_help(format!("{examples}\n\n{EVERY_COMMAND}"))
+        .mut_subcommands(|below| shorten(below, global))
 }
 
 const SUB_TEMPLATE: &str = "\
@@ -143,11 +145,18 @@ mod tests {
 
     #[test]
     fn every_command_teaches_by_example() {
-        for sub in command().get_subcommands() {
+        let command = command();
+        let mut all: Vec<_> = (command.get_subcommands())
+            .map(|sub| (format!("distrifs {}", sub.get_name()), sub))
+            .collect();
+        while let Some((line, sub)) = all.pop() {
             let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let example = format!("distrifs {}", sub.get_name());
-            assert!(help.contains(&example), "{} has no example", sub.get_name());
-            assert!(sub.get_about().is_some(), "{} says nothing", sub.get_name());
+            assert!(help.contains(&line), "{line} has no example");
+            assert!(sub.get_about().is_some(), "{line} says nothing");
+            all.extend(
+                sub.get_subcommands()
+                    .map(|below| (format!("{line} {}", below.get_name()), below)),
+            );
         }
     }
 

@@ -9,6 +9,7 @@ mod failure;
 mod identity;
 mod local;
 mod logging;
+mod offline;
 mod output;
 mod progress;
 mod reach;

@@ -88,6 +88,13 @@ impl Progress {
         }
     }
 
+    /// The end, without a word.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.0.bar {
+            bar.finish_and_clear();
+        }
+    }
+
     /// The end: the sums, as JSON on stdout or in one line on a terminal.
     ///
     /// # Errors

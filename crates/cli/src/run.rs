@@ -37,6 +37,10 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Mini(args) => serve(&settings, "warn", roles::mini::run(&args, &settings)),
         Command::Master(args) => serve(&settings, "info", roles::master::run(&args, &settings)),
         Command::Datanode(args) => serve(&settings, "info", roles::datanode::run(&args, &settings)),
+        Command::Admin(args) if args.is_offline() => {
+            logging::start(&settings, "error");
+            verbs::admin::offline(&args).map(|()| Exit::Done)
+        }
         command => ask(settings, command),
     }
 }
@@ -135,8 +139,12 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Setrep(args) => verbs::setrep::run(context, &args).await,
         Command::Checksum(args) => verbs::checksum::run(context, &args).await,
         Command::Test(args) => verbs::test::run(context, &args).await,
-        Command::Mini(_) | Command::Master(_) | Command::Datanode(_) | Command::Config(_) => {
-            unreachable!("servers and `config` are run without a connection")
+        Command::Mini(_)
+        | Command::Master(_)
+        | Command::Datanode(_)
+        | Command::Config(_)
+        | Command::Admin(_) => {
+            unreachable!("servers, `config` and offline commands are run without a connection")
         }
     }
 }
