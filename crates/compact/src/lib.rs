@@ -20,12 +20,17 @@
 //! | [`NameTree`] | (parent slot, name) → a slot | directories |
 
 mod arena;
+#[cfg(any(test, feature = "checks"))]
+pub mod checks;
 mod error;
 mod memory;
 mod names;
+mod page;
 mod paged;
 mod record;
 mod slab;
+mod stream;
+mod trie;
 
 pub use arena::{Arena, Handle};
 pub use error::{Full, LoadError, NameTooLong};

@@ -1,5 +1,10 @@
 //! What a table takes, by part.
 
+/// The allocator's head of a block.
+pub(crate) const BLOCK_BYTES: usize = 8;
+/// The head of a block that is shared: two counts of references.
+pub(crate) const SHARED_BYTES: usize = 16;
+
 /// Bytes of memory that a table takes on the heap, by part. Counted as they are asked for from the allocator, with 8 bytes
 /// more for each block, which is what the common allocators take at least.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -25,7 +25,7 @@
 /// }
 /// ```
 pub trait Record: Copy {
-    /// How many bytes: at least 1, and at most 64.
+    /// How many bytes: at least 1, and at most 256.
     const BYTES: usize;
 
     /// Writes all of its [`BYTES`](Self::BYTES).
