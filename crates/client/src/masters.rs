@@ -37,6 +37,8 @@ pub(crate) struct Masters {
 struct Known {
     masters: Vec<Master>,
     current: usize,
+    /// Whose turn it is when nobody is named: everybody's, in the end, however hints go round.
+    turn: usize,
     /// The leader of the latest term that was heard of.
     leader: Option<Leader>,
 }
@@ -98,6 +100,16 @@ impl Known {
         Some(self.masters.len() - 1)
     }
 
+    /// The next master whose turn it is, other than the current one if there is another.
+    fn next(&mut self) -> usize {
+        let count = self.masters.len().max(1);
+        self.turn = (self.turn + 1) % count;
+        if self.turn == self.current {
+            self.turn = (self.turn + 1) % count;
+        }
+        self.turn
+    }
+
     fn is_current(&self, address: &str) -> bool {
         self.masters
             .get(self.current)
@@ -112,6 +124,7 @@ impl Masters {
         let mut known = Known {
             masters: Vec::new(),
             current: 0,
+            turn: 0,
             leader: None,
         };
         for address in addresses.iter().map(|address| bare(address)) {
@@ -203,7 +216,7 @@ impl Masters {
             .find(|named| *named != address);
         known.current = match named.and_then(|named| known.position(named)) {
             Some(position) => position,
-            None => (known.current + 1) % known.masters.len().max(1),
+            None => known.next(),
         };
     }
 
@@ -277,16 +290,16 @@ mod tests {
 
     /// What master `asked` says: `leader` leads term `term`. The masters 1, 2, … are at `a:1`, `b:2`, ….
     fn said(asked: u64, leader: u64, term: u64) -> MastersResponse {
-        let status = |id: u64| MasterStatus {
+        let status = |(id, address): (u64, &str)| MasterStatus {
             id,
-            address: ["a:1", "b:2", "c:3"][id as usize - 1].to_owned(),
+            address: address.to_owned(),
             ..Default::default()
         };
         MastersResponse {
             asked,
             leader,
             term,
-            masters: (1..=3).map(status).collect(),
+            masters: (1..).zip(["a:1", "b:2", "c:3"]).map(status).collect(),
             ..Default::default()
         }
     }
@@ -317,7 +330,23 @@ mod tests {
         masters.give_up("d:4", &["a:1".into()]);
         assert_eq!(current(), "a:1");
         masters.give_up("a:1", &["not an address".into()]);
-        assert_eq!(current(), "b:2");
+        assert_eq!(current(), "c:3", "b:2 had its turn");
+    }
+
+    #[tokio::test]
+    async fn everybody_has_a_turn() {
+        let masters = masters(&["a:1", "b:2", "c:3"]).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            // Each answer of `a` and `b` names the other; at times nobody is believed.
+            masters.give_up("a:1", &["b:2".into()]);
+            masters.give_up("b:2", &["a:1".into()]);
+            masters.give_up("a:1", &[]);
+            seen.push(masters.current().unwrap().address);
+            masters.give_up("b:2", &["a:1".into()]);
+            masters.give_up("c:3", &["a:1".into()]);
+        }
+        assert!(seen.contains(&"c:3".to_owned()), "{seen:?}");
     }
 
     #[tokio::test]
@@ -336,11 +365,11 @@ mod tests {
         assert_eq!(current(), "c:3");
         // Calls went elsewhere, because it could not be reached for a moment.
         masters.give_up("c:3", &[]);
-        assert_eq!(current(), "a:1");
+        assert_eq!(current(), "b:2");
         assert!(!masters.heard("b:2", &said(2, 3, 5)));
         assert!(masters.heard("c:3", &said(3, 3, 5)), "it says so itself");
         assert!(!masters.heard("c:3", &said(3, 3, 6)), "still the same one");
-        assert!(masters.leads_elsewhere("a:1") && !masters.leads_elsewhere("c:3"));
+        assert!(masters.leads_elsewhere("b:2") && !masters.leads_elsewhere("c:3"));
     }
 
     #[tokio::test]

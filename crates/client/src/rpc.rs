@@ -33,6 +33,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(60);
 /// The longest pause when there is nobody, or where it is the cluster that has to get on.
 const PAUSE_LONG_MAX: Duration = Duration::from_millis(250);
 
+/// Hints that are followed without a pause.
+const HINTS_MAX: usize = 8;
+
 /// What is waited for so long is worth a word.
 const WORTH_A_WORD: Duration = Duration::from_millis(500);
 
@@ -106,6 +109,8 @@ struct Pauses {
     next: Duration,
     /// Moves to another master before the next pause.
     moves: usize,
+    /// Hints that were followed since the last pause: they go in circles while there is no leader.
+    followed: Vec<String>,
     /// Whether a master answered since the last pause.
     answered: bool,
 }
@@ -115,18 +120,27 @@ impl Pauses {
         Self {
             next: PAUSE,
             moves: masters,
+            followed: Vec::new(),
             answered: false,
         }
     }
 
-    /// How long to wait before the next attempt.
-    fn after(&mut self, again: &Again, masters: usize) -> Duration {
+    /// How long to wait before the next attempt. Removes hints that are not to be followed.
+    fn after(&mut self, again: &mut Again, masters: usize) -> Duration {
         self.answered |= again.answered;
-        if matches!(again.at, Whom::Another(_)) && self.moves > 1 {
-            self.moves -= 1;
-            return Duration::ZERO;
+        let mut gone_round = false;
+        if let Whom::Another(named) = &mut again.at {
+            named.retain(|hint| !self.followed.contains(hint));
+            if !named.is_empty() && self.followed.len() < HINTS_MAX {
+                self.followed.append(&mut named.clone());
+                return Duration::ZERO;
+            }
+            if self.moves > 1 {
+                self.moves -= 1;
+                return Duration::ZERO;
+            }
+            gone_round = true;
         }
-        let gone_round = matches!(again.at, Whom::Another(_));
         let max = match gone_round && self.answered {
             true => PAUSE_MAX,
             false => PAUSE_LONG_MAX,
@@ -134,6 +148,7 @@ impl Pauses {
         let pause = self.next.min(max);
         self.next = (self.next * 3 / 2).min(PAUSE_LONG_MAX);
         self.moves = masters;
+        self.followed.clear();
         self.answered = false;
         pause
     }
@@ -212,7 +227,7 @@ impl Rpc {
         loop {
             let left = limits.total.saturating_sub(start.elapsed());
             let limit = limits.attempt.min(left).max(Duration::from_millis(1));
-            let (master, again) = match self.masters.current() {
+            let (master, mut again) = match self.masters.current() {
                 Err(why) => (None, Again::elsewhere(why)),
                 Ok(connection) => {
                     let master = connection.address.clone();
@@ -248,14 +263,14 @@ impl Rpc {
             if attempts == 1 {
                 tracing::debug!(operation, subject, why = %again.why, "a call failed; trying again");
             }
+            let pause = pauses.after(&mut again, self.masters.count());
             if let Some(master) = &master {
                 match &again.at {
                     Whom::Same => {}
-                    Whom::Later => self.masters.give_up(master, &[]),
                     Whom::Another(instead) => self.masters.give_up(master, instead),
+                    Whom::Later => self.masters.give_up(master, &[]),
                 }
             }
-            let pause = pauses.after(&again, self.masters.count());
             if start.elapsed() >= WORTH_A_WORD && !pause.is_zero() {
                 self.wait_for(operation, &again.why);
             }

@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod read;

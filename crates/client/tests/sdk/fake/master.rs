@@ -4,8 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use env::net::{Incoming, Network};
+use proto::v1::admin_server::{Admin, AdminServer};
 use proto::v1::namespace_server::{Namespace, NamespaceServer};
 use proto::v1::{self, ErrorCode, ErrorDetail};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation};
 
@@ -34,6 +37,9 @@ struct File {
 #[derive(Debug, Clone)]
 pub(crate) enum Refuse {
     NotReady,
+    SafeMode,
+    /// Takes the call, and is silent until it is thawed.
+    Hang,
     NotLeader(String),
     NotReplicated,
     /// As if the connection broke after the call was carried out.
@@ -51,11 +57,21 @@ struct State {
     excluded: Vec<Vec<DatanodeId>>,
     /// What `Locate` answers of each chunk, instead of the truth; the last stays.
     located: HashMap<ChunkId, VecDeque<Vec<usize>>>,
+    /// It leads; else it names those.
+    follows: Option<Vec<String>>,
 }
 
 pub(crate) struct Master {
     address: String,
     state: Mutex<State>,
+    /// As a process that is stopped: it takes what comes, and answers nothing.
+    frozen: watch::Sender<bool>,
+    /// What it says of the masters; none: it knows no such question.
+    says: Mutex<Option<v1::MastersResponse>>,
+    /// Questions about the masters that were asked.
+    pub(crate) asked: watch::Sender<usize>,
+    /// Its own, so that its connections end with it.
+    runtime: Mutex<Option<Runtime>>,
 }
 
 pub(crate) const MIN_REPLICAS: u32 = 2;
@@ -171,7 +187,13 @@ fn ids(raw: &[bytes::Bytes]) -> Vec<DatanodeId> {
 
 impl Master {
     pub(crate) async fn start(nodes: &[Arc<Datanode>]) -> Arc<Self> {
-        let listener = Network::real().listen("127.0.0.1:0").await.unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listening = runtime.spawn(async { Network::real().listen("127.0.0.1:0").await.unwrap() });
+        let listener = listening.await.unwrap();
         let master = Arc::new(Self {
             address: listener.local_addr().unwrap().to_string(),
             state: Mutex::new(State {
@@ -179,12 +201,60 @@ impl Master {
                 next_chunk: 1,
                 ..State::default()
             }),
+            frozen: watch::channel(false).0,
+            says: Mutex::default(),
+            asked: watch::channel(0).0,
+            runtime: Mutex::default(),
         });
-        let server = tonic::transport::Server::builder()
+        let router = tonic::transport::Server::builder()
             .add_service(NamespaceServer::from_arc(Arc::clone(&master)))
-            .serve_with_incoming(Incoming::new(listener));
-        tokio::spawn(server);
+            .add_service(AdminServer::from_arc(Arc::clone(&master)));
+        runtime.spawn(router.serve_with_incoming(Incoming::new(listener)));
+        *master.runtime.lock().unwrap() = Some(runtime);
         master
+    }
+
+    /// Ends it, and all of its connections.
+    pub(crate) fn kill(&self) {
+        self.runtime.lock().unwrap().take().unwrap().shutdown_background();
+    }
+
+    pub(crate) fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
+
+    /// Makes `leader` the leader of `term`, as this master sees it; it refuses calls, with a hint, if it is another one.
+    pub(crate) fn sees(&self, masters: &[&Arc<Self>], leader: Option<usize>, term: u64) {
+        let own = masters
+            .iter()
+            .position(|one| one.address == self.address)
+            .unwrap();
+        let status = |(number, one): (usize, &&Arc<Self>)| v1::MasterStatus {
+            id: number as u64 + 1,
+            address: one.address(),
+            ..Default::default()
+        };
+        *self.says.lock().unwrap() = Some(v1::MastersResponse {
+            asked: own as u64 + 1,
+            leader: leader.map_or(0, |leader| leader as u64 + 1),
+            term,
+            masters: masters.iter().enumerate().map(status).collect(),
+            ..Default::default()
+        });
+        self.follow(match leader {
+            Some(leader) if leader == own => None,
+            Some(leader) => Some(vec![masters[leader].address()]),
+            None => Some(Vec::new()),
+        });
+    }
+
+    /// Refuses calls and names these instead; none: it leads.
+    pub(crate) fn follow(&self, named: Option<Vec<String>>) {
+        self.state().follows = named;
     }
 
     pub(crate) fn address(&self) -> String {
@@ -271,24 +341,86 @@ impl Master {
     }
 
     /// Notes the call, and refuses it if a test wants that. `true`: carry it out, but lose the answer.
-    fn note(&self, call: &'static str, caller: Option<&v1::Caller>) -> Result<bool, Status> {
-        let mut state = self.state();
-        state
-            .calls
-            .push((call, caller.map_or(0, |caller| caller.call_id)));
-        match state.refuse.get_mut(call).and_then(VecDeque::pop_front) {
-            None => Ok(false),
+    async fn note(&self, call: &'static str, caller: Option<&v1::Caller>) -> Result<bool, Status> {
+        let refuse = {
+            let mut state = self.state();
+            state
+                .calls
+                .push((call, caller.map_or(0, |caller| caller.call_id)));
+            state.refuse.get_mut(call).and_then(VecDeque::pop_front)
+        };
+        if matches!(refuse, Some(Refuse::Hang)) {
+            self.freeze_this_call().await;
+        }
+        self.awake().await;
+        if let Some(named) = self.state().follows.clone() {
+            return Err(not_leader(named));
+        }
+        match refuse {
+            None | Some(Refuse::Hang) => Ok(false),
             Some(Refuse::LoseAnswer) => Ok(true),
             Some(Refuse::NotReady) => Err(refused(ErrorCode::NotReady, "starting")),
+            Some(Refuse::SafeMode) => Err(refused(ErrorCode::SafeMode, "the cluster is read-only")),
             Some(Refuse::NotReplicated) => Err(refused(ErrorCode::NotReplicated, "not on disk yet")),
-            Some(Refuse::NotLeader(instead)) => Err(proto::status(&ErrorDetail {
-                code: ErrorCode::NotLeader.into(),
-                message: "not the leader".into(),
-                masters: vec![instead],
-                ..Default::default()
-            })),
+            Some(Refuse::NotLeader(instead)) => Err(not_leader(vec![instead])),
         }
     }
+
+    async fn awake(&self) {
+        let mut frozen = self.frozen.subscribe();
+        let _ = frozen.wait_for(|frozen| !frozen).await;
+    }
+
+    /// This call waits for the next thaw, all others go on.
+    async fn freeze_this_call(&self) {
+        let mut frozen = self.frozen.subscribe();
+        let _ = frozen.changed().await;
+    }
+}
+
+fn not_leader(masters: Vec<String>) -> Status {
+    proto::status(&ErrorDetail {
+        code: ErrorCode::NotLeader.into(),
+        message: "not the leader".into(),
+        masters,
+        ..Default::default()
+    })
+}
+
+macro_rules! no_admin {
+    ($($method:ident($request:ident) -> $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl Admin for Master {
+            type BackupStream = tonic::codegen::BoxStream<v1::BackupPart>;
+
+            $(
+                async fn $method(&self, _: Request<v1::$request>) -> Answer<v1::$response> {
+                    Err(Status::unimplemented(stringify!($method)))
+                }
+            )*
+
+            async fn backup(&self, _: Request<v1::BackupRequest>) -> Answer<Self::BackupStream> {
+                Err(Status::unimplemented("backup"))
+            }
+
+            async fn masters(&self, _: Request<v1::MastersRequest>) -> Answer<v1::MastersResponse> {
+                self.asked.send_modify(|asked| *asked += 1);
+                self.awake().await;
+                let says = self.says.lock().unwrap().clone();
+                says.map(Response::new).ok_or_else(|| Status::unimplemented("masters"))
+            }
+        }
+    };
+}
+
+no_admin! {
+    add_master(AddMasterRequest) -> AddMasterResponse;
+    remove_master(RemoveMasterRequest) -> RemoveMasterResponse;
+    transfer_leadership(TransferLeadershipRequest) -> TransferLeadershipResponse;
+    safe_mode_status(SafeModeStatusRequest) -> SafeModeStatusResponse;
+    set_safe_mode(SetSafeModeRequest) -> SetSafeModeResponse;
+    checkpoint(CheckpointRequest) -> CheckpointResponse;
+    ping(PingRequest) -> PingResponse;
 }
 
 macro_rules! not_needed {
@@ -302,7 +434,7 @@ macro_rules! not_needed {
             )*
 
             async fn server_info(&self, _: Request<v1::ServerInfoRequest>) -> Answer<v1::ServerInfoResponse> {
-                self.note("server_info", None)?;
+                self.note("server_info", None).await?;
                 let cluster = types::ClusterId::from_random_bytes([7; 16]);
                 Ok(Response::new(v1::ServerInfoResponse {
                     cluster_id: cluster.to_string(),
@@ -317,14 +449,14 @@ macro_rules! not_needed {
 
             async fn stat(&self, request: Request<v1::StatRequest>) -> Answer<v1::StatResponse> {
                 let request = request.into_inner();
-                self.note("stat", request.caller.as_ref())?;
+                self.note("stat", request.caller.as_ref()).await?;
                 let status = self.state().status(&request.path)?;
                 Ok(Response::new(v1::StatResponse { status: Some(status) }))
             }
 
             async fn list(&self, request: Request<v1::ListRequest>) -> Answer<v1::ListResponse> {
                 let request = request.into_inner();
-                self.note("list", request.caller.as_ref())?;
+                self.note("list", request.caller.as_ref()).await?;
                 let state = self.state();
                 let mut names: Vec<_> = state.files.keys().filter(|name| name[1..] > *request.start_after).collect();
                 names.sort();
@@ -334,7 +466,7 @@ macro_rules! not_needed {
             }
 
             async fn mkdir(&self, request: Request<v1::MkdirRequest>) -> Answer<v1::MkdirResponse> {
-                match self.note("mkdir", request.into_inner().caller.as_ref())? {
+                match self.note("mkdir", request.into_inner().caller.as_ref()).await? {
                     true => Err(Status::unavailable("the connection broke")),
                     false => Ok(Response::new(v1::MkdirResponse {})),
                 }
@@ -342,7 +474,7 @@ macro_rules! not_needed {
 
             async fn locate(&self, request: Request<v1::LocateRequest>) -> Answer<v1::LocateResponse> {
                 let request = request.into_inner();
-                self.note("locate", request.caller.as_ref())?;
+                self.note("locate", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 let status = state.status(&request.path)?;
                 let mut offset = 0;
@@ -368,7 +500,7 @@ macro_rules! not_needed {
 
             async fn create(&self, request: Request<v1::CreateRequest>) -> Answer<v1::CreateResponse> {
                 let request = request.into_inner();
-                self.note("create", request.caller.as_ref())?;
+                self.note("create", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 let inode = 100 + state.files.len() as u64;
                 let file = File {
@@ -388,7 +520,7 @@ macro_rules! not_needed {
 
             async fn add_chunk(&self, request: Request<v1::AddChunkRequest>) -> Answer<v1::AddChunkResponse> {
                 let request = request.into_inner();
-                self.note("add_chunk", request.caller.as_ref())?;
+                self.note("add_chunk", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 state.commit(request.inode, &request.written)?;
                 let exclude = ids(&request.exclude);
@@ -420,7 +552,7 @@ macro_rules! not_needed {
                 request: Request<v1::AbandonChunkRequest>,
             ) -> Answer<v1::AbandonChunkResponse> {
                 let request = request.into_inner();
-                self.note("abandon_chunk", request.caller.as_ref())?;
+                self.note("abandon_chunk", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 let file = state.file(request.inode)?;
                 file.chunks.retain(|chunk| chunk.extent.chunk.as_u64() != request.chunk);
@@ -432,7 +564,7 @@ macro_rules! not_needed {
                 request: Request<v1::AbandonFileRequest>,
             ) -> Answer<v1::AbandonFileResponse> {
                 let request = request.into_inner();
-                self.note("abandon_file", request.caller.as_ref())?;
+                self.note("abandon_file", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 state.file(request.inode)?;
                 state.files.retain(|_, file| file.inode != request.inode);
@@ -441,7 +573,7 @@ macro_rules! not_needed {
 
             async fn complete(&self, request: Request<v1::CompleteRequest>) -> Answer<v1::CompleteResponse> {
                 let request = request.into_inner();
-                self.note("complete", request.caller.as_ref())?;
+                self.note("complete", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 state.commit(request.inode, &request.written)?;
                 let file = state.file(request.inode)?;
@@ -455,7 +587,7 @@ macro_rules! not_needed {
             }
 
             async fn renew_lease(&self, request: Request<v1::RenewLeaseRequest>) -> Answer<v1::RenewLeaseResponse> {
-                self.note("renew_lease", request.into_inner().caller.as_ref())?;
+                self.note("renew_lease", request.into_inner().caller.as_ref()).await?;
                 Ok(Response::new(v1::RenewLeaseResponse {}))
             }
 
@@ -464,7 +596,7 @@ macro_rules! not_needed {
                 request: Request<v1::BumpGenerationRequest>,
             ) -> Answer<v1::BumpGenerationResponse> {
                 let request = request.into_inner();
-                self.note("bump_generation", request.caller.as_ref())?;
+                self.note("bump_generation", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 let chunk = state.chunk(request.inode, request.chunk)?;
                 chunk.highest += 1;
@@ -479,7 +611,7 @@ macro_rules! not_needed {
                 request: Request<v1::AdditionalDatanodesRequest>,
             ) -> Answer<v1::AdditionalDatanodesResponse> {
                 let request = request.into_inner();
-                self.note("additional_datanodes", request.caller.as_ref())?;
+                self.note("additional_datanodes", request.caller.as_ref()).await?;
                 let mut exclude = ids(&request.exclude);
                 exclude.extend(ids(&request.existing));
                 let count = request.count as usize;
@@ -494,7 +626,7 @@ macro_rules! not_needed {
                 request: Request<v1::UpdatePipelineRequest>,
             ) -> Answer<v1::UpdatePipelineResponse> {
                 let request = request.into_inner();
-                self.note("update_pipeline", request.caller.as_ref())?;
+                self.note("update_pipeline", request.caller.as_ref()).await?;
                 let mut state = self.state();
                 let chunk = state.chunk(request.inode, request.chunk)?;
                 assert!(request.generation <= chunk.highest);
@@ -526,4 +658,5 @@ not_needed! {
     set_replication(SetReplicationRequest) -> SetReplicationResponse;
     set_times(SetTimesRequest) -> SetTimesResponse;
     append(AppendRequest) -> AppendResponse;
+    batch(BatchRequest) -> BatchResponse;
 }
