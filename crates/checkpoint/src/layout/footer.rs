@@ -82,7 +82,7 @@ mod tests {
     fn golden_bytes() {
         let bytes = encode(TOTALS, 0xdead_beef);
         assert_eq!(
-            bytes, *b"\x00\x00\x00\x00\0\0\0\0\x03\0\0\0\0\0\0\0\x04\x03\x02\x01\0\0\0\0DFSCHKE\n",
+            bytes, *b"\xb8\x7a\x10\x72\0\0\0\0\x03\0\0\0\0\0\0\0\x04\x03\x02\x01\0\0\0\0DFSCHKE\n",
             "{bytes:02x?}"
         );
         assert_eq!(check(&bytes, 0xdead_beef, TOTALS), Ok(()));

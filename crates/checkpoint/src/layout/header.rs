@@ -168,10 +168,10 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let (bytes, crc) = header().encode();
-        let golden = b"DFSCHK\r\n\x01\0\0\0\x41\xda\x9d\x54\x07\0\0\0\0\0\0\0\x67\x12\0\0\0\0\0\0\
-            \x04\x03\x02\x01\0\0\0\0\x02\0\0\0us\x00\x00\x00\x00";
+        let golden = b"DFSCHK\r\n\x01\0\0\0\xbc\x7b\x18\x25\x07\0\0\0\0\0\0\0\x67\x12\0\0\0\0\0\0\
+            \x04\x03\x02\x01\0\0\0\0\x02\0\0\0us\x52\xc2\xdf\xa1";
         assert_eq!(bytes, golden, "{bytes:02x?}");
-        assert_eq!(crc, 0);
+        assert_eq!(crc, 0xa1df_c252);
         assert_eq!(header_bytes(&bytes[..PREFIX_BYTES]), Ok(bytes.len()));
         assert_eq!(Header::decode(&bytes), Ok((header(), crc)));
     }
