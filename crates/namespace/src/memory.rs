@@ -2,35 +2,50 @@
 
 use crate::Namespace;
 
-/// Bytes, by part.
+/// Bytes of memory on the heap, by part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Inode records.
-    pub inodes: u64,
-    /// Names.
-    pub names: u64,
-    /// Chunk records.
-    pub chunks: u64,
+    /// Inodes.
+    pub inodes: compact::Memory,
+    /// Names, with those of directories that are kept by directory.
+    pub names: compact::Memory,
+    /// Chunks.
+    pub chunks: compact::Memory,
     /// Lists of chunks, of files that have more than one.
-    pub lists: u64,
-    /// Everything else: attributes, writers, leases, members, answers to recent calls. Estimated.
+    pub lists: compact::Memory,
+    /// What is rare or bounded: sets of attributes, writers, leases, odd times, answers to recent calls. Estimated.
     pub others: u64,
-    /// Of all of these: what is allocated and not used.
-    pub slack: u64,
 }
 
 impl Memory {
     /// All of it.
     #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.inodes + self.names + self.chunks + self.lists + self.others
+    pub fn total(&self) -> u64 {
+        self.inodes.total() + self.names.total() + self.chunks.total() + self.lists.total() + self.others
     }
 }
 
+/// What an entry of each kind takes about, with its share of a map's nodes.
+const ATTRIBUTES_BYTES: usize = 256;
+const WRITER_BYTES: usize = 384;
+const ODD_BYTES: usize = 48;
+const ANSWER_BYTES: usize = 512;
+
 impl Namespace {
-    /// How many bytes the state takes. Takes time in proportion to the number of pages, not of files.
+    /// How many bytes the state takes. Pages that are shared with clones are counted as if they were not.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        Memory::default()
+        let (tree, chunks) = (&self.files.tree, &self.files.chunks);
+        let others = tree.attributes.len() * ATTRIBUTES_BYTES
+            + tree.writers.len() * WRITER_BYTES
+            + (tree.odd.count() + chunks.pending.len()) * ODD_BYTES
+            + self.retries.len() * ANSWER_BYTES;
+        Memory {
+            inodes: tree.inodes.memory(),
+            names: tree.names.memory() + tree.own_names.memory(),
+            chunks: chunks.table.memory(),
+            lists: tree.lists.memory(),
+            others: others as u64,
+        }
     }
 }

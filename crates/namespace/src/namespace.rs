@@ -11,15 +11,17 @@ use crate::{Command, Entry, NamespaceError, Outcome};
 
 /// The metadata of one cluster.
 ///
-/// Two that were given the same entries in the same order are equal, as far as they were asked for freed chunks alike.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// Two that were given the same entries in the same order give the same answers and are saved as the same bytes, also when
+/// one of them was saved and loaded in between. A clone takes no time, however much there is, and does not change with the
+/// original: it is a snapshot.
+#[derive(Debug, Clone, Default)]
 pub struct Namespace {
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) files: Files,
     pub(crate) members: Members,
-    retries: RetryCache,
+    pub(crate) retries: RetryCache,
     /// The time of the last entry; it never goes back.
-    now: UnixMillis,
+    pub(crate) now: UnixMillis,
     pub(crate) safe_mode: bool,
 }
 
@@ -46,7 +48,12 @@ impl Namespace {
             caller: &entry.caller,
             client: entry.request.map(|request| request.client),
         };
+        // A command that finds no room may have done a part of what it does: that is taken back.
+        let before = self.files.is_nearly_full().then(|| self.files.clone());
         let answer = self.carry_out(&call, &entry.command);
+        if let (Err(NamespaceError::Full(_)), Some(before)) = (&answer, before) {
+            self.files = before;
+        }
         if let (Ok(_), Some(client)) = (&answer, call.client) {
             self.files.leases.renew(client, self.now);
         }
@@ -76,9 +83,13 @@ impl Namespace {
         }
         let files = &mut self.files;
         match command {
-            Command::Format { cluster } | Command::FormatSlotted { cluster } => {
+            Command::Format { cluster } => {
                 self.cluster = Some(*cluster);
-                format::format(&mut files.tree, call)
+                format::format(files, call, false)
+            }
+            Command::FormatSlotted { cluster } => {
+                self.cluster = Some(*cluster);
+                format::format(files, call, true)
             }
             Command::Mkdir { path, mode, parents } => {
                 mkdir::mkdir(&mut files.tree, call, path, *mode, *parents)

@@ -38,13 +38,13 @@ impl Access {
 pub(crate) const CHANGE: [Access; 2] = [Access::Write, Access::Search];
 
 /// Whether the caller is the owner, or the superuser.
-pub(crate) fn owns(caller: &Caller, inode: &Inode) -> bool {
+pub(crate) fn owns(caller: &Caller, inode: &Inode<'_>) -> bool {
     caller.superuser || *inode.attributes.owner == *caller.user
 }
 
 /// Whether the caller has all of `wanted` on the inode. Only one class counts, as in POSIX: an owner whom the owner's
 /// bits deny is not helped by those of the group.
-pub(crate) fn lacks(caller: &Caller, inode: &Inode, wanted: &[Access]) -> Option<Access> {
+pub(crate) fn lacks(caller: &Caller, inode: &Inode<'_>, wanted: &[Access]) -> Option<Access> {
     if caller.superuser {
         return None;
     }
@@ -64,7 +64,7 @@ pub(crate) fn lacks(caller: &Caller, inode: &Inode, wanted: &[Access]) -> Option
 /// When the caller lacks some of `wanted`; `path` says where.
 pub(crate) fn require(
     caller: &Caller,
-    inode: &Inode,
+    inode: &Inode<'_>,
     wanted: &[Access],
     path: impl FnOnce() -> FsPath,
 ) -> Result<(), NamespaceError> {
@@ -78,8 +78,8 @@ pub(crate) fn require(
 /// When `directory` is sticky, and neither it nor `entry` is the caller's.
 pub(crate) fn require_unsticky(
     caller: &Caller,
-    directory: &Inode,
-    entry: &Inode,
+    directory: &Inode<'_>,
+    entry: &Inode<'_>,
     path: impl FnOnce() -> FsPath,
 ) -> Result<(), NamespaceError> {
     let sticky = directory.attributes.mode & STICKY != 0;

@@ -50,7 +50,7 @@ impl Walk<'_> {
 /// # Errors
 /// When something on the way is not a directory, or closed to the caller.
 pub(crate) fn walk<'p>(tree: &Tree, caller: &Caller, path: &'p FsPath) -> Result<Walk<'p>, NamespaceError> {
-    if tree.find(InodeId::ROOT).is_none() {
+    if !tree.has_root() {
         return Err(NamespaceError::Format(false));
     }
     let mut walk = Walk {
@@ -66,7 +66,7 @@ pub(crate) fn walk<'p>(tree: &Tree, caller: &Caller, path: &'p FsPath) -> Result
         if !directory.is_directory() {
             return Err(NamespaceError::NotDirectory(prefix(path, depth)));
         }
-        permission::require(caller, directory, &[Access::Search], || prefix(path, depth))?;
+        permission::require(caller, &directory, &[Access::Search], || prefix(path, depth))?;
         let Some(child) = tree.child(walk.found, name) else {
             walk.missing.push(name);
             walk.missing.extend(components);

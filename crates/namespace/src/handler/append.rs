@@ -12,27 +12,31 @@ pub(crate) fn append(files: &mut Files, call: &Call<'_>, path: &FsPath) -> Answe
     let client = call.client()?;
     let id = resolve::existing(&files.tree, call.caller, path)?.found;
     let inode = files.tree.inode(id);
-    permission::require(call.caller, inode, &[Access::Write], || path.clone())?;
-    let Some(file) = files.tree.file_mut(id) else {
+    permission::require(call.caller, &inode, &[Access::Write], || path.clone())?;
+    let Some(file) = inode.file() else {
         return Err(NamespaceError::IsDirectory(path.clone()));
     };
-    if let Some(writer) = &file.writer {
+    if let Some(writer) = file.writer {
         return Err(NamespaceError::BeingWritten {
             path: path.clone(),
             holder: writer.client,
         });
     }
-    file.writer = Some(Box::new(Writer {
-        client,
-        user: call.caller.user.as_str().into(),
-        unpublished: None,
-    }));
     let opened = OpenedFile {
         inode: id,
         replication: file.replication,
         chunk_size: file.chunk_size,
         len: file.len,
     };
+    let writer = Writer {
+        client,
+        user: call.caller.user.as_str().into(),
+        name: path.name().unwrap_or_default().into(),
+        unpublished: None,
+        tail: Vec::new(),
+        has_empty: false,
+    };
+    files.tree.begin_writing(id, writer);
     files.leases.begin(client, id, call.at);
     Ok(Outcome::Opened(opened))
 }

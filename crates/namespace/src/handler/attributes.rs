@@ -6,33 +6,43 @@ use types::{Caller, FsPath};
 use crate::handler::create::check_replication;
 use crate::handler::{Answer, Call};
 use crate::permission::{self, Access};
-use crate::table::{Body, Inode, MODE_MASK, Tree};
+use crate::table::{Inode, MODE_MASK, Tree};
 use crate::{NamespaceError, Outcome, SetAttributes, resolve};
 
 /// Changes attributes: all that are asked for, or none.
 pub(crate) fn set(tree: &mut Tree, call: &Call<'_>, path: &FsPath, set: &SetAttributes) -> Answer {
     let id = resolve::existing(tree, call.caller, path)?.found;
-    check(call.caller, tree.inode(id), path, set)?;
+    let inode = tree.inode(id);
+    check(call.caller, &inode, path, set)?;
 
-    let inode = tree.inode_mut(id);
+    let mut attributes = inode.attributes.clone();
     if let Some(mode) = set.mode {
-        inode.attributes.mode = mode & MODE_MASK;
+        attributes.mode = mode & MODE_MASK;
     }
     if let Some(owner) = &set.owner {
-        inode.attributes.owner = owner.as_str().into();
+        attributes.owner = owner.as_str().into();
     }
     if let Some(group) = &set.group {
-        inode.attributes.group = group.as_str().into();
+        attributes.group = group.as_str().into();
     }
-    if let (Some(replication), Body::File(file)) = (set.replication, &mut inode.body) {
-        file.replication = replication;
+    if let Some(replication) = set.replication {
+        attributes.replication = replication;
     }
-    inode.mtime = set.mtime.unwrap_or(inode.mtime);
-    inode.atime = set.atime.unwrap_or(inode.atime);
+    let mtime = set.mtime.unwrap_or(inode.mtime);
+    let atime = set.atime.unwrap_or(inode.atime);
+    if attributes != *inode.attributes {
+        tree.set_attributes(id, attributes)?;
+    }
+    tree.set_times(id, mtime, atime);
     Ok(Outcome::Done)
 }
 
-fn check(caller: &Caller, inode: &Inode, path: &FsPath, set: &SetAttributes) -> Result<(), NamespaceError> {
+fn check(
+    caller: &Caller,
+    inode: &Inode<'_>,
+    path: &FsPath,
+    set: &SetAttributes,
+) -> Result<(), NamespaceError> {
     let owns = permission::owns(caller, inode);
     let denied = |missing: &str| Err(permission::denied(caller, path.clone(), missing));
     let write = || permission::require(caller, inode, &[Access::Write], || path.clone());

@@ -5,16 +5,16 @@ use types::{ChunkExtent, ChunkId, FsPath, InodeId};
 
 use crate::command::FIRST_GENERATION;
 use crate::handler::commit::{Commit, advance, check_extent};
-use crate::handler::writer::{chunk_mut, writing, wrong_chunk};
+use crate::handler::writer::{writers_chunk, writing, wrong_chunk};
 use crate::handler::{Answer, Call, Files};
-use crate::table::ChunkState;
+use crate::table::{ChunkState, GENERATION_MAX};
 use crate::{NamespaceError, Outcome};
 
 /// Adds an empty chunk, and commits earlier ones.
 pub(crate) fn add(files: &mut Files, call: &Call<'_>, inode: InodeId, written: &[ChunkExtent]) -> Answer {
     let (file, _) = writing(&files.tree, call, inode)?;
-    let commit = Commit::check(file, inode, &files.chunks, written)?;
-    if commit.leaves(file, &files.chunks).len() >= FILE_UNCOMMITTED_CHUNKS_MAX {
+    let commit = Commit::check(&file, inode, &files.chunks, written)?;
+    if commit.leaves(&file, &files.chunks).len() >= FILE_UNCOMMITTED_CHUNKS_MAX {
         return Err(NamespaceError::Invalid {
             path: files.tree.path(inode).unwrap_or_else(FsPath::root),
             why: format!(
@@ -22,10 +22,10 @@ pub(crate) fn add(files: &mut Files, call: &Call<'_>, inode: InodeId, written: &
             ),
         });
     }
-    commit.carry_out(files, inode, call.at);
-    let chunk = files.chunks.add(inode);
-    if let Some(file) = files.tree.file_mut(inode) {
-        file.chunks.push(chunk);
+    commit.carry_out(files, inode, call.at)?;
+    let chunk = files.chunks.add(inode)?;
+    if let Some(writer) = files.tree.writer_mut(inode) {
+        writer.tail.push(chunk);
     }
     Ok(Outcome::ChunkAdded(ChunkExtent {
         chunk,
@@ -36,7 +36,7 @@ pub(crate) fn add(files: &mut Files, call: &Call<'_>, inode: InodeId, written: &
 
 /// Takes a chunk back that holds nothing acknowledged.
 pub(crate) fn abandon(files: &mut Files, call: &Call<'_>, inode: InodeId, chunk: ChunkId) -> Answer {
-    match chunk_mut(files, call, inode, chunk)?.state {
+    match writers_chunk(files, call, inode, chunk)?.state {
         ChunkState::BeingWritten { acknowledged: 0, .. } => {}
         ChunkState::BeingWritten { acknowledged, .. } => {
             let why = format!("{acknowledged} bytes of it are acknowledged");
@@ -45,36 +45,39 @@ pub(crate) fn abandon(files: &mut Files, call: &Call<'_>, inode: InodeId, chunk:
         ChunkState::Committed { .. } => return Err(wrong_chunk(inode, chunk, "it is committed")),
     }
     files.chunks.free(chunk);
-    let grown = files.tree.file_mut(inode).is_some_and(|file| {
-        file.chunks.retain(|id| *id != chunk);
-        advance(file, &files.chunks)
-    });
-    if grown {
-        files.tree.inode_mut(inode).mtime = call.at;
+    if let Some(writer) = files.tree.writer_mut(inode) {
+        writer.tail.retain(|id| *id != chunk);
     }
+    advance(files, inode, call.at)?;
     Ok(Outcome::Done)
 }
 
 /// Gives out a generation.
-pub(crate) fn bump(files: &mut Files, call: &Call<'_>, inode: InodeId, chunk: ChunkId) -> Answer {
-    match &mut chunk_mut(files, call, inode, chunk)?.state {
-        ChunkState::BeingWritten { highest, .. } => {
-            *highest = highest.next();
-            Ok(Outcome::Generation(*highest))
-        }
-        ChunkState::Committed { .. } => Err(wrong_chunk(inode, chunk, "it is committed")),
+pub(crate) fn bump(files: &mut Files, call: &Call<'_>, inode: InodeId, id: ChunkId) -> Answer {
+    let mut chunk = writers_chunk(files, call, inode, id)?;
+    let ChunkState::BeingWritten { highest, .. } = &mut chunk.state else {
+        return Err(wrong_chunk(inode, id, "it is committed"));
+    };
+    if *highest >= GENERATION_MAX {
+        let why = format!("all of its {GENERATION_MAX} generations are given out");
+        return Err(wrong_chunk(inode, id, why));
     }
+    *highest = highest.next();
+    let given = *highest;
+    files.chunks.set(id, chunk);
+    Ok(Outcome::Generation(given))
 }
 
 /// Puts a generation in force, with what is acknowledged so far.
 pub(crate) fn update(files: &mut Files, call: &Call<'_>, inode: InodeId, extent: ChunkExtent) -> Answer {
     let chunk_size = writing(&files.tree, call, inode)?.0.chunk_size;
-    let chunk = chunk_mut(files, call, inode, extent.chunk)?;
-    check_extent(chunk_size, inode, chunk, extent)?;
+    let mut chunk = writers_chunk(files, call, inode, extent.chunk)?;
+    check_extent(chunk_size, inode, &chunk, extent)?;
     chunk.generation = extent.generation;
     if let ChunkState::BeingWritten { acknowledged, .. } = &mut chunk.state {
         *acknowledged = extent.len;
     }
+    files.chunks.set(extent.chunk, chunk);
     Ok(Outcome::Done)
 }
 
@@ -113,7 +116,7 @@ mod tests {
         assert_eq!(fs.lens("/tmp/f"), [CHUNK_SIZE]);
         assert_eq!(fs.ns.chunk(first.chunk).unwrap().len, Some(CHUNK_SIZE));
         assert_eq!(fs.ns.file_chunks(inode).unwrap().len(), 2);
-        assert!(fs.ns.next_chunk_id() > second.chunk);
+        assert!(fs.ns.was_given_out(second.chunk));
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Commit {
     /// # Errors
     /// `WrongChunk` with the first that does not fit.
     pub(crate) fn check(
-        file: &File,
+        file: &File<'_>,
         inode: InodeId,
         chunks: &Chunks,
         written: &[ChunkExtent],
@@ -30,7 +30,7 @@ impl Commit {
             let id = extent.chunk;
             let chunk = chunks
                 .find(id)
-                .filter(|chunk| chunk.owner == inode)
+                .filter(|chunk| chunk.belongs_to(inode))
                 .ok_or_else(|| wrong_chunk(inode, id, "it is not one of the file's"))?;
             if new.get(&id).is_some_and(|other| *other != extent) {
                 return Err(wrong_chunk(inode, id, "it is named twice, and differently"));
@@ -47,7 +47,7 @@ impl Commit {
                     return Err(wrong_chunk(inode, id, why));
                 }
                 ChunkState::BeingWritten { .. } => {
-                    check_extent(file.chunk_size, inode, chunk, extent)?;
+                    check_extent(file.chunk_size, inode, &chunk, extent)?;
                     new.insert(id, extent);
                 }
             }
@@ -56,7 +56,7 @@ impl Commit {
     }
 
     /// The chunks of the file that will still not be committed, or come behind one that is not.
-    pub(crate) fn leaves<'f>(&self, file: &'f File, chunks: &Chunks) -> &'f [ChunkId] {
+    pub(crate) fn leaves<'f>(&self, file: &File<'f>, chunks: &Chunks) -> &'f [ChunkId] {
         let rest = file.uncommitted_chunks();
         let committed = rest
             .iter()
@@ -68,20 +68,23 @@ impl Commit {
     }
 
     /// Commits them.
-    pub(crate) fn carry_out(self, files: &mut Files, inode: InodeId, at: UnixMillis) {
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub(crate) fn carry_out(
+        self,
+        files: &mut Files,
+        inode: InodeId,
+        at: UnixMillis,
+    ) -> Result<(), NamespaceError> {
         for extent in self.0.values() {
-            if let Some(chunk) = files.chunks.find_mut(extent.chunk) {
+            if let Some(mut chunk) = files.chunks.find(extent.chunk) {
                 chunk.generation = extent.generation;
                 chunk.state = ChunkState::Committed { len: extent.len };
+                files.chunks.set(extent.chunk, chunk);
             }
         }
-        let grown = files
-            .tree
-            .file_mut(inode)
-            .is_some_and(|file| advance(file, &files.chunks));
-        if grown {
-            files.tree.inode_mut(inode).mtime = at;
-        }
+        advance(files, inode, at)
     }
 }
 
@@ -128,17 +131,23 @@ pub(crate) fn check_extent(
     Ok(())
 }
 
-/// Makes what is committed visible, up to the first chunk that is not; whether there are more bytes now.
-pub(crate) fn advance(file: &mut File, chunks: &Chunks) -> bool {
-    let before = file.len;
-    while let Some(len) = file
-        .chunks
-        .get(file.committed)
-        .and_then(|id| chunks.find(*id))
-        .and_then(Chunk::len)
-    {
-        file.committed += 1;
-        file.len += len;
+/// Makes what is committed visible, up to the first chunk that is not.
+///
+/// # Errors
+/// When there is no room.
+pub(crate) fn advance(files: &mut Files, inode: InodeId, at: UnixMillis) -> Result<(), NamespaceError> {
+    let Some(writer) = files.tree.writer_mut(inode) else {
+        return Ok(());
+    };
+    let len_of = |id: &ChunkId| Some((*id, files.chunks.find(*id).as_ref().and_then(Chunk::len)?));
+    let committed: Vec<_> = writer.tail.iter().map_while(len_of).collect();
+    writer.tail.drain(..committed.len());
+    writer.has_empty |= committed.iter().any(|(_, len)| *len == 0);
+    for &(id, len) in &committed {
+        files.tree.commit(inode, id, len)?;
     }
-    file.len > before
+    if committed.iter().any(|(_, len)| *len > 0) {
+        files.tree.touch(inode, at);
+    }
+    Ok(())
 }

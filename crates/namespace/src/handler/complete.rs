@@ -22,35 +22,38 @@ pub(crate) fn complete(
     written: &[ChunkExtent],
 ) -> Answer {
     let (file, writer) = writing(&files.tree, call, inode)?;
-    let commit = Commit::check(file, inode, &files.chunks, written)?;
-    if let Some(&chunk) = commit.leaves(file, &files.chunks).first() {
+    let commit = Commit::check(&file, inode, &files.chunks, written)?;
+    if let Some(&chunk) = commit.leaves(&file, &files.chunks).first() {
         return Err(wrong_chunk(inode, chunk, "it is not acknowledged yet"));
     }
-    let publish = writer.unpublished.is_some();
-    let old = match &writer.unpublished {
-        Some(unpublished) => check_publish(files, call, inode, unpublished)?,
+    let name = writer.name.clone();
+    let publish = match &writer.unpublished {
+        Some(unpublished) => {
+            let old = check_publish(files, call, inode, &name, unpublished)?;
+            Some((unpublished.parent, old))
+        }
         None => None,
     };
 
-    commit.carry_out(files, inode, call.at);
-    close(files, inode);
-    if let Some(old) = old {
-        delete::remove(files, old, call.at);
-    }
-    if publish {
-        files.tree.publish(inode, call.at);
+    commit.carry_out(files, inode, call.at)?;
+    close(files, inode)?;
+    if let Some((parent, old)) = publish {
+        if old.is_some() {
+            delete::remove(files, parent, &name, None, call.at);
+        }
+        files.tree.publish(inode, parent, &name, call.at);
     }
     Ok(Outcome::Completed(Completed {
-        status: status(inode, files.tree.inode(inode)),
+        status: status(&name, &files.tree.inode(inode)),
     }))
 }
 
 /// Gives a file up.
 pub(crate) fn abandon(files: &mut Files, call: &Call<'_>, inode: InodeId, written: &[ChunkExtent]) -> Answer {
     let (file, _) = writing(&files.tree, call, inode)?;
-    let commit = Commit::check(file, inode, &files.chunks, written)?;
-    commit.carry_out(files, inode, call.at);
-    give_up(files, inode);
+    let commit = Commit::check(&file, inode, &files.chunks, written)?;
+    commit.carry_out(files, inode, call.at)?;
+    give_up(files, inode)?;
     Ok(Outcome::Done)
 }
 
@@ -59,25 +62,23 @@ fn check_publish(
     files: &Files,
     call: &Call<'_>,
     inode: InodeId,
+    name: &str,
     unpublished: &Unpublished,
 ) -> Result<Option<InodeId>, NamespaceError> {
     let client = call.client()?;
-    let place = &files.tree.inode(inode).place;
-    let Some(directory) = files
-        .tree
-        .find(place.parent)
-        .filter(|found| Inode::is_directory(found))
-    else {
+    let (tree, parent) = (&files.tree, unpublished.parent);
+    let directory = tree.find(parent).filter(Inode::is_directory);
+    let Some(directory) = directory.filter(|_| tree.is_there(parent)) else {
         return Err(NamespaceError::NotFound(unpublished.path.clone()));
     };
-    let path = files.tree.path(inode).unwrap_or_else(|| unpublished.path.clone());
-    let old = files.tree.child(place.parent, &place.name);
+    let path = tree.path(inode).unwrap_or_else(|| unpublished.path.clone());
+    let old = tree.child(parent, name);
     match old {
         Some(target) => {
             let overwrite = unpublished.overwrite;
-            overwrite::check(&files.tree, call, client, place.parent, target, &path, overwrite)?;
+            overwrite::check(tree, call, client, parent, target, &path, overwrite)?;
         }
-        None => permission::require(call.caller, directory, &CHANGE, || {
+        None => permission::require(call.caller, &directory, &CHANGE, || {
             path.parent().unwrap_or_else(|| path.clone())
         })?,
     }

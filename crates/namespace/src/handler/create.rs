@@ -3,9 +3,9 @@
 use types::FsPath;
 use types::limits::REPLICATION_MAX;
 
-use crate::handler::mkdir::{check_new, make_parents, new_inode};
+use crate::handler::mkdir::{check_new, make_parents, new_attributes};
 use crate::handler::{Answer, Call, Files, delete, overwrite};
-use crate::table::{Body, File, Unpublished, Writer};
+use crate::table::{Attributes, Unpublished, Writer};
 use crate::{CreateOptions, NamespaceError, OpenedFile, Outcome, Publish, resolve};
 
 /// Makes a file.
@@ -32,32 +32,32 @@ pub(crate) fn create(files: &mut Files, call: &Call<'_>, path: &FsPath, options:
 
     let parent = match old {
         Some(_) => walk.parent,
-        None => make_parents(&mut files.tree, call, &walk, directory_mode(options.mode)),
+        None => make_parents(&mut files.tree, call, &walk, directory_mode(options.mode))?,
     };
     let at_create = options.publish == Publish::AtCreate;
-    if let (Some(old), true) = (old, at_create) {
-        delete::remove(files, old, call.at);
+    if old.is_some() && at_create {
+        delete::remove(files, parent, name, None, call.at);
     }
     let writer = Writer {
         client,
         user: call.caller.user.as_str().into(),
+        name: name.into(),
         unpublished: (!at_create).then(|| Unpublished {
             path: path.clone(),
+            parent,
             overwrite: options.overwrite,
         }),
+        tail: Vec::new(),
+        has_empty: false,
     };
-    let body = Body::File(File {
+    let attributes = Attributes {
         replication: options.replication,
         chunk_size: options.chunk_size,
-        chunks: Vec::new(),
-        committed: 0,
-        len: 0,
-        writer: Some(Box::new(writer)),
-    });
-    let inode = new_inode(&files.tree, call, parent, name, options.mode, body);
-    let id = files.tree.add(inode);
+        ..new_attributes(&files.tree, call, parent, options.mode)
+    };
+    let id = files.tree.add_file(attributes, writer, call.at)?;
     if at_create {
-        files.tree.publish(id, call.at);
+        files.tree.publish(id, parent, name, call.at);
     }
     files.leases.begin(client, id, call.at);
     Ok(Outcome::Opened(OpenedFile {

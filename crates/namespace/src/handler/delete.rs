@@ -1,25 +1,28 @@
-//! `Delete`, and how files and directories go away in general.
+//! `Delete` and `DeleteTree`, and how files and directories go away in general.
+//!
+//! What is small goes at once. A tree or a file of many chunks is only detached, which takes no time however large it is:
+//! from then on no path leads to it, and who writes something in it is told that it is gone. `Reap` frees it bit by bit.
 
 use types::{Caller, FsPath, InodeId, UnixMillis};
 
 use crate::handler::{Answer, Call, Files};
 use crate::permission::{self, CHANGE};
 use crate::table::{Body, Tree};
-use crate::{DeleteTicket, NamespaceError, Outcome, resolve};
+use crate::{Content, DeleteTicket, NamespaceError, Outcome, resolve};
 
-/// Removes a file, an empty directory, or a whole tree.
+/// A file of more chunks than this is freed bit by bit.
+const CHUNKS_AT_ONCE_MAX: u64 = 1_000;
+
+/// Removes a file, an empty directory, or a whole tree, which is looked through first.
 pub(crate) fn delete(files: &mut Files, call: &Call<'_>, path: &FsPath, recursive: bool) -> Answer {
     let tree = &files.tree;
-    let target = deletable(tree, call.caller, path)?;
-    if tree.inode(target).children() > 0 && !recursive {
-        return Err(NamespaceError::NotEmpty(path.clone()));
-    }
-    let doomed = below(tree, call.caller, path, target)?;
-
-    // From the leaves up, so that every directory is empty when its turn comes.
-    for id in doomed.into_iter().rev() {
-        remove(files, id, call.at);
-    }
+    let (parent, target) = deletable(tree, call.caller, path)?;
+    let content = match tree.inode(target).children() {
+        0 => None,
+        _ if recursive => Some(below(tree, call.caller, path, target)?),
+        _ => return Err(NamespaceError::NotEmpty(path.clone())),
+    };
+    remove(files, parent, path.name().unwrap_or_default(), content, call.at);
     Ok(Outcome::Done)
 }
 
@@ -33,22 +36,24 @@ pub(crate) fn delete_tree(
     path: &FsPath,
     ticket: &DeleteTicket,
 ) -> Answer {
-    let target = deletable(&files.tree, call.caller, path)?;
+    let (parent, target) = deletable(&files.tree, call.caller, path)?;
     if ticket.top != Some(target) {
         return Err(NamespaceError::Changed(path.clone()));
     }
-    let doomed = below(&files.tree, call.caller, path, target)?;
-    for id in doomed.into_iter().rev() {
-        remove(files, id, call.at);
-    }
+    let name = path.name().unwrap_or_default();
+    remove(files, parent, name, Some(ticket.content), call.at);
     Ok(Outcome::Done)
 }
 
-/// What is at a path, when the caller may take its name away.
+/// What is at a path, behind the directory that it is in, when the caller may take its name away.
 ///
 /// # Errors
 /// When there is nothing, when it is the root, when the caller may not.
-pub(crate) fn deletable(tree: &Tree, caller: &Caller, path: &FsPath) -> Result<InodeId, NamespaceError> {
+pub(crate) fn deletable(
+    tree: &Tree,
+    caller: &Caller,
+    path: &FsPath,
+) -> Result<(InodeId, InodeId), NamespaceError> {
     let walk = resolve::existing(tree, caller, path)?;
     let target = walk.found;
     if target == InodeId::ROOT {
@@ -58,14 +63,14 @@ pub(crate) fn deletable(tree: &Tree, caller: &Caller, path: &FsPath) -> Result<I
         });
     }
     let (parent, inode) = (tree.inode(walk.parent), tree.inode(target));
-    permission::require(caller, parent, &CHANGE, || {
+    permission::require(caller, &parent, &CHANGE, || {
         path.parent().unwrap_or_else(FsPath::root)
     })?;
-    permission::require_unsticky(caller, parent, inode, || path.clone())?;
-    Ok(target)
+    permission::require_unsticky(caller, &parent, &inode, || path.clone())?;
+    Ok((walk.parent, target))
 }
 
-/// Everything in the tree at `top`, each directory before what is in it. No recursion: a tree may be deeper than a stack.
+/// How much is in the tree at `top`, which the caller wants to empty. No recursion: a tree may be deeper than a stack.
 ///
 /// # Errors
 /// When there is a directory that the caller may not empty.
@@ -74,42 +79,84 @@ pub(crate) fn below(
     caller: &Caller,
     path: &FsPath,
     top: InodeId,
-) -> Result<Vec<InodeId>, NamespaceError> {
-    let mut found = vec![top];
-    let mut next = 0;
-    while let Some(&id) = found.get(next) {
-        next += 1;
-        let directory = tree.inode(id);
-        if directory.children() == 0 {
-            continue;
+) -> Result<Content, NamespaceError> {
+    let mut content = Content::default();
+    let mut waiting = vec![top];
+    while let Some(id) = waiting.pop() {
+        let inode = tree.inode(id);
+        match inode.body {
+            Body::File(file) => {
+                content.files += 1;
+                content.chunks += tree.committed_count(id) + file.uncommitted_chunks().len() as u64;
+                continue;
+            }
+            Body::Directory { children } => {
+                content.directories += 1;
+                if children == 0 {
+                    continue;
+                }
+            }
         }
         let path_of = |id| tree.path(id).unwrap_or_else(|| path.clone());
-        permission::require(caller, directory, &CHANGE, || path_of(id))?;
-        for child in tree.children(id, "") {
-            permission::require_unsticky(caller, directory, tree.inode(child), || path_of(child))?;
-            found.push(child);
+        permission::require(caller, &inode, &CHANGE, || path_of(id))?;
+        let mut children = tree.children(id, "");
+        while let Some((name, child)) = children.advance() {
+            permission::require_unsticky(caller, &inode, &tree.inode(child), || {
+                path_of(id).join(&name).unwrap_or_else(|_| path.clone())
+            })?;
+            waiting.push(child);
         }
     }
-    Ok(found)
+    Ok(content)
 }
 
-/// Removes a file or an empty directory, and its name.
-pub(crate) fn remove(files: &mut Files, id: InodeId, at: UnixMillis) {
-    files.tree.withdraw(id, at);
-    drop_inode(files, id);
+/// Takes away a name and what has it. Of a directory that is not empty, `content` says how much it is.
+pub(crate) fn remove(
+    files: &mut Files,
+    parent: InodeId,
+    name: &str,
+    content: Option<Content>,
+    at: UnixMillis,
+) {
+    let id = files.tree.withdraw(parent, name, at);
+    match files.tree.inode(id).body {
+        Body::Directory { children: 0 } => files.tree.forget(id),
+        Body::Directory { .. } => files.tree.bury(id, content.unwrap_or_default()),
+        Body::File(_) => {
+            let chunks = files.tree.committed_count(id);
+            if chunks <= CHUNKS_AT_ONCE_MAX {
+                return drop_inode(files, id);
+            }
+            end_writing(files, id);
+            let large_file = Content {
+                files: 1,
+                directories: 0,
+                chunks,
+            };
+            files.tree.bury(id, large_file);
+        }
+    }
 }
 
 /// Drops an inode without a name, with its chunks; its writer has nothing to write any more.
 pub(crate) fn drop_inode(files: &mut Files, id: InodeId) {
-    let Some(Body::File(file)) = files.tree.forget(id).map(|inode| inode.body) else {
-        return;
+    for slot in files.tree.take_chunks(id, u64::MAX) {
+        files.chunks.free_at(slot);
+    }
+    end_writing(files, id);
+    files.tree.forget(id);
+}
+
+/// Ends the writing of a file that nobody will read; how many chunks that were being written go with it.
+pub(crate) fn end_writing(files: &mut Files, id: InodeId) -> u64 {
+    let Some(writer) = files.tree.end_writing(id) else {
+        return 0;
     };
-    for chunk in file.chunks {
+    files.leases.end(writer.client, id);
+    for &chunk in &writer.tail {
         files.chunks.free(chunk);
     }
-    if let Some(writer) = file.writer {
-        files.leases.end(writer.client, id);
-    }
+    writer.tail.len() as u64
 }
 
 #[cfg(test)]

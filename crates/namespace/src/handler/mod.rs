@@ -30,11 +30,18 @@ use crate::{NamespaceError, Outcome};
 pub(crate) type Answer = Result<Outcome, NamespaceError>;
 
 /// The tables that hold files: those that change together when one is written or removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Files {
     pub(crate) tree: Tree,
     pub(crate) chunks: Chunks,
     pub(crate) leases: Leases,
+}
+
+impl Files {
+    /// Whether the next command may find that there is no room.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.tree.is_nearly_full() || self.chunks.is_nearly_full()
+    }
 }
 
 /// Who gives a command, and when.

@@ -31,11 +31,11 @@ pub(crate) fn check(
         return Err(NamespaceError::Exists(path.clone()));
     }
     let directory = tree.inode(parent);
-    permission::require(call.caller, directory, &CHANGE, || {
+    permission::require(call.caller, &directory, &CHANGE, || {
         path.parent().unwrap_or_else(FsPath::root)
     })?;
-    permission::require_unsticky(call.caller, directory, old, || path.clone())?;
-    permission::require(call.caller, old, &[Access::Write], || path.clone())?;
+    permission::require_unsticky(call.caller, &directory, &old, || path.clone())?;
+    permission::require(call.caller, &old, &[Access::Write], || path.clone())?;
     match &file.writer {
         Some(writer) if writer.client != client => Err(NamespaceError::BeingWritten {
             path: path.clone(),

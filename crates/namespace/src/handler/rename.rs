@@ -4,7 +4,7 @@ use types::{FsPath, InodeId};
 
 use crate::handler::{Answer, Call, Files, delete};
 use crate::permission::{self, CHANGE};
-use crate::table::{Place, Tree};
+use crate::table::Tree;
 use crate::{NamespaceError, Outcome, resolve};
 
 /// Renames a file or directory. Whoever writes it goes on; whoever writes a file that is replaced does not.
@@ -40,17 +40,15 @@ pub(crate) fn rename(
             check_replace(tree, source.found, target, to, replace)?;
             check_parent(tree, call, to, parent, target)?;
         }
-        None => permission::require(call.caller, tree.inode(parent), &CHANGE, || walk.found_path())?,
+        None => permission::require(call.caller, &tree.inode(parent), &CHANGE, || walk.found_path())?,
     }
 
-    if let Some(target) = target {
-        delete::remove(files, target, call.at);
+    if target.is_some() {
+        delete::remove(files, parent, name, None, call.at);
     }
-    let place = Place {
-        parent,
-        name: name.into(),
-    };
-    files.tree.rename(source.found, place, call.at);
+    let old_name = from.name().unwrap_or_default();
+    let moved = files.tree.withdraw(source.parent, old_name, call.at);
+    files.tree.publish(moved, parent, name, call.at);
     Ok(Outcome::Done)
 }
 
@@ -63,10 +61,10 @@ fn check_parent(
     entry: InodeId,
 ) -> Result<(), NamespaceError> {
     let directory = tree.inode(parent);
-    permission::require(call.caller, directory, &CHANGE, || {
+    permission::require(call.caller, &directory, &CHANGE, || {
         path.parent().unwrap_or_else(FsPath::root)
     })?;
-    permission::require_unsticky(call.caller, directory, tree.inode(entry), || path.clone())
+    permission::require_unsticky(call.caller, &directory, &tree.inode(entry), || path.clone())
 }
 
 /// Whether the one may take the place of the other, by what they are.

@@ -3,7 +3,7 @@
 use types::{Caller, FsPath, RequestId};
 
 use crate::handler::delete;
-use crate::table::{Body, CallKey};
+use crate::table::CallKey;
 use crate::{Content, DeleteTicket, Namespace, NamespaceError};
 
 impl Namespace {
@@ -26,17 +26,8 @@ impl Namespace {
             return answer.clone().map(|_| DeleteTicket { top: None, content });
         }
         let tree = &self.files.tree;
-        let top = delete::deletable(tree, caller, path)?;
-        let mut content = Content::default();
-        for id in delete::below(tree, caller, path, top)? {
-            match &tree.inode(id).body {
-                Body::Directory { .. } => content.directories += 1,
-                Body::File(file) => {
-                    content.files += 1;
-                    content.chunks += file.chunks.len() as u64;
-                }
-            }
-        }
+        let (_, top) = delete::deletable(tree, caller, path)?;
+        let content = delete::below(tree, caller, path, top)?;
         let top = Some(top);
         Ok(DeleteTicket { top, content })
     }
@@ -44,12 +35,12 @@ impl Namespace {
     /// Whether there is something for [`Command::Reap`](crate::Command::Reap).
     #[must_use]
     pub fn reap_due(&self) -> bool {
-        false
+        self.files.tree.has_graves()
     }
 
     /// What is removed, but not freed yet. Estimated where a tree was changed while it was removed.
     #[must_use]
     pub fn graveyard(&self) -> Content {
-        Content::default()
+        self.files.tree.graveyard()
     }
 }

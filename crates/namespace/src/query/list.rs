@@ -29,7 +29,7 @@ impl Namespace {
         if !directory.is_directory() {
             return Err(NamespaceError::NotDirectory(path.clone()));
         }
-        permission::require(caller, directory, &[Access::Read, Access::Search], || {
+        permission::require(caller, &directory, &[Access::Read, Access::Search], || {
             path.clone()
         })?;
         let limit = match limit {
@@ -37,14 +37,16 @@ impl Namespace {
             limit => limit.min(LISTING_PAGE_MAX),
         };
         let mut children = tree.children(id, start_after.unwrap_or_default());
-        let entries = children
-            .by_ref()
-            .take(limit)
-            .map(|child| status(child, tree.inode(child)))
-            .collect();
+        let mut entries = Vec::new();
+        while entries.len() < limit {
+            let Some((name, child)) = children.advance() else {
+                break;
+            };
+            entries.push(status(&name, &tree.inode(child)));
+        }
         Ok(Page {
             entries,
-            more: children.next().is_some(),
+            more: children.advance().is_some(),
         })
     }
 }

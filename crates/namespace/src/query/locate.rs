@@ -14,12 +14,12 @@ impl Namespace {
     pub fn locate(&self, caller: &Caller, path: &FsPath) -> Result<Located, NamespaceError> {
         let id = resolve::existing(&self.files.tree, caller, path)?.found;
         let inode = self.files.tree.inode(id);
-        permission::require(caller, inode, &[Access::Read], || path.clone())?;
+        permission::require(caller, &inode, &[Access::Read], || path.clone())?;
         let Some(file) = inode.file() else {
             return Err(NamespaceError::IsDirectory(path.clone()));
         };
-        let extents = file.committed_chunks().iter().filter_map(|&chunk| {
-            let found = self.files.chunks.find(chunk)?;
+        let extents = self.files.tree.committed(id).filter_map(|slot| {
+            let (chunk, found) = self.files.chunks.at(slot)?;
             Some(ChunkExtent {
                 chunk,
                 generation: found.generation,
@@ -27,7 +27,7 @@ impl Namespace {
             })
         });
         Ok(Located {
-            status: status(id, inode),
+            status: status(path.name().unwrap_or_default(), &inode),
             chunks: extents.collect(),
             chunk_size: file.chunk_size,
         })

@@ -1,6 +1,6 @@
 //! What is known of a file or directory, and of everything together.
 
-use types::{Caller, ClusterId, DatanodeId, FsPath, InodeId};
+use types::{Caller, ClusterId, DatanodeId, FsPath};
 
 use crate::table::{Body, Inode};
 use crate::{FileKind, FileStatus, Lease, Member, Namespace, NamespaceError, Totals, resolve};
@@ -18,16 +18,21 @@ impl Namespace {
     /// When there is none, or the caller may not look there.
     pub fn stat(&self, caller: &Caller, path: &FsPath) -> Result<FileStatus, NamespaceError> {
         let id = resolve::existing(&self.files.tree, caller, path)?.found;
-        Ok(status(id, self.files.tree.inode(id)))
+        Ok(status(
+            path.name().unwrap_or_default(),
+            &self.files.tree.inode(id),
+        ))
     }
 
-    /// How much there is of everything, in O(1).
+    /// How much there is of everything, in O(1). What was removed is not counted, though it may not be freed yet: see
+    /// [`Namespace::graveyard`].
     #[must_use]
     pub fn totals(&self) -> Totals {
+        let tree = &self.files.tree;
         Totals {
-            files: self.files.tree.files(),
-            directories: self.files.tree.directories(),
-            chunks: self.files.chunks.count(),
+            files: tree.files(),
+            directories: tree.directories(),
+            chunks: self.files.chunks.count().saturating_sub(tree.graveyard().chunks),
         }
     }
 
@@ -48,14 +53,17 @@ impl Namespace {
         self.members.find(id)
     }
 
-    /// The leases of those that write, by client.
+    /// The leases of those that write, by client. Files that were removed with a directory above them are not in it.
     pub fn leases(&self) -> impl Iterator<Item = Lease> + '_ {
-        self.files.leases.iter()
+        self.files.leases.iter().filter_map(|mut lease| {
+            lease.files.retain(|file| self.files.tree.is_there(*file));
+            (!lease.files.is_empty()).then_some(lease)
+        })
     }
 }
 
-/// An inode as callers see it.
-pub(crate) fn status(id: InodeId, inode: &Inode) -> FileStatus {
+/// An inode as callers see it, under its name.
+pub(crate) fn status(name: &str, inode: &Inode<'_>) -> FileStatus {
     let (kind, len, replication, chunk_size, being_written) = match &inode.body {
         Body::Directory { .. } => (FileKind::Directory, 0, 0, None, false),
         Body::File(file) => (
@@ -67,8 +75,8 @@ pub(crate) fn status(id: InodeId, inode: &Inode) -> FileStatus {
         ),
     };
     FileStatus {
-        inode: id,
-        name: (*inode.place.name).to_owned(),
+        inode: inode.id,
+        name: name.to_owned(),
         kind,
         len,
         mode: inode.attributes.mode,

@@ -26,11 +26,14 @@ impl Namespace {
                     summary.space = summary.space.saturating_add(space);
                 }
                 Body::Directory { .. } => {
-                    permission::require(caller, inode, &[Access::Read, Access::Search], || {
+                    permission::require(caller, &inode, &[Access::Read, Access::Search], || {
                         tree.path(id).unwrap_or_else(|| path.clone())
                     })?;
                     summary.directories += 1;
-                    waiting.extend(tree.children(id, ""));
+                    let mut children = tree.children(id, "");
+                    while let Some((_, child)) = children.advance() {
+                        waiting.push(child);
+                    }
                 }
             }
         }

@@ -14,16 +14,17 @@ impl Namespace {
         let tree = &self.files.tree;
         let file = tree.find(inode).and_then(Inode::file);
         let (file, writer) = file
-            .and_then(|file| Some((file, file.writer.as_ref()?)))
-            .filter(|(_, writer)| writer.client == client)
+            .and_then(|file| Some((file, file.writer?)))
+            .filter(|(_, writer)| writer.client == client && tree.is_there(inode))
             .ok_or(NamespaceError::NotWriter { inode, client })?;
+        let uncommitted = file.uncommitted_chunks().iter();
         Ok(WriterFile {
             path: tree.path(inode),
             published: writer.unpublished.is_none(),
             replication: file.replication,
             chunk_size: file.chunk_size,
             len: file.len,
-            uncommitted: self.chunk_infos(file.uncommitted_chunks()),
+            uncommitted: uncommitted.filter_map(|&id| self.chunk(id)).collect(),
         })
     }
 }

@@ -1,16 +1,22 @@
 //! Every chunk that a file holds, and those that were just let go.
 
-use std::collections::BTreeMap;
-
+use compact::{Slab, SlotId};
+use imbl::OrdMap;
 use types::{ChunkId, Generation, InodeId};
 
+use crate::NamespaceError;
 use crate::command::FIRST_GENERATION;
+use crate::table::record::{BEING_WRITTEN, ChunkRecord};
+use crate::table::slot_of;
+
+/// The highest generation that a chunk can have.
+pub(crate) const GENERATION_MAX: Generation = Generation(u32::MAX as u64);
 
 /// A chunk.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chunk {
-    /// The file that holds it.
-    pub(crate) owner: InodeId,
+    /// The slot of the file that holds it.
+    owner: u32,
     pub(crate) generation: Generation,
     pub(crate) state: ChunkState,
 }
@@ -31,10 +37,20 @@ impl Chunk {
             _ => None,
         }
     }
+
+    /// Whether it is of a file, which must be there.
+    pub(crate) fn belongs_to(&self, inode: InodeId) -> bool {
+        self.owner == slot_of(inode)
+    }
+
+    /// The slot of the file that holds it.
+    pub(crate) const fn owner(&self) -> u32 {
+        self.owner
+    }
 }
 
 /// How far a chunk is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkState {
     /// Whole; never changes any more.
     Committed { len: u64 },
@@ -47,74 +63,153 @@ pub(crate) enum ChunkState {
     },
 }
 
-/// All chunks. Ids rise and are never used again.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// All chunks. An id is the slot of a record with its birth, and is never used again.
+///
+/// # Invariants
+/// - The owner of a chunk is a file that is there: chunks go before their file.
+/// - `pending` holds the highest generation of those chunks for which that is not the one in force.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Chunks {
-    table: BTreeMap<ChunkId, Chunk>,
-    next: u64,
+    pub(crate) table: Slab<ChunkRecord>,
+    pub(crate) pending: OrdMap<u32, u32>,
+    /// Whether slots are used again.
+    pub(crate) slotted: bool,
     freed: Vec<ChunkId>,
 }
 
-impl Default for Chunks {
-    fn default() -> Self {
-        Self {
-            table: BTreeMap::new(),
-            next: 1,
-            freed: Vec::new(),
-        }
-    }
-}
-
 impl Chunks {
-    #[expect(
-        clippy::expect_used,
-        reason = "at a billion chunks a second, the 63 bits last for 292 years"
-    )]
-    pub(crate) fn next_id(&self) -> ChunkId {
-        ChunkId::new(self.next).expect("chunk ids do not run out")
+    /// Whether the slots of chunks that are gone are used again, with another birth. To be said before the first chunk.
+    pub(crate) const fn use_slots_again(&mut self, slotted: bool) {
+        self.slotted = slotted;
+    }
+
+    /// Whether the next command may find that there is no room.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.table.high_water() == u32::MAX
     }
 
     /// A new, empty chunk of `owner`.
-    pub(crate) fn add(&mut self, owner: InodeId) -> ChunkId {
-        let id = self.next_id();
-        self.next += 1;
-        let state = ChunkState::BeingWritten {
-            acknowledged: 0,
-            highest: FIRST_GENERATION,
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(crate) fn add(&mut self, owner: InodeId) -> Result<ChunkId, NamespaceError> {
+        let record = ChunkRecord {
+            owner: slot_of(owner),
+            generation: packed(FIRST_GENERATION.0),
+            state: BEING_WRITTEN,
         };
-        let chunk = Chunk {
-            owner,
-            generation: FIRST_GENERATION,
-            state,
+        let added = match self.slotted {
+            true => self.table.insert(record),
+            false => self.table.append(record),
         };
-        self.table.insert(id, chunk);
-        id
+        let full = |_| NamespaceError::Full(format!("all of its {} chunks are given out", u32::MAX));
+        added.map_err(full).map(chunk_id)
     }
 
     /// Lets a chunk go.
     pub(crate) fn free(&mut self, id: ChunkId) {
-        let chunk = self.table.remove(&id);
-        assert!(chunk.is_some(), "chunk {id} is freed but no file holds it");
+        assert!(
+            self.find(id).is_some(),
+            "chunk {id} is freed but no file holds it"
+        );
+        let slot = SlotId::from_u64(id.as_u64()).slot;
+        self.table.remove(slot);
+        self.pending.remove(&slot);
         self.freed.push(id);
+    }
+
+    /// Lets the chunk in a slot go.
+    pub(crate) fn free_at(&mut self, slot: u32) {
+        let id = self.table.id(slot).map(chunk_id);
+        assert!(
+            id.is_some(),
+            "the chunk in slot {slot} is freed but no file holds it"
+        );
+        id.into_iter().for_each(|id| self.free(id));
     }
 
     pub(crate) fn take_freed(&mut self) -> Vec<ChunkId> {
         std::mem::take(&mut self.freed)
     }
 
-    pub(crate) fn find(&self, id: ChunkId) -> Option<&Chunk> {
-        self.table.get(&id)
+    pub(crate) fn find(&self, id: ChunkId) -> Option<Chunk> {
+        let id = SlotId::from_u64(id.as_u64());
+        Some(self.unpacked(id.slot, self.table.find(id)?))
     }
 
-    pub(crate) fn find_mut(&mut self, id: ChunkId) -> Option<&mut Chunk> {
-        self.table.get_mut(&id)
+    /// The chunk in a slot, with its id.
+    pub(crate) fn at(&self, slot: u32) -> Option<(ChunkId, Chunk)> {
+        let id = chunk_id(self.table.id(slot)?);
+        Some((id, self.unpacked(slot, self.table.get(slot)?)))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (ChunkId, &Chunk)> + '_ {
-        self.table.iter().map(|(&id, chunk)| (id, chunk))
+    /// Puts a chunk in the place of what it was.
+    pub(crate) fn set(&mut self, id: ChunkId, chunk: Chunk) {
+        let slot = SlotId::from_u64(id.as_u64()).slot;
+        let state = match chunk.state {
+            ChunkState::Committed { len } => packed(len),
+            ChunkState::BeingWritten { acknowledged, .. } => packed(acknowledged) | BEING_WRITTEN,
+        };
+        match chunk.pending() {
+            Some(highest) => self.pending.insert(slot, packed(highest.0)),
+            None => self.pending.remove(&slot),
+        };
+        self.table.set(
+            slot,
+            ChunkRecord {
+                owner: chunk.owner,
+                generation: packed(chunk.generation.0),
+                state,
+            },
+        );
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ChunkId, Chunk)> + '_ {
+        let records = self.table.iter();
+        records.map(|(id, record)| (chunk_id(id), self.unpacked(id.slot, record)))
     }
 
     pub(crate) fn count(&self) -> u64 {
         self.table.len() as u64
     }
+
+    /// Whether a chunk of this id is or was there.
+    pub(crate) fn was_given_out(&self, id: ChunkId) -> bool {
+        self.table.was_given_out(SlotId::from_u64(id.as_u64()))
+    }
+
+    fn unpacked(&self, slot: u32, record: ChunkRecord) -> Chunk {
+        let generation = Generation(record.generation.into());
+        let len = u64::from(record.state & !BEING_WRITTEN);
+        let state = if record.state & BEING_WRITTEN == 0 {
+            ChunkState::Committed { len }
+        } else {
+            let highest = self.pending.get(&slot).copied().unwrap_or(record.generation);
+            ChunkState::BeingWritten {
+                acknowledged: len,
+                highest: Generation(highest.into()),
+            }
+        };
+        Chunk {
+            owner: record.owner,
+            generation,
+            state,
+        }
+    }
+}
+
+const _: () = assert!(
+    types::limits::CHUNK_SIZE_MAX < BEING_WRITTEN as u64,
+    "the length of a chunk leaves the top bit of its state free"
+);
+
+#[expect(clippy::expect_used, reason = "48 bits: births end at 2^16, slots at 2^32")]
+fn chunk_id(id: SlotId) -> ChunkId {
+    ChunkId::new(id.as_u64()).expect("a slot's id has its top bit clear")
+}
+
+/// A length or a generation, which were checked before against what fits.
+#[expect(clippy::expect_used, reason = "handlers refuse what does not fit")]
+fn packed(number: u64) -> u32 {
+    u32::try_from(number).expect("a chunk's numbers fit into its record")
 }

@@ -1,7 +1,6 @@
 //! Who writes what, by client. A client has a lease as long as it writes something.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use imbl::{OrdMap, OrdSet};
 use types::{ClientId, InodeId, UnixMillis};
 
 use crate::Lease;
@@ -10,13 +9,13 @@ use crate::Lease;
 ///
 /// # Invariants
 /// A file is in the lease of the client that is its writer, and in no other. No lease is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Leases(BTreeMap<ClientId, Held>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Leases(OrdMap<ClientId, Held>);
 
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Held {
     renewed: UnixMillis,
-    files: BTreeSet<InodeId>,
+    files: OrdSet<InodeId>,
 }
 
 impl Leases {
@@ -24,7 +23,7 @@ impl Leases {
     pub(crate) fn begin(&mut self, client: ClientId, file: InodeId, at: UnixMillis) {
         let held = self.0.entry(client).or_insert_with(|| Held {
             renewed: at,
-            files: BTreeSet::new(),
+            files: OrdSet::new(),
         });
         held.renewed = at;
         held.files.insert(file);
@@ -62,5 +61,14 @@ impl Leases {
             renewed: held.renewed,
             files: held.files.iter().copied().collect(),
         })
+    }
+
+    /// What was saved: what [`Leases::iter`] says.
+    pub(crate) fn loaded(saved: impl Iterator<Item = Lease>) -> Self {
+        let held = saved.map(|lease| {
+            let (renewed, files) = (lease.renewed, lease.files.into_iter().collect());
+            (lease.holder, Held { renewed, files })
+        });
+        Self(held.collect())
     }
 }

@@ -6,9 +6,9 @@
 //! spoils its calls, and a client that uses a number twice is never answered with the outcome of another kind of
 //! command. Refusals are kept as well: who wants another try must make another call.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use imbl::{OrdMap, Vector};
 use types::limits::{RETRY_CACHE_ENTRIES_MAX, RETRY_CACHE_MS_MAX};
 use types::{RequestId, UnixMillis};
 
@@ -54,13 +54,18 @@ impl CallKey {
 ///
 /// # Invariants
 /// `order` holds the keys of `answers`, oldest first, each once.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RetryCache {
-    answers: BTreeMap<CallKey, Answer>,
-    order: VecDeque<(UnixMillis, CallKey)>,
+    answers: OrdMap<CallKey, Arc<Answer>>,
+    order: Vector<(UnixMillis, CallKey)>,
 }
 
 impl RetryCache {
+    /// How many answers are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Forgets what is too old at `now`.
     pub(crate) fn expire(&mut self, now: UnixMillis) {
         while let Some((at, _)) = self.order.front() {
@@ -72,7 +77,7 @@ impl RetryCache {
     }
 
     pub(crate) fn find(&self, key: &CallKey) -> Option<&Answer> {
-        self.answers.get(key)
+        self.answers.get(key).map(|answer| &**answer)
     }
 
     /// Keeps the answer to a call that is not known yet.
@@ -81,7 +86,26 @@ impl RetryCache {
             self.forget_oldest();
         }
         self.order.push_back((at, key.clone()));
-        self.answers.insert(key, answer);
+        self.answers.insert(key, Arc::new(answer));
+    }
+
+    /// What is to be saved, oldest first.
+    pub(crate) fn saved(&self) -> Vec<(UnixMillis, &CallKey, &Answer)> {
+        let kept = self.order.iter();
+        kept.filter_map(|(at, key)| Some((*at, key, self.find(key)?)))
+            .collect()
+    }
+
+    /// What was saved. None when a call comes twice.
+    pub(crate) fn loaded(saved: Vec<(UnixMillis, CallKey, Answer)>) -> Option<Self> {
+        let mut cache = Self::default();
+        for (at, key, answer) in saved {
+            cache.order.push_back((at, key.clone()));
+            if cache.answers.insert(key, Arc::new(answer)).is_some() {
+                return None;
+            }
+        }
+        Some(cache)
     }
 
     fn forget_oldest(&mut self) {

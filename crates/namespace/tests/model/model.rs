@@ -25,6 +25,7 @@ pub(crate) enum Refusal {
     Busy,
     NotWriter,
     WrongChunk,
+    Changed,
 }
 
 impl Refusal {
@@ -40,10 +41,10 @@ impl Refusal {
             NamespaceError::BeingWritten { .. } => Self::Busy,
             NamespaceError::NotWriter { .. } => Self::NotWriter,
             NamespaceError::WrongChunk { .. } => Self::WrongChunk,
-            NamespaceError::NoClient
-            | NamespaceError::Format(_)
-            | NamespaceError::Changed(_)
-            | NamespaceError::Full(_) => panic!("{error}"),
+            NamespaceError::Changed(_) => Self::Changed,
+            NamespaceError::NoClient | NamespaceError::Format(_) | NamespaceError::Full(_) => {
+                panic!("{error}")
+            }
         }
     }
 }
@@ -101,6 +102,10 @@ pub(crate) struct Model {
     pub(crate) freed: BTreeSet<ChunkId>,
     renewed: BTreeMap<ClientId, u64>,
     now: u64,
+    pub(crate) safe_mode: bool,
+    /// Ids do not rise, but are never given out again.
+    slotted: bool,
+    inodes: BTreeSet<InodeId>,
 }
 
 impl File {
@@ -117,7 +122,7 @@ impl File {
 }
 
 impl Model {
-    pub(crate) fn new(at: u64) -> Self {
+    pub(crate) fn new(at: u64, slotted: bool) -> Self {
         let root = Node {
             owner: "root".to_owned(),
             group: "root".to_owned(),
@@ -132,6 +137,9 @@ impl Model {
             freed: BTreeSet::new(),
             renewed: BTreeMap::new(),
             now: at,
+            safe_mode: false,
+            slotted,
+            inodes: BTreeSet::new(),
         }
     }
 
@@ -251,12 +259,16 @@ impl Model {
             Command::Rename { from, to, replace } => self.rename(by, from.as_str(), to.as_str(), *replace),
             Command::Delete { path, recursive } => self.delete(by, path.as_str(), *recursive),
             Command::SetAttributes { path, set } => self.set(by, path.as_str(), set),
-            Command::Format { .. }
-            | Command::FormatSlotted { .. }
-            | Command::RegisterDatanode(_)
-            | Command::Reap { .. }
-            | Command::SetSafeMode { .. }
-            | Command::DeleteTree { .. } => panic!("not in this test"),
+            Command::Reap { .. } if by.caller.superuser => Ok(()),
+            Command::SetSafeMode { on } if by.caller.superuser => {
+                self.safe_mode = *on;
+                Ok(())
+            }
+            Command::Reap { .. } | Command::SetSafeMode { .. } => Err(Refusal::Denied),
+            Command::DeleteTree { path, .. } => self.delete_tree(by, path.as_str(), answer),
+            Command::Format { .. } | Command::FormatSlotted { .. } | Command::RegisterDatanode(_) => {
+                panic!("not in this test")
+            }
         }
     }
 }

@@ -53,8 +53,21 @@ pub(crate) enum Step {
         path: At,
         set: SetAttributes,
     },
+    DeleteTree {
+        path: At,
+        /// With a ticket that was for something else, or for the same long ago.
+        stale: bool,
+    },
+    Reap {
+        limit: u64,
+    },
+    SafeMode(bool),
     /// The last call comes again.
     Again,
+    /// A machine is restarted from what it saved.
+    Restart,
+    /// A clone is kept.
+    Snapshot,
 }
 
 /// A call of a writer that says what is acknowledged.
@@ -225,13 +238,18 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
         7 => (at(), at(), any::<bool>()).prop_map(|(from, to, replace)| Step::Rename { from, to, replace }),
         3 => (at(), any::<bool>()).prop_map(|(path, recursive)| Step::Delete { path, recursive }),
         4 => (at(), set()).prop_map(|(path, set)| Step::Set { path, set }),
+        3 => (at(), prop::bool::weighted(0.3)).prop_map(|(path, stale)| Step::DeleteTree { path, stale }),
+        2 => (0u64..5).prop_map(|limit| Step::Reap { limit }),
+        1 => any::<bool>().prop_map(Step::SafeMode),
         2 => Just(Step::Again),
+        2 => Just(Step::Restart),
+        1 => Just(Step::Snapshot),
     ];
     (who(), step)
 }
 
 impl At {
-    fn path(self, model: &Model) -> FsPath {
+    pub(crate) fn path(self, model: &Model) -> FsPath {
         match self {
             Self::Path(path) => path,
             Self::Known(nth) => model.nth_path(nth, false),
@@ -241,8 +259,8 @@ impl At {
 }
 
 impl Step {
-    /// The command that this step is now; none for [`Step::Again`].
-    pub(crate) fn command(self, model: &Model, now: u64) -> Option<Command> {
+    /// The command that this step is now.
+    pub(crate) fn command(self, model: &Model, now: u64) -> Command {
         let path = |at: At| at.path(model);
         let inode = |file| model.nth_file(file).unwrap_or(InodeId(999));
         let written = |writing: &Writing| {
@@ -259,7 +277,7 @@ impl Step {
                 })
                 .collect()
         };
-        Some(match self {
+        match self {
             Self::Mkdir {
                 path: at,
                 mode,
@@ -321,7 +339,11 @@ impl Step {
                 recursive,
             },
             Self::Set { path: at, set } => Command::SetAttributes { path: path(at), set },
-            Self::Again => return None,
-        })
+            Self::Reap { limit } => Command::Reap { limit },
+            Self::SafeMode(on) => Command::SetSafeMode { on },
+            Self::DeleteTree { .. } | Self::Again | Self::Restart | Self::Snapshot => {
+                panic!("not a command by itself")
+            }
+        }
     }
 }

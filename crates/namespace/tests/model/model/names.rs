@@ -1,7 +1,7 @@
 //! Paths, permissions on the way, and what changes names and attributes.
 
-use namespace::SetAttributes;
-use types::InodeId;
+use namespace::{NamespaceError, Outcome, SetAttributes};
+use types::{Caller, ClientId, InodeId};
 
 use super::{By, Expected, Model, Node, Pending, Refusal};
 
@@ -203,24 +203,58 @@ impl Model {
     }
 
     pub(super) fn delete(&mut self, by: &By<'_>, path: &str, recursive: bool) -> Expected {
+        self.may_delete(by, path, recursive)?;
+        self.remove_all(path);
+        Ok(())
+    }
+
+    /// With a ticket: whether the caller may do it was looked at before, but for the top.
+    pub(super) fn delete_tree(
+        &mut self,
+        by: &By<'_>,
+        path: &str,
+        answer: &Result<Outcome, NamespaceError>,
+    ) -> Expected {
+        self.may_delete_top(by, path)?;
+        if matches!(answer, Err(NamespaceError::Changed(_))) {
+            return Err(Refusal::Changed);
+        }
+        self.remove_all(path);
+        Ok(())
+    }
+
+    pub(crate) fn may_delete_tree(&self, caller: &Caller, path: &str) -> Expected {
+        let client = ClientId::default();
+        self.may_delete(&By { caller, client }, path, true)
+    }
+
+    fn remove_all(&mut self, path: &str) {
+        for below in self.all_within(path).iter().rev() {
+            self.remove(below);
+        }
+    }
+
+    fn all_within(&self, path: &str) -> Vec<String> {
+        let all = self.nodes.keys().filter(|found| within(found, path));
+        all.cloned().collect()
+    }
+
+    fn may_delete_top(&self, by: &By<'_>, path: &str) -> Expected {
         self.existing(by, path)?;
         if path == "/" {
             return Err(Refusal::Invalid);
         }
-        self.may_take_away(by, path)?;
+        self.may_take_away(by, path)
+    }
+
+    fn may_delete(&self, by: &By<'_>, path: &str, recursive: bool) -> Expected {
+        self.may_delete_top(by, path)?;
         if !recursive && !self.children(path).is_empty() {
             return Err(Refusal::NotEmpty);
         }
-        let doomed: Vec<_> = self
-            .nodes
-            .keys()
-            .filter(|found| within(found, path))
-            .cloned()
-            .collect();
-        for below in doomed.iter().filter(|below| *below != path) {
+        for below in self.all_within(path).iter().filter(|below| *below != path) {
             self.may_take_away(by, below)?;
         }
-        doomed.iter().rev().for_each(|below| self.remove(below));
         Ok(())
     }
 

@@ -31,7 +31,9 @@ impl Model {
         let Ok(Outcome::Opened(opened)) = answer else {
             return Ok(());
         };
-        assert!(self.files.keys().all(|old| *old < opened.inode), "inode ids rise");
+        assert!(self.inodes.insert(opened.inode), "inode ids are not used again");
+        let rises = self.inodes.last() == Some(&opened.inode);
+        assert!(rises || self.slotted, "inode ids rise");
         let node = self.node(by, parent(path), options.mode, Some(opened.inode));
         let mut pending = None;
         if options.publish == Publish::AtCreate {
@@ -149,9 +151,13 @@ impl Model {
         })?;
         if let Ok(Outcome::ChunkAdded(extent)) = answer {
             assert_eq!((extent.generation, extent.len), (Generation(1), 0));
-            let mut known = self.files.values().flat_map(|file| &file.chunks);
-            assert!(known.all(|old| old.id < extent.chunk), "chunk ids rise");
-            assert!(self.freed.iter().all(|old| *old < extent.chunk));
+            let known = self.files.values().flat_map(|file| &file.chunks);
+            let mut old = known.map(|chunk| chunk.id).chain(self.freed.iter().copied());
+            let fresh = match self.slotted {
+                true => old.all(|old| old != extent.chunk),
+                false => old.all(|old| old < extent.chunk),
+            };
+            assert!(fresh, "chunk ids are not used again, and rise");
             self.files.get_mut(&id).unwrap().chunks.push(Chunk {
                 id: extent.chunk,
                 generation: 1,
