@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use proto::v1;
 use tonic::Streaming;
+use types::MasterId;
 
 use crate::Error;
 use crate::fs::Inner;
@@ -43,7 +44,7 @@ pub enum MasterRole {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterStatus {
     /// Its identity, born with its directory.
-    pub id: u64,
+    pub id: MasterId,
     /// `host:port`.
     pub address: String,
     /// What it does.
@@ -66,7 +67,7 @@ pub struct MasterStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterGroup {
     /// Who leads; none that is known.
-    pub leader: Option<u64>,
+    pub leader: Option<MasterId>,
     /// The term.
     pub term: u64,
     /// The cluster; none: not formatted yet.
@@ -169,7 +170,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::Invalid`], [`Error::Unavailable`].
-    pub async fn add_master(&self, address: &str) -> Result<u64, Error> {
+    pub async fn add_master(&self, address: &str) -> Result<MasterId, Error> {
         let rpc = &self.inner.rpc;
         let request = v1::AddMasterRequest {
             caller: rpc.caller(),
@@ -178,18 +179,18 @@ impl Admin {
         let answer =
             call!(service admin, self.change(), rpc, "add master", address, add_master, request).await?;
         rpc.masters().learn([address]);
-        Ok(answer.id)
+        Ok(MasterId(answer.id))
     }
 
     /// Takes a master out of the group.
     ///
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::Invalid`], [`Error::NotFound`], [`Error::Unavailable`].
-    pub async fn remove_master(&self, id: u64) -> Result<(), Error> {
+    pub async fn remove_master(&self, id: MasterId) -> Result<(), Error> {
         let rpc = &self.inner.rpc;
         let request = v1::RemoveMasterRequest {
             caller: rpc.caller(),
-            id,
+            id: id.0,
         };
         let subject = id.to_string();
         call!(service admin, self.change(), rpc, "remove master", &subject, remove_master, request).await?;
@@ -200,17 +201,17 @@ impl Admin {
     ///
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::Invalid`], [`Error::NotFound`], [`Error::Unavailable`].
-    pub async fn transfer_leadership(&self, to: Option<u64>) -> Result<u64, Error> {
+    pub async fn transfer_leadership(&self, to: Option<MasterId>) -> Result<MasterId, Error> {
         let rpc = &self.inner.rpc;
         let request = v1::TransferLeadershipRequest {
             caller: rpc.caller(),
-            id: to.unwrap_or(0),
+            id: to.map_or(0, |id| id.0),
         };
         let subject = to.map_or_else(|| "the lead".to_owned(), |id| id.to_string());
         let limits = self.change();
         let answer =
             call!(service admin, limits, rpc, "transfer", &subject, transfer_leadership, request).await?;
-        Ok(answer.id)
+        Ok(MasterId(answer.id))
     }
 
     /// Whether the cluster is read-only, and why.
@@ -374,13 +375,13 @@ fn merge(mut said: Vec<Said>) -> MasterGroup {
             .masters
             .iter()
             .find(|master| master.id == one.answer.asked);
-        let entry = masters.iter_mut().find(|master| master.id == one.answer.asked);
+        let entry = masters.iter_mut().find(|master| master.id.0 == one.answer.asked);
         match (entry, own) {
             (Some(entry), Some(own)) => entry.add_own(own),
             (Some(entry), None) => entry.answers = true,
             // It answers, and does not belong to the group (yet, or any more).
             (None, _) => masters.push(MasterStatus {
-                id: one.answer.asked,
+                id: MasterId(one.answer.asked),
                 address: one.address.clone(),
                 role: MasterRole::Joining,
                 answers: true,
@@ -397,7 +398,7 @@ fn merge(mut said: Vec<Said>) -> MasterGroup {
         .iter()
         .find(|one| one.answer.leader != 0 && one.answer.term == first.answer.term);
     MasterGroup {
-        leader: leader.map(|one| one.answer.leader),
+        leader: leader.map(|one| MasterId(one.answer.leader)),
         term: first.answer.term,
         cluster_id: said
             .iter()
@@ -411,7 +412,7 @@ fn merge(mut said: Vec<Said>) -> MasterGroup {
 impl MasterStatus {
     fn of_wire(wire: &v1::MasterStatus) -> Self {
         Self {
-            id: wire.id,
+            id: MasterId(wire.id),
             address: wire.address.clone(),
             role: wire.role().into(),
             answers: false,
@@ -473,12 +474,12 @@ mod tests {
             said(2, 2, 5, &[1, 2, 3]),
             said(4, 0, 0, &[]),
         ]);
-        assert_eq!((group.leader, group.term), (Some(2), 5));
+        assert_eq!((group.leader, group.term), (Some(MasterId(2)), 5));
         assert_eq!(group.cluster_id.as_deref(), Some("c"));
         let seen: Vec<_> = group
             .masters
             .iter()
-            .map(|one| (one.id, one.role, one.answers, one.applied_index, one.lag))
+            .map(|one| (one.id.0, one.role, one.answers, one.applied_index, one.lag))
             .collect();
         assert_eq!(
             seen,
