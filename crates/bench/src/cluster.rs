@@ -1,63 +1,155 @@
 //! A DistriFS cluster of real processes.
 
-use std::fs::{self, File};
+use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
 
-use crate::process::Process;
+use crate::netns::{Host, Network};
+use crate::server::{START_TIMEOUT, Server};
 use crate::system::USER;
 
-/// How long a role may take to serve.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many datanodes.
+/// How many datanodes, where nothing else is asked for.
 pub(crate) const DATANODES: usize = 3;
 
-/// What a role writes once it serves.
-#[derive(Debug, Deserialize)]
-struct Ready {
-    #[serde(default)]
-    master: Option<String>,
+/// What a cluster is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub masters: usize,
+    pub datanodes: usize,
+    /// Whether each master is on a host of its own, whose network can be cut.
+    pub apart: bool,
 }
 
-/// One master and three datanodes.
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            masters: 1,
+            datanodes: DATANODES,
+            apart: false,
+        }
+    }
+}
+
+/// Masters and datanodes.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// The master first. Datanodes are killed last of all, which matters to nobody.
-    processes: Vec<Process>,
-    master: String,
-    dir: PathBuf,
+    /// Killed first; what datanodes do then matters to nobody.
+    masters: Vec<Server>,
+    datanodes: Vec<Server>,
+    addresses: Vec<String>,
+    /// Below the processes: removed after them.
+    _network: Option<Network>,
 }
 
 impl Cluster {
-    /// Starts the processes of `distrifs` below `dir`.
+    /// Starts one master and three datanodes below `dir`.
     pub(crate) fn start(distrifs: &Path, dir: &Path) -> anyhow::Result<Self> {
-        let (process, ready) = role(distrifs, dir, "master", &["--superuser", USER])?;
-        let master = ready.master.context("the master did not say where it serves")?;
-        let mut processes = vec![process];
-        for number in 1..=DATANODES {
-            let (process, _) = role(distrifs, dir, &datanode(number), &["--master", &master])?;
-            processes.push(process);
+        Self::with(distrifs, dir, Shape::default(), &[])
+    }
+
+    /// Starts the processes of `distrifs` below `dir`, the masters with further arguments.
+    pub(crate) fn with(
+        distrifs: &Path,
+        dir: &Path,
+        shape: Shape,
+        further: &[String],
+    ) -> anyhow::Result<Self> {
+        let network = shape.apart.then(|| Network::new(shape.masters)).transpose()?;
+        let hosts: Vec<Option<Host>> = match &network {
+            Some(network) => network.hosts().iter().cloned().map(Some).collect(),
+            None => vec![None; shape.masters],
+        };
+        let ports = free_ports(shape.masters * 2)?;
+        let host = |host: &Option<Host>| host.as_ref().map_or("127.0.0.1", Host::address).to_owned();
+        let addresses: Vec<String> = hosts
+            .iter()
+            .zip(ports.iter().step_by(2))
+            .map(|(at, port)| format!("{}:{port}", host(at)))
+            .collect();
+        let all = addresses.join(",");
+        let mut masters = Vec::new();
+        for (number, ((at, address), ports)) in
+            hosts.into_iter().zip(&addresses).zip(ports.chunks(2)).enumerate()
+        {
+            let mut arguments: Vec<String> = ["--superuser", USER, "--listen", &host(&at)]
+                .map(str::to_owned)
+                .into();
+            for (flag, port) in ["--master-port", "--http-port"].iter().zip(ports) {
+                arguments.extend([(*flag).to_owned(), port.to_string()]);
+            }
+            if shape.masters > 1 {
+                arguments.extend(["--masters", &all, "--advertise", address].map(str::to_owned));
+            }
+            arguments.extend(further.iter().cloned());
+            let mut master = Server::new(distrifs, dir, &format!("master-{}", number + 1), arguments, at);
+            master.spawn()?;
+            masters.push(master);
+        }
+        for master in &mut masters {
+            master.ready()?;
+        }
+        let mut datanodes = Vec::new();
+        for number in 1..=shape.datanodes {
+            let mut arguments = vec![
+                "--ports".to_owned(),
+                "auto".to_owned(),
+                "--master".to_owned(),
+                all.clone(),
+            ];
+            if let Some(network) = &network {
+                // As the masters' hosts reach this one.
+                arguments.extend(["--listen".to_owned(), network.gateway().to_owned()]);
+            }
+            let mut datanode = Server::new(distrifs, dir, &format!("datanode-{number}"), arguments, None);
+            datanode.spawn()?;
+            datanode.ready()?;
+            datanodes.push(datanode);
         }
         Ok(Self {
-            processes,
-            master,
-            dir: dir.to_owned(),
+            masters,
+            datanodes,
+            addresses,
+            _network: network,
         })
     }
 
-    /// Where clients connect.
+    /// Where the first master is; with one master, where clients connect.
     pub(crate) fn master(&self) -> &str {
-        &self.master
+        self.addresses.first().map_or("", String::as_str)
+    }
+
+    /// Where all masters are.
+    pub(crate) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// The master at this address.
+    pub(crate) fn master_at(&mut self, address: &str) -> anyhow::Result<&mut Server> {
+        let place = self.addresses.iter().position(|known| known == address);
+        place
+            .and_then(|place| self.masters.get_mut(place))
+            .with_context(|| format!("no master was started at {address}"))
+    }
+
+    /// An error when a server has ended by itself.
+    pub(crate) fn check_alive(&mut self) -> anyhow::Result<()> {
+        self.masters
+            .iter_mut()
+            .chain(&mut self.datanodes)
+            .try_for_each(Server::check_alive)
     }
 
     /// CPU seconds of all servers so far.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        self.processes.iter().map(Process::cpu_seconds).sum()
+        self.masters
+            .iter()
+            .chain(&self.datanodes)
+            .map(Server::cpu_seconds)
+            .sum()
     }
 
     /// Waits until the datanodes keep at most `bytes`: removed files are collected in the background. Gives up
@@ -73,10 +165,19 @@ impl Cluster {
 
     /// Bytes that the datanodes keep now.
     fn used(&self) -> anyhow::Result<u64> {
-        (1..=DATANODES)
-            .map(|number| used(&self.dir.join(datanode(number))))
-            .sum()
+        self.datanodes.iter().map(|datanode| used(&datanode.dir())).sum()
     }
+}
+
+/// Ports that nobody has now: bound, all of them at the same time, and let go again.
+fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let listeners = (0..count)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .collect::<Result<Vec<_>, _>>()?;
+    listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
 }
 
 /// The `distrifs` binary: the one given, else the one beside this program.
@@ -92,47 +193,6 @@ pub(crate) fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
         );
     }
     Ok(path)
-}
-
-/// The name of a datanode, which is also that of its directory.
-fn datanode(number: usize) -> String {
-    format!("datanode-{number}")
-}
-
-/// Starts one role (`master`, `datanode-1`) and waits until it serves.
-fn role(distrifs: &Path, base: &Path, name: &str, arguments: &[&str]) -> anyhow::Result<(Process, Ready)> {
-    let dir = base.join(name);
-    fs::create_dir_all(&dir)?;
-    let ready_file = base.join(format!("{name}.ready"));
-    let log_file = base.join(format!("{name}.log"));
-    let log = File::create(&log_file)?;
-    let verb = name.split('-').next().unwrap_or(name);
-    let mut command = Command::new(distrifs);
-    command
-        .args([verb, "--ports", "auto", "--ready-file"])
-        .arg(&ready_file)
-        .arg("--dir")
-        .arg(&dir)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    let mut process = Process::start(name, &mut command)?;
-    let start = Instant::now();
-    loop {
-        if let Ok(text) = fs::read_to_string(&ready_file)
-            && let Ok(ready) = serde_json::from_str(&text)
-        {
-            return Ok((process, ready));
-        }
-        process
-            .check_alive()
-            .with_context(|| fs::read_to_string(&log_file).unwrap_or_default())?;
-        if start.elapsed() > START_TIMEOUT {
-            bail!("{name} does not serve after {} s", START_TIMEOUT.as_secs());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn used(dir: &Path) -> anyhow::Result<u64> {

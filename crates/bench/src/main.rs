@@ -8,12 +8,18 @@ mod bare;
 mod cluster;
 mod data;
 mod machine;
+mod metadata;
+mod netns;
 mod payload;
 mod process;
 mod report;
 mod samples;
+mod server;
 mod small;
+mod stats;
 mod system;
+mod took;
+mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +44,8 @@ enum Command {
     Data(data::Options),
     /// 4 KiB files created, written and closed, and read, per second, by several writers at once.
     Small(small::Options),
+    /// Names: create, stat, list, rename, delete, open per second, beside empty calls, and beside HDFS.
+    Metadata(metadata::Options),
     /// A process of the bare limits: stores pieces, passes them on, acknowledges.
     #[command(hide = true)]
     BareWriter {
@@ -74,6 +82,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Data(options) => data::run(&options),
         Command::Small(options) => small::run(&options),
+        Command::Metadata(options) => metadata::run(&options),
         Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),
         Command::BareSource { file } => bare::source(&file),
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal};
 
 /// A child process. Dropping it kills it and waits for it.
 #[derive(Debug)]
@@ -37,10 +38,16 @@ impl Process {
         }
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = id.with_context(|| format!("{} has no id", self.name))?;
+        rustix::process::kill_process(id, signal).with_context(|| format!("cannot signal {}", self.name))
+    }
+
     /// CPU seconds taken so far.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        cpu_seconds(&Path::new("/proc").join(self.child.id().to_string()).join("stat"))
-            .with_context(|| format!("CPU time of {}", self.name))
+        cpu_seconds_of(self.child.id()).with_context(|| format!("CPU time of {}", self.name))
     }
 }
 
@@ -55,6 +62,11 @@ impl Drop for Process {
 /// CPU seconds of this process so far.
 pub(crate) fn own_cpu_seconds() -> anyhow::Result<f64> {
     cpu_seconds(Path::new("/proc/self/stat"))
+}
+
+/// CPU seconds of the process with this id so far.
+pub(crate) fn cpu_seconds_of(id: u32) -> anyhow::Result<f64> {
+    cpu_seconds(&Path::new("/proc").join(id.to_string()).join("stat"))
 }
 
 /// User and system time out of a `stat` file of procfs, all threads together.

@@ -1,7 +1,5 @@
 //! Small files per second. There is no limit to set it against; it is a figure to watch.
 
-use std::time::Instant;
-
 use clap::Args;
 use serde::Serialize;
 use types::ByteSize;
@@ -11,7 +9,8 @@ use crate::machine::Machine;
 use crate::report::{Report, print_columns};
 use crate::samples::Samples;
 use crate::system::System;
-use crate::{Common, payload, process};
+use crate::took::Took;
+use crate::{Common, payload};
 
 /// What `bench small` takes.
 #[derive(Debug, Args)]
@@ -72,36 +71,41 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let system = System::connect(cluster.master(), DATANODES)?;
     let payload = payload::incompressible(usize::try_from(options.size.0)?);
 
+    let files = u64::try_from(options.files)?;
     let mut results = Results::default();
     for round in 0..options.rounds {
         let dir = format!("/small-{round}");
         system.mkdir(&dir)?;
-        let took = Took::of(&cluster, || {
-            system.write_many(
-                &dir,
-                options.files,
-                options.writers,
-                &payload,
-                options.replication,
-            )
-        })?;
-        results.writes_per_second.push(took.rate(options.files));
+        let (took, ()) = Took::of(
+            || cluster.cpu_seconds(),
+            || {
+                system.write_many(
+                    &dir,
+                    options.files,
+                    options.writers,
+                    &payload,
+                    options.replication,
+                )
+            },
+        )?;
+        results.writes_per_second.push(took.rate(files));
         results
             .write_client_cpu_seconds_per_1000
-            .push(took.client_per_1000(options.files));
+            .push(per_1000(took.client_micros(files)));
         results
             .write_server_cpu_seconds_per_1000
-            .push(took.servers_per_1000(options.files));
-        let took = Took::of(&cluster, || {
-            system.read_many(&dir, options.files, options.writers, payload.len())
-        })?;
-        results.reads_per_second.push(took.rate(options.files));
+            .push(per_1000(took.server_micros(files)));
+        let (took, ()) = Took::of(
+            || cluster.cpu_seconds(),
+            || system.read_many(&dir, options.files, options.writers, payload.len()),
+        )?;
+        results.reads_per_second.push(took.rate(files));
         results
             .read_client_cpu_seconds_per_1000
-            .push(took.client_per_1000(options.files));
+            .push(per_1000(took.client_micros(files)));
         results
             .read_server_cpu_seconds_per_1000
-            .push(took.servers_per_1000(options.files));
+            .push(per_1000(took.server_micros(files)));
         println!("round {} of {}", round + 1, options.rounds);
     }
     print(&results);
@@ -121,43 +125,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     report.write(options.common.json.as_deref())
 }
 
-/// What some work took.
-struct Took {
-    seconds: f64,
-    client_cpu: f64,
-    server_cpu: f64,
-}
-
-impl Took {
-    fn of(cluster: &Cluster, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Self> {
-        let servers = cluster.cpu_seconds()?;
-        let client = process::own_cpu_seconds()?;
-        let start = Instant::now();
-        work()?;
-        Ok(Self {
-            seconds: start.elapsed().as_secs_f64(),
-            client_cpu: process::own_cpu_seconds()? - client,
-            server_cpu: cluster.cpu_seconds()? - servers,
-        })
-    }
-
-    fn rate(&self, files: usize) -> f64 {
-        float(files) / self.seconds
-    }
-
-    fn client_per_1000(&self, files: usize) -> f64 {
-        self.client_cpu * 1000.0 / float(files)
-    }
-
-    fn servers_per_1000(&self, files: usize) -> f64 {
-        self.server_cpu * 1000.0 / float(files)
-    }
-}
-
-fn float(count: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52 files")]
-    let float = count as f64;
-    float
+/// CPU seconds for each thousand.
+fn per_1000(micros: f64) -> f64 {
+    micros / 1_000.0
 }
 
 fn print(results: &Results) {

@@ -28,8 +28,13 @@ pub(crate) struct System {
 impl System {
     /// A client of the cluster of `master`, once so many datanodes are there.
     pub(crate) fn connect(master: &str, datanodes: usize) -> anyhow::Result<Self> {
+        Self::of(&[master.to_owned()], datanodes)
+    }
+
+    /// The same with several masters.
+    pub(crate) fn of(masters: &[String], datanodes: usize) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
-        let config = Config::new(vec![master.to_owned()], USER);
+        let config = Config::new(masters.to_vec(), USER);
         let fs = runtime.block_on(async { FileSystem::connect(Env::real(), config) })?;
         let start = Instant::now();
         loop {
