@@ -21,6 +21,7 @@
 
 mod error;
 mod files;
+mod inspect;
 mod layout;
 mod log;
 mod meta;
@@ -30,6 +31,7 @@ mod trim;
 
 pub use error::{AppendError, Corruption, Damage, Evidence, Failure, OpenError};
 pub use files::SpareJob;
+pub use inspect::{Inspection, SegmentInfo, inspect};
 pub use layout::LogId;
 pub use layout::frame::{BadFrame, PAYLOAD_BYTES_MAX, Record};
 pub use layout::header::BadHeader;

@@ -55,7 +55,7 @@ pub struct Torn {
 pub(crate) struct Reading {
     pub(crate) chain: u32,
     pub(crate) last: u64,
-    last_term: Term,
+    pub(crate) last_term: Term,
 }
 
 /// Where the records of a segment end.
@@ -66,12 +66,26 @@ pub(crate) struct End {
 }
 
 /// The segment that is read last.
-struct Tail<'a> {
-    segment: &'a Segment,
+pub(crate) struct Tail<'a> {
+    pub(crate) segment: &'a Segment,
     bytes: Vec<u8>,
     end: End,
     /// Where the record of the stored position ends; the first record's start where that is in an earlier segment.
     known: usize,
+}
+
+impl Tail<'_> {
+    /// What is behind the last record and is not zeros, if anything.
+    pub(crate) fn torn(&self) -> Option<Torn> {
+        let rest = self.bytes.get(self.end.offset..).unwrap_or_default();
+        let last = rest.iter().rposition(|byte| *byte != 0)?;
+        Some(Torn {
+            path: self.segment.path.clone(),
+            offset: self.end.offset as u64,
+            bytes: last as u64 + 1,
+            found: self.end.found,
+        })
+    }
 }
 
 impl Wal {
@@ -125,7 +139,7 @@ impl Wal {
 }
 
 /// Reads and judges all segments, of which there is at least one.
-fn read_segments<'a>(
+pub(crate) fn read_segments<'a>(
     disk: &dyn Disk,
     directory: &Path,
     segments: &'a [Segment],
@@ -211,7 +225,7 @@ fn prepare(disk: &dyn Disk, directory: &Path) -> Result<Vec<Segment>, OpenError>
 }
 
 /// How many segments at the front count no more, because the log was begun anew after them.
-fn obsolete(disk: &dyn Disk, segments: &[Segment]) -> Result<usize, OpenError> {
+pub(crate) fn obsolete(disk: &dyn Disk, segments: &[Segment]) -> Result<usize, OpenError> {
     let mut obsolete = 0;
     for (at, segment) in segments.iter().enumerate() {
         let mut bytes = vec![0; HEADER_BYTES];
@@ -368,26 +382,17 @@ impl Reading {
 fn mend(disk: &dyn Disk, tail: &Tail<'_>, segment_bytes: u64) -> io::Result<(Active, Option<Torn>)> {
     let file = disk.open(&tail.segment.path, Open::Write)?;
     let end = tail.end.offset;
-    let rest = tail.bytes.get(end..).unwrap_or_default();
-    let torn_bytes = rest
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
+    let torn = tail.torn();
+    let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
     let unsure = tail.bytes.get(tail.known..end).unwrap_or_default();
     let there = tail.bytes.len() as u64;
     let size = there.max(segment_bytes);
     if !unsure.is_empty() || torn_bytes > 0 || there < size {
         file.write_all_at(unsure, tail.known as u64)?;
-        write_zeros(&*file, end as u64, (end + torn_bytes) as u64)?;
+        write_zeros(&*file, end as u64, end as u64 + torn_bytes)?;
         write_zeros(&*file, there, size)?;
         file.sync_data()?;
     }
-    let torn = (torn_bytes > 0).then(|| Torn {
-        path: tail.segment.path.clone(),
-        offset: end as u64,
-        bytes: torn_bytes as u64,
-        found: tail.end.found,
-    });
     let active = Active {
         file,
         size,
@@ -396,7 +401,7 @@ fn mend(disk: &dyn Disk, tail: &Tail<'_>, segment_bytes: u64) -> io::Result<(Act
     Ok((active, torn))
 }
 
-fn corrupt(path: &Path, offset: usize, damage: Damage) -> Corruption {
+pub(crate) fn corrupt(path: &Path, offset: usize, damage: Damage) -> Corruption {
     Corruption {
         path: path.to_owned(),
         offset: offset as u64,

@@ -8,7 +8,7 @@ use wal::{Damage, Evidence, OpenError};
 use crate::common::{Content, Image, content, directory, disk_with, image, open, write};
 
 /// A settled log of a few segments, and what is in it.
-fn settled() -> (Image, Vec<Content>) {
+pub(crate) fn settled() -> (Image, Vec<Content>) {
     let disk = SimDisk::new();
     let (mut wal, ..) = open(&disk).unwrap();
     let contents: Vec<_> = (1..15).map(|number| content(3, number)).collect();
@@ -22,7 +22,7 @@ fn settled() -> (Image, Vec<Content>) {
 }
 
 /// Every damage of one byte, or of the length, of one file. Bytes that are zero and far from anything are thinned out.
-fn damages(image: &Image, mut check: impl FnMut(&Image, &str)) {
+pub(crate) fn damages(image: &Image, mut check: impl FnMut(&Image, &str)) {
     for (number, (path, bytes)) in image.iter().enumerate() {
         let mut try_bytes = |changed: Vec<u8>, what: &str| {
             let mut damaged = image.clone();

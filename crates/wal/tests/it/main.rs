@@ -9,5 +9,6 @@ mod common;
 mod crash;
 mod damage;
 mod failure;
+mod inspect;
 mod reader;
 mod trim;
