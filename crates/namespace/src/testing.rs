@@ -7,8 +7,8 @@ use types::{
 
 use crate::handler::Answer;
 use crate::{
-    Command, CreateOptions, Entry, FileStatus, Namespace, NamespaceError, OpenedFile, Outcome, Publish,
-    SetAttributes,
+    Command, CreateOptions, DeleteTicket, Entry, FileStatus, Namespace, NamespaceError, OpenedFile, Outcome,
+    Publish, SetAttributes,
 };
 
 pub(crate) const CHUNK_SIZE: u64 = 1024;
@@ -98,9 +98,19 @@ impl Fs {
     }
 
     pub(crate) fn new() -> Self {
-        let mut fs = Self::unformatted();
         let cluster = ClusterId::from_random_bytes([7; 16]);
-        fs.by("root").run(Command::Format { cluster }).unwrap();
+        Self::formatted(Command::Format { cluster })
+    }
+
+    /// As a new cluster: slots are used again.
+    pub(crate) fn slotted() -> Self {
+        let cluster = ClusterId::from_random_bytes([7; 16]);
+        Self::formatted(Command::FormatSlotted { cluster })
+    }
+
+    fn formatted(format: Command) -> Self {
+        let mut fs = Self::unformatted();
+        fs.by("root").run(format).unwrap();
         fs.by("root").mkdir_mode("/tmp", 0o1777).unwrap();
         fs
     }
@@ -153,10 +163,18 @@ impl Fs {
         lens
     }
 
+    /// Frees something of what recursive deletes have left.
+    pub(crate) fn reap_some(&mut self, limit: u64) -> u64 {
+        match self.by("root").run(Command::Reap { limit }) {
+            Ok(Outcome::Reaped(freed)) => freed,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Frees all that recursive deletes have left.
     pub(crate) fn reap(&mut self) {
         while self.ns.reap_due() {
-            self.by("root").run(Command::Reap { limit: 2 }).unwrap();
+            self.reap_some(2);
         }
     }
 
@@ -321,6 +339,17 @@ impl By<'_> {
     pub(crate) fn delete_recursive(self, at: &str) -> Answer {
         let (path, recursive) = (path(at), true);
         self.run(Command::Delete { path, recursive })
+    }
+
+    pub(crate) fn ticket(&mut self, at: &str) -> Result<DeleteTicket, NamespaceError> {
+        self.fs.ns.check_delete(&self.caller, None, &path(at))
+    }
+
+    pub(crate) fn delete_tree(self, at: &str, ticket: DeleteTicket) -> Answer {
+        self.run(Command::DeleteTree {
+            path: path(at),
+            ticket,
+        })
     }
 
     pub(crate) fn set(self, at: &str, set: SetAttributes) -> Answer {

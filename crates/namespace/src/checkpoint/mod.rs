@@ -14,6 +14,8 @@
 
 mod small;
 mod summed;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read as _, Write as _};
 

@@ -164,7 +164,7 @@ mod tests {
     use types::{InodeId, UnixMillis};
 
     use crate::testing::{Fs, denied, options, path, unpublished};
-    use crate::{NamespaceError, Totals};
+    use crate::{Command, NamespaceError, Outcome, Totals};
 
     #[test]
     fn a_file_goes_with_its_chunks() {
@@ -261,5 +261,65 @@ mod tests {
             "ownership (the directory is sticky)",
         ));
         assert_eq!(fs.by("bob").delete_recursive("/open/a"), sticky);
+    }
+
+    #[test]
+    fn a_ticket_is_for_what_was_looked_through() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir_p("/tmp/a/b").unwrap();
+        let ticket = fs.by("ann").ticket("/tmp/a").unwrap();
+        fs.by("ann").rename("/tmp/a", "/tmp/z").unwrap();
+        fs.by("ann").mkdir_p("/tmp/a/c").unwrap();
+        let command = Command::DeleteTree {
+            path: path("/tmp/a"),
+            ticket,
+        };
+        let mut entry = fs.by("ann").entry(command);
+        let changed = Err(NamespaceError::Changed(path("/tmp/a")));
+        assert_eq!(fs.ns.apply(&entry), changed);
+        assert!(fs.exists("/tmp/a/c") && fs.exists("/tmp/z/b"));
+        // The same call again, with another ticket.
+        let ticket = fs.ns.check_delete(&entry.caller, entry.request, &path("/tmp/a"));
+        entry.command = Command::DeleteTree {
+            path: path("/tmp/a"),
+            ticket: ticket.unwrap(),
+        };
+        assert_eq!(fs.ns.apply(&entry), Ok(Outcome::Done));
+        assert!(!fs.exists("/tmp/a"));
+    }
+
+    #[test]
+    fn a_call_that_comes_again_gets_its_answer_though_nothing_is_there() {
+        let mut fs = Fs::new();
+        fs.by("ann").mkdir_p("/tmp/a/b").unwrap();
+        let ticket = fs.by("ann").ticket("/tmp/a").unwrap();
+        let at = path("/tmp/a");
+        let mut entry = fs.by("ann").entry(Command::DeleteTree {
+            path: at.clone(),
+            ticket,
+        });
+        assert_eq!(fs.ns.apply(&entry), Ok(Outcome::Done));
+        fs.by("ann").mkdir_p("/tmp/a/new").unwrap();
+        let ticket = fs.ns.check_delete(&entry.caller, entry.request, &at).unwrap();
+        assert_eq!(ticket.top, None);
+        entry.command = Command::DeleteTree { path: at, ticket };
+        assert_eq!(fs.ns.apply(&entry), Ok(Outcome::Done));
+        assert!(fs.exists("/tmp/a/new"), "carried out once");
+        // Another call with such a ticket removes nothing.
+        let changed = Err(NamespaceError::Changed(path("/tmp/a")));
+        assert_eq!(fs.by("ann").delete_tree("/tmp/a", ticket), changed);
+    }
+
+    #[test]
+    fn the_ticket_takes_all_permissions_and_the_top_is_looked_at_again() {
+        let mut fs = Fs::new();
+        fs.by("root").mkdir_mode("/open", 0o777).unwrap();
+        fs.by("ann").mkdir_p("/open/a/b").unwrap();
+        let refusal = Err(denied("/open/a", "bob", "write permission"));
+        assert_eq!(fs.by("bob").ticket("/open/a"), refusal);
+        let ticket = fs.by("ann").ticket("/open/a").unwrap();
+        fs.by("root").chmod("/open", 0o1755).unwrap();
+        let refusal = Err(denied("/open", "ann", "write permission"));
+        assert_eq!(fs.by("ann").delete_tree("/open/a", ticket), refusal);
     }
 }

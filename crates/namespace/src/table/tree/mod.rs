@@ -3,6 +3,8 @@
 mod bury;
 mod content;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
