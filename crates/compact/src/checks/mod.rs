@@ -3,9 +3,11 @@
 //! Each function takes its input for operations on a table, does the same to a model, compares all answers, keeps clones
 //! of both along the way and finds in the end that they have not changed. It panics where a table is wrong.
 
+mod names;
 mod paged;
 mod slab;
 
+pub use names::names;
 pub use paged::paged;
 pub use slab::slab;
 
@@ -68,6 +70,11 @@ mod tests {
         #[test]
         fn a_slab_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..1500)) {
             super::slab(&input);
+        }
+
+        #[test]
+        fn a_name_tree_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..2500)) {
+            super::names(&input);
         }
 
         #[test]
