@@ -29,6 +29,14 @@ pub enum Failure {
         /// What does not fit.
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// A checkpoint that the leader sent could not be taken over; the state is of no use any more.
+    #[error("the checkpoint {} could not be restored: {why}", path.display())]
+    Restore {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What went wrong.
+        why: String,
+    },
     /// Raft itself gave up.
     #[error("consensus stopped: {0}")]
     Raft(String),
@@ -40,22 +48,58 @@ pub enum OpenError {
     /// The log can not be opened.
     #[error(transparent)]
     Log(#[from] wal::OpenError),
-    /// A record of the log is not a command of this state machine.
-    #[error(
-        "record {index} of the log in {} is not a command that this version knows (op code {op}): {source}. \
-         Start the version that wrote it, or a later one",
-        directory.display()
-    )]
-    Decode {
-        /// Where the log is.
-        directory: PathBuf,
-        /// Which record.
-        index: u64,
-        /// Its op code.
-        op: u8,
+    /// The checkpoints can not be read, or none is whole.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    /// A checkpoint is whole, but its state can not be restored.
+    #[error("the checkpoint {} can not be restored: {source}", path.display())]
+    Restore {
+        /// The checkpoint.
+        path: PathBuf,
         /// What does not fit.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The member failed while it opened.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The settings can not be used.
+    #[error("the settings of the group can not be used: {0}")]
+    Settings(String),
+}
+
+/// Why there is no new checkpoint. The log keeps what it would have held.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CheckpointError {
+    /// Nothing was applied yet.
+    #[error("there is nothing to save yet")]
+    Empty,
+    /// It could not be written.
+    #[error("{0}")]
+    Write(#[source] Arc<checkpoint::WriteError>),
+    /// It could not be read back.
+    #[error("{0}")]
+    Read(#[source] Arc<checkpoint::Error>),
+    /// The group is closed.
+    #[error("the master is shutting down")]
+    Closed,
+}
+
+impl From<checkpoint::Failure> for OpenError {
+    fn from(failure: checkpoint::Failure) -> Self {
+        Self::Checkpoint(failure.into())
+    }
+}
+
+impl From<checkpoint::RestoreError<crate::machine::RestoreError>> for OpenError {
+    fn from(error: checkpoint::RestoreError<crate::machine::RestoreError>) -> Self {
+        match error {
+            checkpoint::RestoreError::Checkpoint(error) => Self::Checkpoint(error),
+            checkpoint::RestoreError::State { path, error } => Self::Restore {
+                path,
+                source: error.0,
+            },
+        }
+    }
 }
 
 impl From<wal::Failure> for OpenError {

@@ -1,24 +1,43 @@
 //! The facade.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use env::Env;
+use openraft::error::{ClientWriteError, ForwardToLeader};
+use openraft::impls::OneshotResponder;
+use openraft::network::RaftNetworkFactory;
+use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use types::{MasterId, Term};
 
-use crate::error::{Failure, NotLeader, OpenError, ProposeError};
+use crate::backup::Backup;
+use crate::error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
+use crate::lease::Lease;
 use crate::machine::{LogCommand, StateMachine};
-use crate::recovery::{self, Opened};
-use crate::status::{Member, Role, Status};
-use crate::store::Condition;
-use crate::writer::{Proposal, Writer};
+use crate::nobody::Nobody;
+use crate::node::{Node, SharedNode};
+use crate::observer::Observer;
+use crate::open::{self, Opened};
+use crate::raft::{Address, Command, TypeConfig};
+use crate::runtime;
+use crate::settings::Settings;
+use crate::status::Status;
+use crate::store::{
+    Adapter, Checkpointer, Condition, LogStore, Proposal, Request, Room, SnapshotData, Written, erase,
+};
 
-/// Commands that wait for the log at most; who comes then waits for room.
+/// Commands that are under way at most; who comes then waits for room.
 const QUEUE_COMMANDS: usize = 1024;
 
-/// Bytes of encoded commands that wait for the log at most.
+const QUEUE_COMMANDS_U32: u32 = 1024;
+
+/// How long commands under way may take to end when the group is closed.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes of encoded commands that are under way at most.
 const QUEUE_BYTES: u32 = 64 << 20;
 
 /// Bytes of an encoded command.
@@ -29,45 +48,21 @@ const _: () = assert!(
     "a command that is let in can be written"
 );
 
-/// The settings of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Bytes of a segment of the log.
-    pub segment_bytes: u64,
-    /// A checkpoint is written after so many bytes of log.
-    pub checkpoint_log_bytes: u64,
-    /// How often a leader says that it is there.
-    pub heartbeat: Duration,
-    /// When a follower that hears nothing from a leader stands for election: after a random time between these.
-    pub election: (Duration, Duration),
-    /// Where the others reach this member, as `host:port`.
-    pub address: String,
-    /// The addresses of all members that begin the group, this one's included. Empty, or this one alone: a group of one.
-    pub peers: Vec<String>,
-}
+/// Those who ask for a checkpoint and wait for their turn.
+const CHECKPOINT_REQUESTS: usize = 16;
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 16 << 20,
-            checkpoint_log_bytes: 256 << 20,
-            heartbeat: Duration::from_millis(50),
-            election: (Duration::from_millis(250), Duration::from_millis(500)),
-            address: String::new(),
-            peers: Vec::new(),
-        }
-    }
-}
-
-/// A member of a group that agrees on a log of commands. For now the group has one member.
+/// A member of a group that agrees on a log of commands.
+///
+/// When it is dropped without [`Group::close`], it stops as in a crash.
 pub struct Group<M: StateMachine> {
-    term: Term,
-    queue: mpsc::Sender<Proposal<M>>,
-    room: Arc<Semaphore>,
+    node: SharedNode,
+    commands: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    checkpoints: mpsc::Sender<Request>,
     closing: watch::Sender<bool>,
     condition: watch::Receiver<Condition>,
-    id: MasterId,
-    status: watch::Sender<Status>,
+    lost: watch::Receiver<u64>,
+    machine: std::marker::PhantomData<fn() -> M>,
 }
 
 impl<M: StateMachine> Group<M> {
@@ -83,46 +78,189 @@ impl<M: StateMachine> Group<M> {
         machine: Arc<M>,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        let Opened { wal, term } = {
-            let (env, directory, machine) = (env.clone(), directory.to_owned(), Arc::clone(&machine));
-            env::blocking(move || recovery::open(&env, &directory, &*machine, settings.segment_bytes)).await?
-        };
-        let (queue, proposals) = mpsc::channel(QUEUE_COMMANDS);
-        let (closing, closing_seen) = watch::channel(false);
-        let (condition, condition_seen) = watch::channel(Condition::Working);
-        let writer = Writer {
-            machine,
-            term,
-            queue: proposals,
-            closing: closing_seen,
-            condition,
-            spare: None,
-        };
-        tokio::spawn(writer.run(wal));
-        let id = MasterId(env.random.u64() | 1);
-        let status = Status {
-            role: Role::Leader,
-            term,
-            leader: Some(id),
-            members: vec![Member {
-                id,
-                address: settings.address,
-                voter: true,
-            }],
-            ..Status::default()
-        };
-        Ok(Self {
-            id,
-            status: watch::Sender::new(status),
-            term,
-            queue,
-            room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
-            closing,
-            condition: condition_seen,
-        })
+        Self::open_over(env, directory, machine, settings, |_| Nobody).await
     }
 
-    /// Proposes a command: it is made durable, then applied, then answered. Waits while too many are under way.
+    /// As [`Group::open`], over a network that is told who this member is.
+    pub(crate) async fn open_over<N>(
+        env: &Env,
+        directory: &Path,
+        machine: Arc<M>,
+        settings: Settings,
+        network: impl FnOnce(MasterId) -> N,
+    ) -> Result<Self, OpenError>
+    where
+        N: RaftNetworkFactory<TypeConfig>,
+        N::Network: openraft::network::NetSnapshot<TypeConfig, SnapshotData = SnapshotData>,
+    {
+        let config = Arc::new(open::config(&settings)?);
+        let machine = erase(machine);
+        let Opened {
+            log,
+            newest,
+            blank,
+            alone,
+        } = {
+            let (env, directory) = (env.clone(), directory.to_owned());
+            let (machine, settings) = (Arc::clone(&machine), settings.clone());
+            env::blocking(move || open::open(&env, &directory, &*machine, &settings)).await?
+        };
+        let id = log.meta.member;
+        let condition = watch::Sender::new(Condition::Working);
+        let machine = Adapter::new(
+            machine,
+            newest,
+            settings.checkpoint_log_bytes,
+            condition.clone(),
+            directory.to_owned(),
+        )
+        .map_err(|bad| OpenError::Settings(bad.to_string()))?;
+        let store = LogStore::start(
+            log,
+            Arc::clone(&env.disk),
+            directory.to_owned(),
+            condition.clone(),
+        );
+        let lease = Arc::new(Lease::new(open::lease_time(&config)));
+        let start = Raft::new(id.0, Arc::clone(&config), network(id), store, machine.clone());
+        let raft =
+            runtime::scope(env.random.u64(), start)
+                .await
+                .map_err(|fatal| match &*condition.borrow() {
+                    Condition::Failed(failure) => failure.clone(),
+                    _ => Failure::Raft(fatal.to_string()),
+                })?;
+        let checkpoints = Self::start_checkpointer(env, directory, &settings, &machine, &raft);
+        let (status, lost) = (watch::Sender::default(), watch::Sender::new(0));
+        let group = Self {
+            node: Arc::new(Node {
+                id,
+                env: env.clone(),
+                directory: directory.to_owned(),
+                raft: raft.clone(),
+                machine: machine.clone(),
+                status: status.subscribe(),
+                lease: Arc::clone(&lease),
+                settings,
+            }),
+            commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
+            bytes: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
+            checkpoints,
+            closing: watch::Sender::new(false),
+            condition: condition.subscribe(),
+            lost: lost.subscribe(),
+            machine: std::marker::PhantomData,
+        };
+        let observer = Observer {
+            id,
+            metrics: raft.metrics(),
+            machine,
+            refresh: open::lease_time(&config) / 4,
+            lease,
+            status,
+            lost,
+            condition,
+        };
+        tokio::spawn(observer.run());
+        group.begin(blank, alone).await?;
+        Ok(group)
+    }
+
+    fn start_checkpointer(
+        env: &Env,
+        directory: &Path,
+        settings: &Settings,
+        machine: &Adapter,
+        raft: &crate::raft::Raft,
+    ) -> mpsc::Sender<Request> {
+        let (checkpoints, requests) = mpsc::channel(CHECKPOINT_REQUESTS);
+        let checkpointer = Checkpointer {
+            machine: machine.clone(),
+            raft: raft.clone(),
+            env: env.clone(),
+            directory: directory.to_owned(),
+            pace: settings.checkpoint_pace,
+            requests,
+        };
+        tokio::spawn(checkpointer.run());
+        checkpoints
+    }
+
+    /// Begins a group of one where that is wanted. Where there is one, everything in its log is agreed on: it is applied
+    /// before this returns.
+    async fn begin(&self, blank: bool, alone: bool) -> Result<(), OpenError> {
+        let (raft, id) = (&self.node.raft, self.node.id.0);
+        let failed = |error: &dyn std::error::Error| self.first_failure(|| error.to_string());
+        if blank && self.node.settings.alone() {
+            let members: BTreeMap<_, _> = [(id, Address(self.node.settings.address.clone()))].into();
+            raft.initialize(members).await.map_err(|error| failed(&error))?;
+        } else if !alone {
+            return Ok(());
+        } else {
+            raft.trigger()
+                .elect(false)
+                .await
+                .map_err(|error| failed(&error))?;
+        }
+        let mut status = self.status();
+        let mut condition = self.condition.clone();
+        while self.leads().is_none() {
+            tokio::select! {
+                _ = status.changed() => {}
+                _ = condition.wait_for(|condition| !matches!(condition, Condition::Working)) => {
+                    return Err(self.first_failure(|| "it was closed".to_owned()).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who this member is: a random number that was born with its directory.
+    #[must_use]
+    pub fn id(&self) -> MasterId {
+        self.node.id
+    }
+
+    /// Returns as soon as this member belongs to a group: begins one with the configured others, or joins theirs.
+    pub async fn form(&self) {
+        let mut status = self.status();
+        // The observer ends only with the group.
+        if status.wait_for(Status::formatted).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// How this member sees itself and the group, and every change of it.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.node.status.clone()
+    }
+
+    /// The term in which this member leads, if it may answer: nobody else can lead, and all that was ever acknowledged is
+    /// applied here. Costs a few reads of memory.
+    #[must_use]
+    pub fn leads(&self) -> Option<Term> {
+        self.node.lease.leads()
+    }
+
+    /// After it, the state machine has all that was acknowledged before it was called. Costs as much as
+    /// [`Group::leads`] as long as that says yes; else the others are asked.
+    ///
+    /// # Errors
+    /// When this member does not lead, or can not find out.
+    pub async fn read_barrier(&self) -> Result<Term, NotLeader> {
+        if let Some(term) = self.leads() {
+            return Ok(term);
+        }
+        let raft = &self.node.raft;
+        match raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
+            Ok(_) => Ok(self.node.status.borrow().term),
+            Err(_) => Err(self.not_leader()),
+        }
+    }
+
+    /// Proposes a command: it is made durable by a majority, then applied, then answered. Waits while too many are under
+    /// way.
     ///
     /// When this future is dropped before it is done, the command may or may not be applied.
     ///
@@ -131,71 +269,72 @@ impl<M: StateMachine> Group<M> {
     pub async fn propose(&self, command: M::Command) -> Result<M::Outcome, ProposeError> {
         let mut payload = Vec::new();
         command.encode(&mut payload);
-        let bytes = payload.len();
-        let too_large = ProposeError::TooLarge {
-            bytes,
-            max: COMMAND_BYTES_MAX,
-        };
+        let (op, bytes) = (command.op_code(), payload.len());
         let Some(share) = u32::try_from(bytes).ok().filter(|_| bytes <= COMMAND_BYTES_MAX) else {
-            return Err(too_large);
+            return Err(ProposeError::TooLarge {
+                bytes,
+                max: COMMAND_BYTES_MAX,
+            });
         };
-        // The semaphore is never closed.
-        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(share).await else {
-            return Err(self.ended());
+        let room = self.room(share).await?;
+        let proposal = Arc::new(Proposal::<M>::new(command, room));
+        let command = Command {
+            op,
+            payload: payload.into(),
+            proposal: Some(Arc::clone(&proposal) as _),
         };
-        let (answer, outcome) = oneshot::channel();
-        let proposal = Proposal {
-            op: command.op_code(),
-            command,
-            payload,
-            answer,
-            room,
-        };
-        if self.queue.send(proposal).await.is_err() {
+        let mut lost = self.lost.clone();
+        lost.mark_unchanged();
+        let (responder, answer) = OneshotResponder::new_pair();
+        let sent = self.node.raft.client_write_ff(command, Some(responder)).await;
+        if sent.is_err() {
             return Err(self.ended());
         }
-        match outcome.await {
-            Ok(result) => result,
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            _ = lost.changed() => return Err(self.unknown(None)),
+        };
+        match answer {
+            Ok(Ok(_)) => match proposal.take_outcome() {
+                Some(outcome) if !self.failed_already() => Ok(outcome),
+                _ => Err(self.unknown(None)),
+            },
+            Ok(Err(ClientWriteError::ForwardToLeader(to))) => Err(self.leader_in(&to).into()),
+            Ok(Err(ClientWriteError::LogEntryDiscarded(to))) => Err(self.unknown(Some(&to))),
+            Ok(Err(_)) => Err(self.unknown(None)),
             Err(_) => Err(self.ended()),
         }
     }
 
-    /// Who this member is: a random number that was born with its directory.
+    /// The term that this member is in.
     #[must_use]
-    pub const fn id(&self) -> MasterId {
-        self.id
+    pub fn term(&self) -> Term {
+        self.node.status.borrow().term
     }
 
-    /// Returns as soon as this member belongs to a group: begins one with the configured others, or joins theirs.
-    pub async fn form(&self) {}
-
-    /// How this member sees itself and the group, and every change of it.
-    #[must_use]
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
-    }
-
-    /// The term in which this member leads, if it may answer: nobody else can lead, and all that was ever acknowledged is
-    /// applied here. Costs two reads of memory.
-    #[must_use]
-    pub fn leads(&self) -> Option<Term> {
-        Some(self.term)
-    }
-
-    /// After it, the state machine has all that was acknowledged before it was called. Costs as much as
-    /// [`Group::leads`] as long as that says yes; else the others are asked.
+    /// Writes a checkpoint now, unless nothing was applied since the newest one, and has the log cut behind the one before
+    /// it.
     ///
     /// # Errors
-    /// When this member does not lead.
-    #[expect(clippy::unused_async, reason = "in a group of one there is nobody to ask")]
-    pub async fn read_barrier(&self) -> Result<Term, NotLeader> {
-        Ok(self.term)
+    /// As [`CheckpointError`] says. The group goes on.
+    pub async fn checkpoint(&self) -> Result<checkpoint::Info, CheckpointError> {
+        Ok(self.write_checkpoint().await?.info)
     }
 
-    /// The term of this opening, higher than that of every one before: the fencing epoch.
-    #[must_use]
-    pub const fn term(&self) -> Term {
-        self.term
+    /// The state as of now, as the bytes of a checkpoint file.
+    ///
+    /// # Errors
+    /// As [`Group::checkpoint`].
+    pub async fn backup(&self) -> Result<Backup, CheckpointError> {
+        Ok(Backup::new(self.write_checkpoint().await?.checkpoint))
+    }
+
+    async fn write_checkpoint(&self) -> Result<Written, CheckpointError> {
+        let (request, written) = oneshot::channel();
+        let asked = self.checkpoints.send(request).await;
+        asked.map_err(|_| CheckpointError::Closed)?;
+        written.await.map_err(|_| CheckpointError::Closed)?
     }
 
     /// Resolves when the group has failed: the process must stop. Never resolves after [`Group::close`].
@@ -215,22 +354,89 @@ impl<M: StateMachine> Group<M> {
     /// Takes no more commands, finishes those it has, and closes the log.
     pub async fn close(&self) {
         self.closing.send_replace(true);
+        // What is under way ends soon, unless nobody is there to agree.
+        let idle = self.commands.acquire_many(QUEUE_COMMANDS_U32);
+        let _ = tokio::time::timeout(CLOSE_TIME, idle).await;
+        self.commands.close();
+        self.bytes.close();
+        // How it ended is in the condition.
+        let _ = self.node.raft.shutdown().await;
         let mut condition = self.condition.clone();
         let _ = condition
             .wait_for(|condition| !matches!(condition, Condition::Working))
             .await;
     }
 
-    /// Why the writer takes nothing any more.
+    async fn room(&self, bytes: u32) -> Result<Room, ProposeError> {
+        if *self.closing.borrow() {
+            return Err(self.ended());
+        }
+        let commands = Arc::clone(&self.commands).acquire_owned();
+        let commands = commands.await.map_err(|_| self.ended())?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes);
+        let bytes = bytes.await.map_err(|_| self.ended())?;
+        Ok(Room::new(commands, bytes))
+    }
+
+    fn failed_already(&self) -> bool {
+        matches!(&*self.condition.borrow(), Condition::Failed(_))
+    }
+
+    /// Why nothing is taken any more.
     fn ended(&self) -> ProposeError {
+        if *self.closing.borrow() && !self.failed_already() {
+            return ProposeError::Closed;
+        }
+        ProposeError::Failed {
+            cause: self.first_failure(|| "its task is gone".to_owned()),
+        }
+    }
+
+    /// What to say of a command that was taken, and of which no more will be heard.
+    fn unknown(&self, to: Option<&ForwardToLeader<TypeConfig>>) -> ProposeError {
+        if self.failed_already() {
+            return self.ended();
+        }
+        let leader = to
+            .map_or_else(|| self.not_leader(), |to| self.leader_in(to))
+            .leader;
+        ProposeError::Unknown { leader }
+    }
+
+    /// Who leads instead, as far as this member knows.
+    fn not_leader(&self) -> NotLeader {
+        let status = self.node.status.borrow();
+        let other = status.leader.filter(|leader| *leader != self.node.id);
+        NotLeader {
+            leader: other.and(status.leader_address()).map(str::to_owned),
+        }
+    }
+
+    fn leader_in(&self, to: &ForwardToLeader<TypeConfig>) -> NotLeader {
+        match &to.leader_node {
+            Some(address) if to.leader_id != Some(self.node.id.0) => NotLeader {
+                leader: Some(address.0.clone()),
+            },
+            _ => self.not_leader(),
+        }
+    }
+
+    /// What failed first; what `other` says where only Raft can know.
+    fn first_failure(&self, other: impl FnOnce() -> String) -> Failure {
         match &*self.condition.borrow() {
-            Condition::Failed(failure) => ProposeError::Failed {
-                cause: failure.clone(),
-            },
-            Condition::Working if !*self.closing.borrow() => ProposeError::Failed {
-                cause: Failure::Panicked,
-            },
-            Condition::Working | Condition::Closed => ProposeError::Closed,
+            Condition::Failed(failure) => failure.clone(),
+            Condition::Working | Condition::Closed => Failure::Raft(other()),
+        }
+    }
+}
+
+impl<M: StateMachine> Drop for Group<M> {
+    fn drop(&mut self) {
+        let raft = self.node.raft.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = raft.shutdown().await;
+            });
         }
     }
 }

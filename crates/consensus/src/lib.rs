@@ -13,18 +13,25 @@
 //! It survives the loss of power and the end of the process at any moment. It does not remove anything from the log yet:
 //! an opening applies all commands that ever were.
 
+mod backup;
 mod error;
 mod group;
+mod lease;
 mod machine;
+mod nobody;
 mod node;
+mod observer;
+mod open;
 mod raft;
-mod recovery;
 mod runtime;
+mod settings;
 mod status;
 mod store;
-mod writer;
 
-pub use error::{Failure, NotLeader, OpenError, ProposeError};
-pub use group::{Group, Settings};
+pub use backup::Backup;
+pub use checkpoint::{Info as CheckpointInfo, Pace};
+pub use error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
+pub use group::Group;
 pub use machine::{Image, LogCommand, RestoreError, StateMachine};
+pub use settings::Settings;
 pub use status::{Member, Role, Status};

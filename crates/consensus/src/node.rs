@@ -7,8 +7,9 @@ use env::Env;
 use tokio::sync::watch;
 use types::MasterId;
 
-use crate::group::Settings;
+use crate::lease::Lease;
 use crate::raft::Raft;
+use crate::settings::Settings;
 use crate::status::Status;
 use crate::store::Adapter;
 
@@ -24,6 +25,7 @@ pub(crate) struct Node {
     /// The state machine, with the last applied entry and the membership as of that.
     pub(crate) machine: Adapter,
     pub(crate) status: watch::Receiver<Status>,
+    pub(crate) lease: Arc<Lease>,
 }
 
 /// A member that is open, shared.

@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 
 /// Raft as this group uses it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TypeConfig;
+pub(crate) struct TypeConfig;
 
 impl openraft::RaftTypeConfig for TypeConfig {
     type D = Command;
@@ -55,7 +55,7 @@ pub(crate) type Snapshot = alias::SnapshotOf<TypeConfig, crate::store::SnapshotD
 
 /// Where a master is reached, as `host:port`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Address(pub String);
+pub(crate) struct Address(pub(crate) String);
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,11 +68,11 @@ impl fmt::Display for Address {
 /// On the member that it was proposed at, it remembers the command itself until it is applied, so that nothing is decoded
 /// there. Clones share that memory; it is never written, sent or compared.
 #[derive(Clone)]
-pub struct Command {
+pub(crate) struct Command {
     /// What kind of command it is: 1 to 254.
-    pub op: u8,
+    pub(crate) op: u8,
     /// The encoded rest.
-    pub payload: Bytes,
+    pub(crate) payload: Bytes,
     /// The proposal, of a type that only the machine's adapter knows.
     pub(crate) proposal: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -80,7 +80,7 @@ pub struct Command {
 impl Command {
     /// A command that came from the log, or from another member.
     #[must_use]
-    pub const fn new(op: u8, payload: Bytes) -> Self {
+    pub(crate) const fn new(op: u8, payload: Bytes) -> Self {
         Self {
             op,
             payload,

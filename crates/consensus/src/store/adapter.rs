@@ -2,24 +2,36 @@
 //!
 //! Commands are applied in batches, an answer leaves after its command was applied. Which entry was applied last, and who
 //! belonged to the group then, changes together with the state: an image is always taken as of exactly one entry.
+//!
+//! Checkpoints are written by the [`Checkpointer`](super::Checkpointer); what Raft calls building a snapshot is only to look
+//! at the newest one.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use checkpoint::Checkpoint;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use types::UnixMillis;
 
+use super::codec::{BadMembership, decode_stored, encode_stored};
 use super::{Erased, SnapshotData};
 use crate::error::Failure;
+use crate::machine::Image;
 use crate::raft::{
-    Command, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, record_index,
+    Command, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id, record_id,
+    record_index,
 };
 
 /// Commands that are applied at once at most: what is decoded for it is bounded.
 const BATCH_COMMANDS: usize = 1024;
+
+/// What a record takes in the log besides its payload.
+const RECORD_BYTES: usize = 25;
 
 /// How the group is.
 #[derive(Debug, Clone)]
@@ -38,34 +50,117 @@ pub(crate) struct Applied {
 
 /// See the module's text. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct Adapter {
+pub(crate) struct Adapter(Arc<Inner>);
+
+struct Inner {
     machine: Arc<dyn Erased>,
-    applied: Arc<Mutex<Applied>>,
+    applied: Mutex<Applied>,
+    /// The newest checkpoint that is on disk.
+    newest: Mutex<Option<Checkpoint>>,
+    /// Bytes of log that were applied since the last image.
+    bytes: AtomicU64,
+    /// After so many the next image is due.
+    bytes_due: u64,
+    due: Notify,
     condition: watch::Sender<Condition>,
     directory: PathBuf,
 }
 
 impl Adapter {
+    /// The machine has what `newest` has, or nothing.
     pub(crate) fn new(
         machine: Arc<dyn Erased>,
+        newest: Option<Checkpoint>,
+        bytes_due: u64,
         condition: watch::Sender<Condition>,
         directory: PathBuf,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, BadMembership> {
+        let applied = match &newest {
+            Some(newest) => {
+                let meta = meta_of(newest)?;
+                Applied {
+                    last: meta.last_log_id,
+                    membership: meta.last_membership,
+                }
+            }
+            None => Applied::default(),
+        };
+        Ok(Self(Arc::new(Inner {
             machine,
-            applied: Arc::default(),
+            applied: Mutex::new(applied),
+            newest: Mutex::new(newest),
+            bytes: AtomicU64::new(0),
+            bytes_due,
+            due: Notify::new(),
             condition,
             directory,
+        })))
+    }
+
+    /// What the machine has. It does not change while this is held.
+    pub(crate) fn applied(&self) -> MutexGuard<'_, Applied> {
+        self.0.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest checkpoint that is on disk.
+    pub(crate) fn newest(&self) -> Option<Checkpoint> {
+        self.0
+            .newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes notice of a checkpoint that is on disk.
+    pub(crate) fn keep(&self, checkpoint: Checkpoint) {
+        let mut newest = self.0.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest
+            .as_ref()
+            .is_none_or(|newest| newest.header().index < checkpoint.header().index)
+        {
+            *newest = Some(checkpoint);
         }
     }
 
-    pub(crate) fn applied(&self) -> MutexGuard<'_, Applied> {
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state as of now, with what its checkpoint is to say of itself. None before anything was applied.
+    pub(crate) fn image(&self, written: UnixMillis) -> Option<(checkpoint::Header, Box<dyn Image>)> {
+        let applied = self.applied();
+        let last = applied.last?;
+        let (term, index) = record_id(Some(&last));
+        let membership = encode_stored(&applied.membership);
+        self.0.bytes.store(0, Ordering::Relaxed);
+        let image = self.0.machine.image();
+        drop(applied);
+        let header = checkpoint::Header {
+            term,
+            index,
+            written,
+            membership,
+        };
+        Some((header, image))
+    }
+
+    /// Resolves when enough was applied since the last image for another one.
+    pub(crate) async fn due(&self) {
+        loop {
+            let due = self.0.due.notified();
+            if self.0.bytes.load(Ordering::Relaxed) >= self.0.bytes_due {
+                return;
+            }
+            due.await;
+        }
     }
 
     fn fail(&self, failure: Failure) -> io::Error {
         let error = io::Error::other(failure.to_string());
-        self.condition.send_replace(Condition::Failed(failure));
+        self.0.condition.send_if_modified(|condition| {
+            let first = !matches!(condition, Condition::Failed(_));
+            if first {
+                tracing::error!(%failure, "the state machine has failed: this process must stop");
+                *condition = Condition::Failed(failure);
+            }
+            first
+        });
         error
     }
 
@@ -75,13 +170,17 @@ impl Adapter {
             return Ok(());
         };
         let first = record_index(last.index) + 1 - commands.len() as u64;
+        let bytes: usize = commands
+            .iter()
+            .map(|command| RECORD_BYTES + command.payload.len())
+            .sum();
         let mut applied = self.applied();
-        let result = std::panic::catch_unwind(AssertUnwindSafe(|| self.machine.apply(first, commands)));
-        match result {
-            Ok(Ok(())) => {}
+        let machine = &self.0.machine;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| machine.apply(first, commands))) {
+            Ok(Ok(())) => applied.last = Some(last),
             Ok(Err(undecodable)) => {
                 return Err(self.fail(Failure::Decode {
-                    directory: self.directory.clone(),
+                    directory: self.0.directory.clone(),
                     index: undecodable.index,
                     op: undecodable.op,
                     source: Arc::from(undecodable.source),
@@ -89,13 +188,53 @@ impl Adapter {
             }
             Err(_) => return Err(self.fail(Failure::Panicked)),
         }
-        applied.last = Some(last);
         drop(applied);
         for answer in batch.answers.drain(..) {
             answer.send(());
         }
+        let before = self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if before + bytes as u64 >= self.0.bytes_due {
+            self.0.due.notify_one();
+        }
         Ok(())
     }
+
+    /// Replaces the state by that of a checkpoint. Blocks.
+    fn restore(&self, meta: &SnapshotMeta, checkpoint: &Checkpoint) -> io::Result<()> {
+        let mut applied = self.applied();
+        let mut reader = checkpoint.open();
+        let restored = self.0.machine.restore(&mut reader);
+        let failed = match (reader.finish(), restored) {
+            (Err(damaged), _) => damaged.to_string(),
+            (Ok(_), Err(error)) => error.to_string(),
+            (Ok(_), Ok(())) => {
+                applied.last = meta.last_log_id;
+                applied.membership = meta.last_membership.clone();
+                return Ok(());
+            }
+        };
+        Err(self.fail(Failure::Restore {
+            path: checkpoint.path().to_owned(),
+            why: failed,
+        }))
+    }
+}
+
+/// What a checkpoint is as of.
+pub(crate) fn meta_of(checkpoint: &Checkpoint) -> Result<SnapshotMeta, BadMembership> {
+    let header = checkpoint.header();
+    Ok(SnapshotMeta {
+        last_log_id: log_id(header.term, header.index),
+        last_membership: decode_stored(&header.membership)?,
+    })
+}
+
+/// A checkpoint as Raft wants it: to be installed, after it was received from a leader.
+pub(crate) fn snapshot_of(checkpoint: Checkpoint) -> Result<Snapshot, BadMembership> {
+    Ok(Snapshot {
+        meta: meta_of(&checkpoint)?,
+        snapshot: checkpoint,
+    })
 }
 
 /// Commands in a row.
@@ -148,16 +287,29 @@ impl RaftStateMachine<TypeConfig> for Adapter {
         self.clone()
     }
 
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Self> {
+        (force || self.newest().is_some()).then(|| self.clone())
+    }
+
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMeta,
-        _snapshot: SnapshotData,
+        meta: &SnapshotMeta,
+        checkpoint: SnapshotData,
     ) -> Result<(), io::Error> {
-        Err(io::ErrorKind::Unsupported.into())
+        let (this, meta) = (self.clone(), meta.clone());
+        env::blocking(move || {
+            this.restore(&meta, &checkpoint)?;
+            this.keep(checkpoint);
+            Ok(())
+        })
+        .await
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        Ok(None)
+        self.newest()
+            .map(snapshot_of)
+            .transpose()
+            .map_err(io::Error::other)
     }
 }
 
@@ -165,6 +317,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Adapter {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        Err(io::ErrorKind::Unsupported.into())
+        let newest = self.newest().ok_or(io::ErrorKind::NotFound)?;
+        snapshot_of(newest).map_err(io::Error::other)
     }
 }

@@ -3,25 +3,44 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::machine::{Image, LogCommand, RestoreError, StateMachine};
 use crate::raft::Command;
 
+/// A share of what may be under way, given back when it is dropped.
+pub(crate) struct Room {
+    _commands: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Room {
+    pub(crate) const fn new(commands: OwnedSemaphorePermit, bytes: OwnedSemaphorePermit) -> Self {
+        Self {
+            _commands: commands,
+            _bytes: bytes,
+        }
+    }
+}
+
 /// A command on its way, on the member that it was proposed at, and later its outcome.
 pub(crate) struct Proposal<M: StateMachine> {
-    command: Mutex<Option<M::Command>>,
+    command: Mutex<Option<(M::Command, Room)>>,
     outcome: Mutex<Option<M::Outcome>>,
 }
 
 impl<M: StateMachine> Proposal<M> {
-    pub(crate) fn new(command: M::Command) -> Self {
+    pub(crate) fn new(command: M::Command, room: Room) -> Self {
         Self {
-            command: Mutex::new(Some(command)),
+            command: Mutex::new(Some((command, room))),
             outcome: Mutex::new(None),
         }
     }
 
+    /// The command, once; its room is given back.
     fn take_command(&self) -> Option<M::Command> {
-        self.command.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut command = self.command.lock().unwrap_or_else(PoisonError::into_inner);
+        command.take().map(|(command, _)| command)
     }
 
     /// What came out, once: after the command was applied.

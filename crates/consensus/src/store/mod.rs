@@ -1,17 +1,18 @@
 //! What Raft keeps: the log, the votes, and the state machine with its checkpoints.
 
 mod adapter;
+mod checkpointer;
+mod codec;
 mod erased;
+mod log;
+mod tail;
+mod writer;
 
-pub(crate) use adapter::{Adapter, Condition};
-pub(crate) use erased::{Erased, Proposal, erase};
+pub(crate) use adapter::{Adapter, Condition, meta_of, snapshot_of};
+pub(crate) use checkpointer::{Checkpointer, Request, Written};
+pub(crate) use codec::{BadMembership, OP_MEMBERSHIP, payload_of, record_of};
+pub(crate) use erased::{Erased, Proposal, Room, erase};
+pub(crate) use log::{LogReader, LogStore, OpenedLog};
 
-use std::path::PathBuf;
-
-/// A whole and verified checkpoint file in the directory of the log: what one member gives to another that is too far
-/// behind the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SnapshotData {
-    /// The file.
-    pub(crate) path: PathBuf,
-}
+/// A whole checkpoint file in the directory of the log: what one member gives to another that is too far behind the log.
+pub(crate) type SnapshotData = checkpoint::Checkpoint;

@@ -1,0 +1,221 @@
+//! Opening: the newest checkpoint is restored, the log behind it read, and Raft started on both.
+//!
+//! What older versions and tools left is made what it would be now: a log without a membership is that of a group of one,
+//! and is told so by one more record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use checkpoint::Checkpoint;
+use env::Env;
+use env::disk::Disk;
+use openraft::{Config, SnapshotPolicy, StepDownPolicy};
+use types::{MasterId, Term};
+use wal::{Meta, Options, Wal};
+
+use crate::error::{Failure, OpenError};
+use crate::raft::{Address, LogId, Membership, Payload, log_id, record_id};
+use crate::settings::Settings;
+use crate::store::{BadMembership, Erased, OP_MEMBERSHIP, OpenedLog, meta_of, payload_of, record_of};
+
+/// What was found on disk, and is in the state machine.
+pub(crate) struct Opened {
+    pub(crate) log: OpenedLog,
+    pub(crate) newest: Option<Checkpoint>,
+    /// Whether nothing was ever agreed on here.
+    pub(crate) blank: bool,
+    /// Whether the group has this one voter.
+    pub(crate) alone: bool,
+}
+
+/// Blocks.
+pub(crate) fn open(
+    env: &Env,
+    directory: &Path,
+    machine: &dyn Erased,
+    settings: &Settings,
+) -> Result<Opened, OpenError> {
+    let disk = &env.disk;
+    disk.create_dir_all(directory)
+        .map_err(|error| checkpoint::Failure {
+            action: "make",
+            path: directory.to_owned(),
+            error,
+        })?;
+    checkpoint::tidy(&**disk, directory)?;
+    let restored = checkpoint::restore_newest(&**disk, directory, |_, input| machine.restore(input))?;
+    let newest = restored.map(|(checkpoint, ())| checkpoint);
+    let base = newest.as_ref().map_or(0, |newest| newest.header().index);
+    // A tool made it: there is no log yet, and it begins behind it.
+    let made = newest
+        .as_ref()
+        .is_some_and(|newest| newest.header().membership.is_empty());
+    let mut options = Options::new(wal::LogId(env.random.uuid_bytes()));
+    options.segment_bytes = settings.segment_bytes;
+    options.new_first = if made { base + 1 } else { 1 };
+    let meta = newest.as_ref().map(meta_of).transpose();
+    let meta = meta.map_err(|bad| bad_header(newest.as_ref(), bad))?;
+    let (mut last, mut membership) = match meta {
+        Some(meta) if !made => (meta.last_log_id, Some(meta.last_membership.membership().clone())),
+        Some(meta) => (meta.last_log_id, None),
+        None => (None, None),
+    };
+    let mut bad = None;
+    let (mut wal, recovery) = Wal::open(Arc::clone(disk), directory, options, base + 1, |record| {
+        last = last.max(log_id(record.term, record.index));
+        if record.op == OP_MEMBERSHIP {
+            match payload_of(record.op, Bytes::copy_from_slice(record.payload)) {
+                Ok(Payload::Membership(found)) => membership = Some(found),
+                Ok(_) => {}
+                Err(error) => bad = Some((record.index, error)),
+            }
+        }
+    })?;
+    if let Some((index, error)) = bad {
+        return Err(Failure::Decode {
+            directory: directory.to_owned(),
+            index,
+            op: OP_MEMBERSHIP,
+            source: Arc::new(error),
+        }
+        .into());
+    }
+    if let Some(torn) = &recovery.torn {
+        tracing::info!(
+            file = %torn.path.display(), offset = torn.offset, bytes = torn.bytes, found = %torn.found,
+            "cut off a write that was under way at the end of the log when the process stopped",
+        );
+    }
+    let blank = last.is_none();
+    let meta = load_meta(env, directory, blank)?;
+    if !blank && membership.is_none() {
+        let (found, log_id) = found_group(&mut wal, &meta, settings, last)?;
+        (membership, last) = (Some(found), Some(log_id));
+    }
+    let alone = membership.is_some_and(|membership| membership.voter_ids().eq([meta.member.0]));
+    let purged = purged(&**disk, directory, wal.first(), base)?;
+    tracing::info!(member = %meta.member, term = %meta.term, last = wal.last(), checkpoint = base, "opened the log");
+    Ok(Opened {
+        log: OpenedLog {
+            wal,
+            meta,
+            last,
+            purged,
+        },
+        newest,
+        blank,
+        alone,
+    })
+}
+
+/// Who this member is and what it voted, durable: born here where the directory is new.
+fn load_meta(env: &Env, directory: &Path, blank: bool) -> Result<Meta, OpenError> {
+    let disk = &*env.disk;
+    let born = || MasterId(env.random.u64().max(1));
+    let meta = match Meta::load(disk, directory)? {
+        Some(meta) if meta.member != MasterId::default() => return Ok(meta),
+        // A version that had no groups wrote it: whoever had this term was elected by itself alone.
+        Some(Meta { term, .. }) => {
+            let member = born();
+            Meta {
+                term,
+                member,
+                voted_for: (term > Term(0)).then_some(member),
+                elected: true,
+            }
+        }
+        // Stored before anything is agreed on.
+        None if blank => Meta {
+            member: born(),
+            ..Meta::default()
+        },
+        None => return Err(Meta::missing(directory).into()),
+    };
+    meta.store(disk, directory)?;
+    Ok(meta)
+}
+
+/// Writes that the group has this one member: in the last term that it was in, as its leader would have done it.
+fn found_group(
+    wal: &mut Wal,
+    meta: &Meta,
+    settings: &Settings,
+    last: Option<LogId>,
+) -> Result<(Membership, LogId), OpenError> {
+    let id = meta.member.0;
+    let nodes: BTreeMap<_, _> = [(id, Address(settings.address.clone()))].into();
+    let membership =
+        Membership::new(vec![[id].into()], nodes).map_err(|error| OpenError::Settings(error.to_string()))?;
+    let (op, payload) = record_of(&Payload::Membership(membership.clone()));
+    let (last_term, _) = record_id(last.as_ref());
+    let term = meta.term.max(last_term);
+    let index = match wal.append(term, op, &payload) {
+        Ok(index) => index,
+        Err(wal::AppendError::Failed(failure)) => return Err(failure.into()),
+        Err(error) => return Err(OpenError::Settings(error.to_string())),
+    };
+    wal.sync()?;
+    let log_id =
+        log_id(term, index).ok_or_else(|| OpenError::Settings("a record without an index".to_owned()))?;
+    Ok((membership, log_id))
+}
+
+/// The entry before the first one that the log has and that is needed: the first checkpoint that the log continues.
+fn purged(disk: &dyn Disk, directory: &Path, first: u64, base: u64) -> Result<Option<LogId>, OpenError> {
+    if first <= 1 {
+        return Ok(None);
+    }
+    let kept = checkpoint::kept(disk, directory)?;
+    let headers = kept.whole.iter().map(Checkpoint::header);
+    let oldest = headers
+        .filter(|header| header.index + 1 >= first && header.index <= base)
+        .min_by_key(|header| header.index);
+    Ok(oldest.and_then(|header| log_id(header.term, header.index)))
+}
+
+fn bad_header(newest: Option<&Checkpoint>, bad: BadMembership) -> OpenError {
+    OpenError::Restore {
+        path: newest.map(|newest| newest.path().to_owned()).unwrap_or_default(),
+        source: Box::new(bad),
+    }
+}
+
+/// Raft's settings.
+///
+/// A voter that heard of a leader grants no vote for the length of its lease, and stands for election itself a random time
+/// after that: what the settings call the election time is the sum of the two.
+pub(crate) fn config(settings: &Settings) -> Result<Config, OpenError> {
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let heartbeat = millis(settings.heartbeat);
+    let lease = millis(settings.election.1) / 2;
+    let least = millis(settings.election.0).saturating_sub(lease);
+    let config = Config {
+        cluster_name: "distrifs".to_owned(),
+        heartbeat_interval: heartbeat,
+        election_timeout_min: least.max(2 * heartbeat),
+        election_timeout_max: lease,
+        enable_pre_vote: Some(true),
+        // The state is in memory only: who starts again has to be elected again, in a term of its own.
+        enable_leader_restore: Some(false),
+        // A leader that was removed hands over before its lease could be believed by anyone.
+        removed_leader_step_down: StepDownPolicy::After(2 * lease),
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        replication_lag_threshold: 1024,
+        max_payload_entries: 4096,
+        install_snapshot_timeout: 10 * 60 * 1000,
+        backoff: "50ms 50ms 50ms".to_owned(),
+        ..Config::default()
+    };
+    config
+        .validate()
+        .map_err(|error| OpenError::Settings(error.to_string()))
+}
+
+/// How long a quorum's acknowledgement is relied on: a tenth less than voters keep it, for clocks that run at different
+/// speeds.
+pub(crate) fn lease_time(config: &Config) -> std::time::Duration {
+    std::time::Duration::from_millis(config.election_timeout_max) * 9 / 10
+}
