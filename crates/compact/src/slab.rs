@@ -16,6 +16,8 @@
 //! - all pages below the highest slot ever given out are there, or what is left of them is;
 //! - what is given out next is a function of the bytes that [`Slab::save`] writes.
 
+mod rebuild;
+
 use std::io;
 use std::marker::PhantomData;
 

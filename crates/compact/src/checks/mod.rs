@@ -3,10 +3,14 @@
 //! Each function takes its input for operations on a table, does the same to a model, compares all answers, keeps clones
 //! of both along the way and finds in the end that they have not changed. It panics where a table is wrong.
 
+mod arena;
+mod load;
 mod names;
 mod paged;
 mod slab;
 
+pub use arena::arena;
+pub use load::load;
 pub use names::names;
 pub use paged::paged;
 pub use slab::slab;
@@ -65,20 +69,30 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_slab_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..1500)) {
+        fn a_slab_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..900)) {
             super::slab(&input);
         }
 
         #[test]
-        fn a_name_tree_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..2500)) {
+        fn a_name_tree_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..1000)) {
             super::names(&input);
         }
 
         #[test]
-        fn a_paged_array_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..1500)) {
+        fn an_arena_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..900)) {
+            super::arena(&input);
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange_to_load(input in prop::collection::vec(any::<u8>(), 0..60)) {
+            super::load(&input);
+        }
+
+        #[test]
+        fn a_paged_array_is_what_its_model_is(input in prop::collection::vec(any::<u8>(), 0..900)) {
             super::paged(&input);
         }
     }
