@@ -7,6 +7,7 @@
 mod bare;
 mod cluster;
 mod data;
+mod failover;
 mod machine;
 mod metadata;
 mod netns;
@@ -46,6 +47,14 @@ enum Command {
     Small(small::Options),
     /// Names: create, stat, list, rename, delete, open per second, beside empty calls, and beside HDFS.
     Metadata(metadata::Options),
+    /// The leader dies again and again under load: how long that takes, and whether anything was lost.
+    Failover(failover::Options),
+    /// A process that is in the way of others.
+    #[command(hide = true)]
+    Neighbour {
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
     /// A process of the bare limits: stores pieces, passes them on, acknowledges.
     #[command(hide = true)]
     BareWriter {
@@ -83,6 +92,8 @@ fn main() -> ExitCode {
         Command::Data(options) => data::run(&options),
         Command::Small(options) => small::run(&options),
         Command::Metadata(options) => metadata::run(&options),
+        Command::Failover(options) => failover::run(&options),
+        Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),
         Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),
         Command::BareSource { file } => bare::source(&file),
     };

@@ -136,6 +136,14 @@ impl Host {
     }
 }
 
+/// Whether hosts can be made here.
+///
+/// # Errors
+/// When they can not, and why.
+pub(crate) fn possible() -> anyhow::Result<()> {
+    Network::new(1).map(drop)
+}
+
 fn ip(arguments: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("ip")
         .args(arguments)

@@ -8,20 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
-use serde::Deserialize;
 
 use crate::netns::Host;
 use crate::process::Process;
 
 /// How long a role may take to serve.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What a role writes once it serves.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Ready {
-    #[serde(default)]
-    pub(crate) master: Option<String>,
-}
 
 /// A server. Dropping it kills it.
 #[derive(Debug)]
@@ -55,10 +47,6 @@ impl Server {
             process: None,
             ended_cpu_seconds: 0.0,
         }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     /// Where it keeps its things.
@@ -100,14 +88,13 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until it serves.
-    pub(crate) fn ready(&mut self) -> anyhow::Result<Ready> {
+    /// Waits until it serves: until it has written where.
+    pub(crate) fn ready(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
-            if let Ok(text) = fs::read_to_string(self.ready_file())
-                && let Ok(ready) = serde_json::from_str(&text)
-            {
-                return Ok(ready);
+            // It appears whole.
+            if self.ready_file().is_file() {
+                return Ok(());
             }
             let log = self.log_file();
             self.process
