@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use env::Env;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::failure::{Exit, Failure, Result, words};
@@ -22,8 +24,13 @@ pub(crate) async fn any(env: &Env, masters: &[String], patience: Option<Duration
     let until = Instant::now() + patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
     let mut last = String::new();
     loop {
-        for master in masters {
-            match timeout_at(until, env.net.connect(master)).await {
+        // At the same time: one that is cut off the network says nothing for long.
+        let mut attempts: FuturesUnordered<_> = masters
+            .iter()
+            .map(|master| timeout_at(until, env.net.connect(master)))
+            .collect();
+        while let Some(attempt) = attempts.next().await {
+            match attempt {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(error)) => last = words(&error),
                 Err(_) if last.is_empty() => "no answer".clone_into(&mut last),

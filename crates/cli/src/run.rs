@@ -1,5 +1,6 @@
 //! From a command line to an exit status: the configuration, the log, the runtime, the command.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::cli::{Cli, Command};
 use crate::config::{Flag, Key, Settings};
 use crate::failure::{Exit, Failure, Result};
 use crate::identity::Identity;
+use crate::output::note;
 use crate::{logging, reach, roles, signals, verbs};
 
 /// How long blocking work (the removal of a temporary file) may go on when a command has ended.
@@ -88,6 +90,7 @@ fn ask(settings: Settings, command: Command) -> Result<Exit> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let fs = connect(&settings).await?;
+        tokio::spawn(say_what_is_waited_for(fs.waiting()));
         let context = Context { fs, settings, umask };
         tokio::select! {
             biased;
@@ -97,6 +100,17 @@ fn ask(settings: Settings, command: Command) -> Result<Exit> {
     });
     runtime.shutdown_timeout(GRACE);
     outcome.map(|()| Exit::Done)
+}
+
+/// Says on a terminal, once, what a command waits for when it waits for the cluster.
+async fn say_what_is_waited_for(mut waiting: tokio::sync::watch::Receiver<Option<String>>) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let said = waiting.wait_for(Option::is_some).await;
+    if let Ok(Some(what)) = said.as_deref() {
+        note(&format!("waits for the cluster: {what}"));
+    }
 }
 
 async fn connect(settings: &Settings) -> Result<client::FileSystem> {
@@ -139,12 +153,9 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Setrep(args) => verbs::setrep::run(context, &args).await,
         Command::Checksum(args) => verbs::checksum::run(context, &args).await,
         Command::Test(args) => verbs::test::run(context, &args).await,
-        Command::Mini(_)
-        | Command::Master(_)
-        | Command::Datanode(_)
-        | Command::Config(_)
-        | Command::Admin(_) => {
-            unreachable!("servers, `config` and offline commands are run without a connection")
+        Command::Admin(args) => verbs::admin::online(context, &args).await,
+        Command::Mini(_) | Command::Master(_) | Command::Datanode(_) | Command::Config(_) => {
+            unreachable!("servers and `config` are run without a connection")
         }
     }
 }

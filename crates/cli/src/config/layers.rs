@@ -222,14 +222,28 @@ impl Settings {
         }
     }
 
-    /// Where the masters are: `master`, unless its host or port was set by a stronger layer.
+    /// The value of a share, from 0 to 1.
+    pub(crate) fn share(&self, key: Key) -> Option<f64> {
+        match self.value(key)? {
+            value @ Value::Share(_) => value.to_json().as_f64(),
+            other => wrong_kind(key, other),
+        }
+    }
+
+    /// Where the masters are: `master`, or what the masters themselves are started with (`masters`), unless the host or the
+    /// port was set by a stronger layer.
     pub(crate) fn masters(&self) -> Vec<String> {
         let rank = |key| self.entry(key).source.rank();
-        match self.list(Key::Master) {
-            Some(list) if rank(Key::Master) >= rank(Key::MasterHost).max(rank(Key::MasterPort)) => {
-                list.to_vec()
-            }
-            _ => {
+        let weakest = rank(Key::MasterHost).max(rank(Key::MasterPort));
+        let list = |key| self.list(key).filter(|_| rank(key) >= weakest);
+        let named = match (list(Key::Master), list(Key::Masters)) {
+            (Some(_), Some(masters)) if rank(Key::Masters) > rank(Key::Master) => Some(masters),
+            (Some(master), _) => Some(master),
+            (None, masters) => masters,
+        };
+        match named {
+            Some(list) => list.to_vec(),
+            None => {
                 let host = self.text(Key::MasterHost).unwrap_or("127.0.0.1");
                 let port: u16 = self
                     .number(Key::MasterPort)
@@ -384,6 +398,10 @@ mod tests {
             "h:9800"
         );
         assert_eq!(masters(&[], &[], "master: [f:1, g]"), "f:1,g:9800");
+        assert_eq!(masters(&[], &[], "masters: [f:1, g]"), "f:1,g:9800");
+        assert_eq!(masters(&[], &[], "masters: f\nmaster: g"), "g:9800");
+        assert_eq!(masters(&[], &[("DISTRIFS_MASTERS", "e")], "master: f"), "e:9800");
+        assert_eq!(masters(&[(Key::MasterHost, "h")], &[], "masters: f"), "h:9800");
         assert_eq!(
             masters(
                 &[(Key::Master, "http://x:7")],

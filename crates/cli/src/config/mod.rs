@@ -14,5 +14,6 @@ mod value;
 
 pub(crate) use flags::{ConfigFlags, DatanodeFlags, Flag, GlobalFlags, MasterFlags, MiniFlags, WriteFlags};
 pub(crate) use layers::{Entry, Settings, Source};
+pub(crate) use masters::normalize_master as master_address;
 pub(crate) use table::{Fallback, Key};
 pub(crate) use value::Value;

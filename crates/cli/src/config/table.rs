@@ -23,6 +23,11 @@ pub(crate) enum Key {
     Advertise,
     HttpPort,
     DataPort,
+    Masters,
+    RaftHeartbeat,
+    ElectionTimeout,
+    CheckpointLog,
+    SafeModeShare,
     Rack,
     MinReplicas,
     Superuser,
@@ -137,9 +142,9 @@ const COUNT: Kind = Kind::Count {
 pub(crate) static TABLE: &[Setting] = &[
     setting(Key::Master, "master", "DISTRIFS_MASTER", "master")
         .alias("meta")
-        .kind(Kind::Masters, Depends("master_host:master_port"))
+        .kind(Kind::Masters, Depends("masters, else master_host:master_port"))
         .on(&[Global])
-        .doc("Where the masters are; http:// before an address is accepted"),
+        .doc("Where the masters are (some of them are enough); http:// before an address is accepted"),
     setting(Key::MasterHost, "master_host", "DISTRIFS_MASTER_HOST", "master-host")
         .kind(Kind::Text, Is("127.0.0.1"))
         .on(&[Global])
@@ -161,9 +166,9 @@ pub(crate) static TABLE: &[Setting] = &[
         .on(&[Global])
         .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug"),
     setting(Key::Timeout, "timeout_s", "DISTRIFS_TIMEOUT_S", "timeout")
-        .kind(Kind::Seconds, Is("30s"))
+        .kind(Kind::Seconds, Is("60s"))
         .on(&[Global])
-        .doc("How long a client tries a call to the masters; the first connection at most 5 s"),
+        .doc("How long a client tries a call to the masters: through an election, or a start in safe mode; the first connection at most 5 s"),
     setting(Key::ReplicationFactor, "replication_factor", "DISTRIFS_RF", "replication")
         .kind(
             Kind::Count { min: 1, max: limits::REPLICATION_MAX as u64 },
@@ -195,7 +200,7 @@ pub(crate) static TABLE: &[Setting] = &[
     setting(Key::Advertise, "advertise", "DISTRIFS_ADVERTISE", "advertise")
         .kind(Kind::Text, Depends("the address listened on; where that is all addresses, the one that masters see"))
         .on(&[Master, Datanode])
-        .doc("The host under which others reach this server"),
+        .doc("The host under which others reach this server; of a master, HOST or HOST:PORT"),
     setting(Key::HttpPort, "http_port", "DISTRIFS_HTTP_PORT", "http-port")
         .kind(Kind::Port, Is("9870"))
         .on(&[Master, Mini])
@@ -204,6 +209,26 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::Port, Is("9866"))
         .on(&[Datanode, Mini])
         .doc("The data port of a datanode; in mini of the first one, the others take the ports that follow"),
+    setting(Key::Masters, "masters", "DISTRIFS_MASTERS", "masters")
+        .kind(Kind::Masters, Depends("none: a master alone"))
+        .on(&[Master])
+        .doc("All masters that begin a cluster together, this one too: one, three or five, the same list at each"),
+    setting(Key::RaftHeartbeat, "raft_heartbeat_s", "DISTRIFS_RAFT_HEARTBEAT_S", "raft-heartbeat")
+        .kind(Kind::Seconds, Is("50ms"))
+        .on(&[Master, Mini])
+        .doc("How often the leading master tells the others that it leads"),
+    setting(Key::ElectionTimeout, "election_timeout_s", "DISTRIFS_ELECTION_TIMEOUT_S", "election-timeout")
+        .kind(Kind::Seconds, Is("250ms"))
+        .on(&[Master, Mini])
+        .doc("How long the leading master may be silent before another one wants to lead (at random up to twice that)"),
+    setting(Key::CheckpointLog, "checkpoint_log", "DISTRIFS_CHECKPOINT_LOG", "checkpoint-log")
+        .kind(Kind::Bytes { min: 1 << 20 }, Is("256MiB"))
+        .on(&[Master, Mini])
+        .doc("After so much log a master writes a checkpoint"),
+    setting(Key::SafeModeShare, "safe_mode_share", "DISTRIFS_SAFE_MODE_SHARE", "safe-mode-share")
+        .kind(Kind::Share, Is("99.9%"))
+        .on(&[Master, Mini])
+        .doc("The share of chunks that must be reported before a cluster that has started takes changes"),
     setting(Key::Rack, "rack", "DISTRIFS_RACK", "rack")
         .kind(Kind::Text, Is("/default-rack"))
         .on(&[Datanode])
@@ -332,6 +357,11 @@ mod tests {
             Key::Advertise,
             Key::HttpPort,
             Key::DataPort,
+            Key::Masters,
+            Key::RaftHeartbeat,
+            Key::ElectionTimeout,
+            Key::CheckpointLog,
+            Key::SafeModeShare,
             Key::Rack,
             Key::MinReplicas,
             Key::Superuser,

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     },
     /// A duration above zero; a number alone is seconds.
     Seconds,
+    /// A share of a whole: `0.999` or `99.9%`.
+    Share,
     /// A log level, or a filter as `tracing` reads it.
     LogFilter,
 }
@@ -57,6 +59,8 @@ pub(crate) enum Value {
     Bytes(u64),
     /// Of [`Kind::Seconds`].
     Duration(Duration),
+    /// Of [`Kind::Share`], in millionths.
+    Share(u32),
 }
 
 impl Kind {
@@ -105,6 +109,7 @@ impl Kind {
                 Ok(duration) => Ok(Value::Duration(duration)),
                 Err(error) => Err(error.to_string()),
             },
+            Self::Share => share(text).map(Value::Share),
             Self::LogFilter => match tracing_subscriber::EnvFilter::try_new(text.to_ascii_lowercase()) {
                 Ok(_) => Ok(Value::Text(text.to_ascii_lowercase())),
                 Err(_) => Err(
@@ -128,6 +133,7 @@ impl Kind {
             Self::Port => "PORT",
             Self::ChunkSize | Self::Bytes { .. } => "SIZE",
             Self::Seconds => "SECONDS",
+            Self::Share => "SHARE",
             Self::LogFilter => "LEVEL",
         }
     }
@@ -152,6 +158,7 @@ impl Value {
             Self::Number(number) => number.to_string(),
             Self::Bytes(bytes) => ByteSize(*bytes).to_string(),
             Self::Duration(duration) => format_duration(*duration),
+            Self::Share(millionths) => format!("{}%", f64::from(*millionths) / 10_000.0),
         }
     }
 
@@ -163,7 +170,31 @@ impl Value {
             Self::List(items) => items.as_slice().into(),
             Self::Number(number) | Self::Bytes(number) => (*number).into(),
             Self::Duration(duration) => duration.as_secs_f64().into(),
+            Self::Share(millionths) => (f64::from(*millionths) / MILLION).into(),
         }
+    }
+}
+
+/// The whole, in parts.
+const MILLION: f64 = 1_000_000.0;
+
+/// Millionths of `0.999` or `99.9%`.
+fn share(text: &str) -> Result<u32, String> {
+    let (number, whole) = match text.strip_suffix('%') {
+        Some(percent) => (percent.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(number) if (0.0..=whole).contains(&number) => {
+            let millionths = (number / whole * MILLION).round();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "from 0 to a million"
+            )]
+            Ok(millionths as u32)
+        }
+        _ => Err("expected a share from 0 to 1, or from 0% to 100%".to_owned()),
     }
 }
 
@@ -234,6 +265,23 @@ mod tests {
         assert!(Kind::Text.parse("  ").is_err());
         assert!(Kind::Listen.parse("a:b").is_err());
         assert!(Kind::Listen.parse("::1").is_err());
+    }
+
+    #[test]
+    fn shares_are_read_as_fractions_and_as_percents() {
+        for (text, millionths) in [
+            ("0.999", 999_000),
+            ("99.9%", 999_000),
+            ("1", 1_000_000),
+            ("0", 0),
+            ("100 %", 1_000_000),
+        ] {
+            assert_eq!(Kind::Share.parse(text), Ok(Value::Share(millionths)), "{text}");
+        }
+        for text in ["1.1", "101%", "-1", "x", "NaN", "%"] {
+            assert!(Kind::Share.parse(text).is_err(), "{text}");
+        }
+        assert_eq!(Value::Share(999_000).show(), "99.9%");
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::signals;
 /// Run a datanode: a server of chunks
 ///
 /// It formats an empty directory for the cluster of its master; a directory of another cluster is refused. Several
-/// directories (disks) are separated by commas. It may start before the master, and finds it again when it restarts.
+/// directories (disks) are separated by commas. It may start before the masters, finds them again when they restart, and
+/// learns of others from each.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -31,6 +32,7 @@ const AFTER_HELP: &str = "\
 Examples:
   distrifs datanode --dir /var/lib/distrifs/data --master master.example:9800
   distrifs datanode --dir /disk1/dfs,/disk2/dfs --rack /row-2 --master http://10.0.0.1:9800
+  distrifs datanode --dir d --master m1.example:9800,m2.example:9800,m3.example:9800
   distrifs datanode --dir d --ports auto --ready-file d.json   # for scripts
 
 The ready file is written when it is known to a master. Ctrl-C or SIGTERM stops it.";
@@ -63,8 +65,10 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let run = async {
         node.registered().await;
         if let Some(file) = &args.start.ready_file {
+            let masters = masters.clone();
             let ready = Ready {
                 master: masters.first().cloned().unwrap_or_default(),
+                masters: if masters.len() > 1 { masters } else { Vec::new() },
                 http: None,
                 datanodes: vec![reachable(node.data_addr(), advertised.as_deref())],
             };

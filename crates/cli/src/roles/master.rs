@@ -3,6 +3,7 @@
 use env::Env;
 use master::{Master, StartError};
 
+use super::group::Place;
 use super::options::{Listen, StartArgs, can_not_listen, no_master_named, port};
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
@@ -14,7 +15,8 @@ use crate::signals;
 /// Run a master: the server of names and metadata
 ///
 /// It formats an empty directory and goes on where it stopped in any other. One directory is for one master: a second
-/// process on it is refused. The superuser is the user that it runs as.
+/// process on it is refused. The superuser is the user that it runs as. Three (or five) masters that are started with the
+/// same --masters make a cluster that goes on when one (or two) of them fail; a cluster begins when all of them are there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -27,7 +29,9 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   distrifs master --dir /var/lib/distrifs/master
-  distrifs master --dir m --listen 127.0.0.1 --ports auto --ready-file m.json   # for scripts
+  distrifs master --dir /var/lib/distrifs/master --masters m1:9800,m2:9800,m3:9800     # on each of the three
+  distrifs master --dir m --masters m1:9800,m2:9800,m3:9800 --advertise m2:9800        # when it can not tell which it is
+  distrifs master --dir m --listen 127.0.0.1 --ports auto --ready-file m.json          # for scripts
   distrifs master --dir m --replication 2 --chunk-size 128MiB                   # what new files get
 
 Datanodes may start before it. Ctrl-C or SIGTERM stops it.";
@@ -40,17 +44,26 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     };
     let listen = Listen::of(settings, &args.start, Key::MasterPort, "0.0.0.0");
     let http = listen.with_port(port(settings, &args.start, Key::HttpPort));
+    let place = Place::find(settings, &listen).await?;
     let mut config = config(settings, dir, 3);
+    config.advertise = place.own.clone();
+    config.masters = place.masters;
     config.listen = listen.address();
     config.http = http.address();
     let master = Master::start(Env::real(), config)
         .await
         .map_err(|error| refused("master", &error))?;
-    let advertised = settings.text(Key::Advertise);
+    let host = settings.text(Key::Advertise).and(place.own.as_deref());
+    let host = host.and_then(|own| own.rsplit_once(':')).map(|(host, _)| host);
     if let Some(file) = &args.start.ready_file {
         let ready = Ready {
-            master: reachable(master.grpc_addr(), advertised),
-            http: Some(reachable(master.http_addr(), advertised)),
+            master: place
+                .own
+                .clone()
+                .filter(|_| host.is_some())
+                .unwrap_or_else(|| reachable(master.grpc_addr(), None)),
+            masters: Vec::new(),
+            http: Some(reachable(master.http_addr(), host)),
             datanodes: Vec::new(),
         };
         ready.write(file)?;
@@ -78,10 +91,18 @@ pub(super) fn config(settings: &Settings, dir: &std::path::Path, replication: u1
         (Key::DeadAfter, &mut config.dead_after),
         (Key::BlockreportInterval, &mut config.block_report_interval),
         (Key::LeaseHardLimit, &mut config.lease_hard_limit),
+        (Key::RaftHeartbeat, &mut config.raft_heartbeat),
+        (Key::ElectionTimeout, &mut config.election_timeout),
     ] {
         if let Some(duration) = settings.duration(key) {
             *field = duration;
         }
+    }
+    if let Some(bytes) = settings.bytes(Key::CheckpointLog) {
+        config.checkpoint_log = types::ByteSize(bytes);
+    }
+    if let Some(share) = settings.share(Key::SafeModeShare) {
+        config.safe_mode_share = share;
     }
     // Whoever shortens the one limit means the other too.
     config.lease_soft_limit = config.lease_soft_limit.min(config.lease_hard_limit);

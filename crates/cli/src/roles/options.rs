@@ -81,7 +81,7 @@ pub(crate) fn no_master_named(role: &str, settings: &Settings) -> Result<()> {
     if settings.is_flag(Key::Master) {
         return Err(
             Failure::usage(role, "--master names a master to call, and this is one")
-                .next("--listen HOST[:PORT] says where to be one"),
+                .next("--listen HOST[:PORT] says where to be one, and --masters lists all masters of a cluster, this one too"),
         );
     }
     Ok(())

@@ -13,7 +13,10 @@ use crate::failure::{Failure, Result};
 pub(crate) struct Ready {
     /// The gRPC address of the master: here, or the one that a datanode reports to.
     pub(crate) master: String,
-    /// The HTTP address of the master; none for a datanode.
+    /// The gRPC addresses of all masters, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) masters: Vec<String>,
+    /// The HTTP address of the (first) master; none for a datanode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) http: Option<String>,
     /// The data addresses of the datanodes in this process.
@@ -64,6 +67,7 @@ mod tests {
         let path = directory.path().join("ready.json");
         let ready = Ready {
             master: "127.0.0.1:1".to_owned(),
+            masters: Vec::new(),
             http: Some("127.0.0.1:2".to_owned()),
             datanodes: vec!["127.0.0.1:3".to_owned(), "127.0.0.1:4".to_owned()],
         };

@@ -1,10 +1,14 @@
 //! `admin`: what operators do with masters and their files, one file each.
 
 pub(crate) mod checkpoint;
+mod master;
+mod masters;
+mod safemode;
 
 use clap::Subcommand;
 
 use crate::failure::Result;
+use crate::run::Context;
 
 /// Look after the masters of a cluster, and after their files
 ///
@@ -18,13 +22,26 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Examples:
+  distrifs admin masters
+  distrifs admin master add m4.example:9800
+  distrifs admin safemode wait
   distrifs admin checkpoint stats /var/lib/distrifs/master
   distrifs admin checkpoint stats --json /var/lib/distrifs/master | jq .checkpoints";
 
 #[derive(Debug, Subcommand)]
 enum Admin {
     #[command(flatten)]
+    Online(Online),
+    #[command(flatten)]
     Offline(Offline),
+}
+
+/// What asks the cluster.
+#[derive(Debug, Subcommand)]
+enum Online {
+    Masters(masters::Args),
+    Master(master::Args),
+    Safemode(safemode::Args),
 }
 
 /// What needs no cluster.
@@ -44,5 +61,16 @@ impl Args {
 pub(crate) fn offline(args: &Args) -> Result<()> {
     match &args.command {
         Admin::Offline(Offline::Checkpoint(args)) => checkpoint::run(args),
+        Admin::Online(_) => unreachable!("commands that ask the cluster are run with a connection"),
+    }
+}
+
+/// Runs a command that asks the cluster.
+pub(crate) async fn online(context: &Context, args: &Args) -> Result<()> {
+    match &args.command {
+        Admin::Online(Online::Masters(args)) => masters::run(context, args).await,
+        Admin::Online(Online::Master(args)) => master::run(context, args).await,
+        Admin::Online(Online::Safemode(args)) => safemode::run(context, args).await,
+        Admin::Offline(_) => offline(args),
     }
 }
