@@ -7,6 +7,7 @@ use proto::v1;
 use tokio::sync::{OnceCell, watch};
 use types::{ChunkSize, FsPath, InodeId, UnixMillis};
 
+use crate::batch;
 use crate::dataplane::DataPlane;
 use crate::lease::Lease;
 use crate::memory::{Budget, Pool};
@@ -14,7 +15,9 @@ use crate::read::READ_PACKET_BYTES;
 use crate::rpc::{Rpc, call};
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
 use crate::write::Buffers;
-use crate::{Admin, Config, Error, FileChecksum, FileReader, FileWriter, ListPages};
+use crate::{
+    Admin, BatchAnswer, BatchOperation, Config, Error, FileChecksum, FileReader, FileWriter, ListPages,
+};
 
 /// When the name of a new file appears.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -313,6 +316,14 @@ impl FileSystem {
             Err(Error::Exists(_)) => self.set_times(path, now, now).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Does many operations on names in few messages; the answers are in the order of the operations.
+    ///
+    /// They are concurrent with one another: none may rely on what another one of the same batch does. Their changes become
+    /// durable together.
+    pub async fn batch(&self, operations: &[BatchOperation]) -> Vec<Result<BatchAnswer, Error>> {
+        batch::run(&self.inner, operations).await
     }
 
     /// How much is at and below `path`.

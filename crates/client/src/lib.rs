@@ -44,6 +44,7 @@
 //! of a file.
 
 mod admin;
+mod batch;
 mod config;
 mod dataplane;
 mod error;
@@ -59,6 +60,7 @@ mod status;
 mod write;
 
 pub use admin::{Admin, Backup, CheckpointInfo, MasterGroup, MasterRole, MasterStatus, SafeMode};
+pub use batch::{BatchAnswer, BatchOperation};
 pub use config::{Config, Timeouts};
 pub use error::{Attempt, Denial, Error, ErrorKind, Refusal};
 pub use fs::{CreateOptions, FileSystem, Publish};
