@@ -10,6 +10,7 @@ mod codec;
 mod command;
 mod error;
 mod handler;
+mod import;
 mod memory;
 mod namespace;
 mod outcome;
@@ -27,7 +28,8 @@ pub use command::{
     Publish, SetAttributes,
 };
 pub use error::NamespaceError;
+pub use import::{ImportError, Imported, Importer};
 pub use memory::Memory;
 pub use namespace::Namespace;
 pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome};
-pub use query::{ChunkInfo, ContentSummary, Located, Page, Totals, WriterFile};
+pub use query::{ChunkInfo, ChunkLives, ContentSummary, Located, Page, Totals, WriterFile};

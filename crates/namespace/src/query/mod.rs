@@ -3,6 +3,7 @@
 mod answer;
 mod chunk;
 mod delete;
+mod ids;
 mod list;
 mod locate;
 mod stat;
@@ -10,4 +11,5 @@ mod summary;
 mod writer;
 
 pub use answer::{ChunkInfo, ContentSummary, Located, Page, Totals, WriterFile};
+pub use ids::ChunkLives;
 pub(crate) use stat::status;

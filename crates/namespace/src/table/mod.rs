@@ -10,6 +10,7 @@
 mod attributes;
 mod chunk;
 mod graveyard;
+mod imported;
 mod inode;
 mod lease;
 mod member;
@@ -21,6 +22,7 @@ mod tree;
 pub(crate) use attributes::{AttributeSets, Attributes};
 pub(crate) use chunk::{Chunk, ChunkState, Chunks, GENERATION_MAX};
 pub(crate) use graveyard::{Grave, Graveyard};
+pub(crate) use imported::ImportedChunks;
 pub(crate) use inode::{Body, File, Inode, MODE_MASK, STICKY, Unpublished, Writer};
 pub(crate) use lease::Leases;
 pub(crate) use member::Members;
