@@ -15,9 +15,9 @@ use types::{MasterId, Term};
 
 use crate::backup::Backup;
 use crate::error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
+use crate::form::{self, ChangeError, Standing};
 use crate::lease::Lease;
 use crate::machine::{LogCommand, StateMachine};
-use crate::nobody::Nobody;
 use crate::node::{Node, SharedNode};
 use crate::observer::Observer;
 use crate::open::{self, Opened};
@@ -28,6 +28,7 @@ use crate::status::Status;
 use crate::store::{
     Adapter, Checkpointer, Condition, LogStore, Proposal, Request, Room, SnapshotData, Written, erase,
 };
+use crate::transport::{self, Service};
 
 /// Commands that are under way at most; who comes then waits for room.
 const QUEUE_COMMANDS: usize = 1024;
@@ -78,7 +79,10 @@ impl<M: StateMachine> Group<M> {
         machine: Arc<M>,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        Self::open_over(env, directory, machine, settings, |_| Nobody).await
+        Self::open_over(env, directory, machine, settings, |id| {
+            transport::Network::new(env, id)
+        })
+        .await
     }
 
     /// As [`Group::open`], over a network that is told who this member is.
@@ -107,14 +111,8 @@ impl<M: StateMachine> Group<M> {
         };
         let id = log.meta.member;
         let condition = watch::Sender::new(Condition::Working);
-        let machine = Adapter::new(
-            machine,
-            newest,
-            settings.checkpoint_log_bytes,
-            condition.clone(),
-            directory.to_owned(),
-        )
-        .map_err(|bad| OpenError::Settings(bad.to_string()))?;
+        let machine = Adapter::new(env, directory, &settings, machine, newest, condition.clone())
+            .map_err(|bad| OpenError::Settings(bad.to_string()))?;
         let store = LogStore::start(
             log,
             Arc::clone(&env.disk),
@@ -130,7 +128,13 @@ impl<M: StateMachine> Group<M> {
                     Condition::Failed(failure) => failure.clone(),
                     _ => Failure::Raft(fatal.to_string()),
                 })?;
-        let checkpoints = Self::start_checkpointer(env, directory, &settings, &machine, &raft);
+        let (checkpoints, requests) = mpsc::channel(CHECKPOINT_REQUESTS);
+        let checkpointer = Checkpointer {
+            machine: machine.clone(),
+            raft: raft.clone(),
+            requests,
+        };
+        tokio::spawn(checkpointer.run());
         let (status, lost) = (watch::Sender::default(), watch::Sender::new(0));
         let group = Self {
             node: Arc::new(Node {
@@ -141,6 +145,7 @@ impl<M: StateMachine> Group<M> {
                 machine: machine.clone(),
                 status: status.subscribe(),
                 lease: Arc::clone(&lease),
+                form: form::State::new(env, id),
                 settings,
             }),
             commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
@@ -154,36 +159,19 @@ impl<M: StateMachine> Group<M> {
         let observer = Observer {
             id,
             metrics: raft.metrics(),
+            raft,
             machine,
             refresh: open::lease_time(&config) / 4,
+            offer_time: 4 * Duration::from_millis(config.election_timeout_max),
             lease,
             status,
             lost,
             condition,
         };
         tokio::spawn(observer.run());
+        tokio::spawn(form::tend(Arc::clone(&group.node), group.closing.subscribe()));
         group.begin(blank, alone).await?;
         Ok(group)
-    }
-
-    fn start_checkpointer(
-        env: &Env,
-        directory: &Path,
-        settings: &Settings,
-        machine: &Adapter,
-        raft: &crate::raft::Raft,
-    ) -> mpsc::Sender<Request> {
-        let (checkpoints, requests) = mpsc::channel(CHECKPOINT_REQUESTS);
-        let checkpointer = Checkpointer {
-            machine: machine.clone(),
-            raft: raft.clone(),
-            env: env.clone(),
-            directory: directory.to_owned(),
-            pace: settings.checkpoint_pace,
-            requests,
-        };
-        tokio::spawn(checkpointer.run());
-        checkpoints
     }
 
     /// Begins a group of one where that is wanted. Where there is one, everything in its log is agreed on: it is applied
@@ -221,13 +209,50 @@ impl<M: StateMachine> Group<M> {
         self.node.id
     }
 
-    /// Returns as soon as this member belongs to a group: begins one with the configured others, or joins theirs.
+    /// Returns as soon as this member belongs to a group: begins one with the configured others, or joins theirs. Never
+    /// returns when the group is closed before.
     pub async fn form(&self) {
-        let mut status = self.status();
-        // The observer ends only with the group.
-        if status.wait_for(Status::formatted).await.is_err() {
+        form::form(&self.node).await;
+        if !self.node.status.borrow().formatted() {
             std::future::pending().await
         }
+    }
+
+    /// How this member stands to its group, and what it waits for if it belongs to none.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        form::standing(&self.node)
+    }
+
+    /// What the other masters ask this one: to be mounted on its gRPC server.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        transport::service(Arc::clone(&self.node))
+    }
+
+    /// Lets the master at `address` in, and waits until it has the state, the log, and a vote.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says.
+    pub async fn add(&self, address: &str) -> Result<MasterId, ChangeError> {
+        form::add(&self.node, address).await
+    }
+
+    /// Removes a member. Where that is this one, it hands over first, and answers [`ChangeError::NotLeader`] with who is to
+    /// be asked then.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says.
+    pub async fn remove(&self, id: MasterId) -> Result<(), ChangeError> {
+        form::remove(&self.node, id).await
+    }
+
+    /// Hands the lead to `to`, or to who is nearest to the end of the log, and answers who leads then.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says.
+    pub async fn transfer(&self, to: Option<MasterId>) -> Result<MasterId, ChangeError> {
+        form::transfer(&self.node, to).await
     }
 
     /// How this member sees itself and the group, and every change of it.

@@ -15,10 +15,10 @@
 
 mod backup;
 mod error;
+mod form;
 mod group;
 mod lease;
 mod machine;
-mod nobody;
 mod node;
 mod observer;
 mod open;
@@ -27,11 +27,14 @@ mod runtime;
 mod settings;
 mod status;
 mod store;
+mod transport;
 
 pub use backup::Backup;
 pub use checkpoint::{Info as CheckpointInfo, Pace};
 pub use error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
+pub use form::{ChangeError, Standing, Waiting};
 pub use group::Group;
 pub use machine::{Image, LogCommand, RestoreError, StateMachine};
 pub use settings::Settings;
 pub use status::{Member, Role, Status};
+pub use transport::{Answers, Service};

@@ -7,6 +7,7 @@ use env::Env;
 use tokio::sync::watch;
 use types::MasterId;
 
+use crate::form;
 use crate::lease::Lease;
 use crate::raft::Raft;
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ pub(crate) struct Node {
     pub(crate) machine: Adapter,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) lease: Arc<Lease>,
+    /// Its place in the group.
+    pub(crate) form: form::State,
 }
 
 /// A member that is open, shared.

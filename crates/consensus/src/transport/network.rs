@@ -1,0 +1,72 @@
+//! The ways to the other masters.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use env::Env;
+use openraft::network::RaftNetworkFactory;
+use types::MasterId;
+
+use super::client::Remote;
+use super::link::{Kind, Link};
+use crate::raft::{Address, TypeConfig};
+
+/// Connections that are kept though nobody uses them; members are few.
+const KEPT: usize = 64;
+
+/// Knows how to reach the others. Clones share their connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    net: env::net::Network,
+    own: MasterId,
+    links: Arc<Mutex<HashMap<(String, Kind), Arc<Link>>>>,
+}
+
+impl Network {
+    /// The network as `own` uses it.
+    pub(crate) fn new(env: &Env, own: MasterId) -> Self {
+        Self {
+            net: env.net.clone(),
+            own,
+            links: Arc::default(),
+        }
+    }
+
+    /// The connection of this kind to `address`, which is made when it is used.
+    ///
+    /// # Errors
+    /// When `address` is none.
+    pub(crate) fn link(&self, address: &str, kind: Kind) -> Result<Arc<Link>, tonic::transport::Error> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (address.to_owned(), kind);
+        if let Some(link) = links.get(&key) {
+            return Ok(Arc::clone(link));
+        }
+        if links.len() >= KEPT {
+            links.retain(|_, link| Arc::strong_count(link) > 1);
+        }
+        let link = Arc::new(Link::new(&self.net, address)?);
+        links.insert(key, Arc::clone(&link));
+        Ok(link)
+    }
+
+    fn remote(&self, target: u64, address: &Address, kind: Kind) -> Remote {
+        Remote::new(self, self.own, MasterId(target), &address.0, kind)
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Remote;
+
+    async fn new_client(&mut self, target: u64, address: &Address) -> Remote {
+        self.remote(target, address, Kind::Entries)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, address: &Address) -> Remote {
+        self.remote(target, address, Kind::Small)
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, address: &Address) -> Remote {
+        self.remote(target, address, Kind::Checkpoint)
+    }
+}
