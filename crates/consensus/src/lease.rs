@@ -25,6 +25,8 @@ pub(crate) struct Lease {
     term: AtomicU64,
     /// Leadership was offered to another one in this term: nothing is known from acknowledgements any more.
     given_up: AtomicU64,
+    /// When that was, in nanoseconds since `begin`.
+    given_up_at: AtomicU64,
     /// Others vote, or are about to.
     several: AtomicBool,
 }
@@ -48,6 +50,7 @@ impl Lease {
             until: AtomicU64::new(0),
             term: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
+            given_up_at: AtomicU64::new(0),
             several: AtomicBool::new(false),
         }
     }
@@ -57,7 +60,7 @@ impl Lease {
         // In this order: a term is stored before the time that belongs to it.
         let until = self.until.load(Ordering::Acquire);
         let term = self.term.load(Ordering::Acquire);
-        let now = u64::try_from(self.begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = self.after(Duration::ZERO, Instant::now());
         (now < until && self.given_up.load(Ordering::Acquire) != term).then_some(Term(term))
     }
 
@@ -76,8 +79,8 @@ impl Lease {
         let until = match seen.acknowledged {
             _ if seen.alone && !several => u64::MAX,
             // Others can elect one only after they were told that they vote, which is after now.
-            _ if seen.alone => self.after(Instant::now()),
-            Some(at) => self.after(at),
+            _ if seen.alone => self.after(self.time, Instant::now()),
+            Some(at) => self.after(self.time, at),
             None => 0,
         };
         self.until.store(until, Ordering::Release);
@@ -87,16 +90,25 @@ impl Lease {
         }
     }
 
-    /// The end of a lease that begins at `at`.
-    fn after(&self, at: Instant) -> u64 {
-        let until = (at + self.time).saturating_duration_since(self.begin);
+    /// The nanoseconds since `begin`, `time` after `at`.
+    fn after(&self, time: Duration, at: Instant) -> u64 {
+        let until = (at + time).saturating_duration_since(self.begin);
         u64::try_from(until.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// To be called before leadership of the present term is offered to another member: in this term, reads ask the others.
     pub(crate) fn give_up(&self) {
+        self.given_up_at
+            .store(self.after(Duration::ZERO, Instant::now()), Ordering::Release);
         self.given_up
             .store(self.term.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Whether leadership of `term`, which this member still has, was offered to another one longer than `time` ago. The
+    /// offer may still be accepted at any moment, so only a new term makes an end of it.
+    pub(crate) fn offer_failed(&self, term: Term, time: Duration) -> bool {
+        let since = Duration::from_nanos(self.given_up_at.load(Ordering::Acquire));
+        self.given_up.load(Ordering::Acquire) == term.as_u64() && self.begin.elapsed() > since + time
     }
 
     /// To be called before another member is made a voter: from then on being alone is believed for a while only.
@@ -157,6 +169,9 @@ mod tests {
         lease.give_up();
         lease.observe(leading(4, Some(Instant::now()), false));
         assert_eq!(lease.leads(), None);
+        assert!(!lease.offer_failed(Term(4), TIME));
+        tokio::time::advance(TIME * 2).await;
+        assert!(lease.offer_failed(Term(4), TIME) && !lease.offer_failed(Term(5), TIME));
         lease.observe(leading(5, Some(Instant::now()), false));
         assert_eq!(lease.leads(), Some(Term(5)));
     }

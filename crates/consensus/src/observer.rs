@@ -13,7 +13,7 @@ use types::{MasterId, Term};
 
 use crate::error::Failure;
 use crate::lease::{Leading, Lease};
-use crate::raft::{TypeConfig, record_id, record_index};
+use crate::raft::{Raft, TypeConfig, record_id, record_index};
 use crate::status::{Member, Role, Status};
 use crate::store::{Adapter, Condition};
 
@@ -25,10 +25,13 @@ type Metrics = openraft::RaftMetrics<TypeConfig>;
 pub(crate) struct Observer {
     pub(crate) id: MasterId,
     pub(crate) metrics: WatchReceiverOf<TypeConfig, Metrics>,
+    pub(crate) raft: Raft,
     pub(crate) machine: Adapter,
     pub(crate) lease: Arc<Lease>,
     /// After this time it is looked at even when nothing changed.
     pub(crate) refresh: Duration,
+    /// How long an offer of leadership may take to be accepted.
+    pub(crate) offer_time: Duration,
     pub(crate) status: watch::Sender<Status>,
     /// Counts the ends of leadership.
     pub(crate) lost: watch::Sender<u64>,
@@ -54,6 +57,13 @@ impl Observer {
                 self.lost.send_modify(|count| *count += 1);
             }
             led = leads;
+            if leads.is_some_and(|term| self.lease.offer_failed(term, self.offer_time)) {
+                tracing::info!(
+                    "leadership was offered and not accepted; this master stands for election again"
+                );
+                // When Raft has ended, the next round finds that.
+                let _ = self.raft.trigger().elect(false).await;
+            }
             self.status.send_if_modified(|before| {
                 let changed = *before != status;
                 *before = status;

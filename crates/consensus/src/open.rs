@@ -194,7 +194,7 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, OpenError> {
     let config = Config {
         cluster_name: "distrifs".to_owned(),
         heartbeat_interval: heartbeat,
-        election_timeout_min: least.max(2 * heartbeat),
+        election_timeout_min: least.max(3 * heartbeat),
         election_timeout_max: lease,
         enable_pre_vote: Some(true),
         // The state is in memory only: who starts again has to be elected again, in a term of its own.

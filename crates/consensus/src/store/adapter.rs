@@ -8,24 +8,26 @@
 
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Pace};
+use env::Env;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::{Notify, watch};
-use types::UnixMillis;
 
+use super::checkpointer::Written;
 use super::codec::{BadMembership, decode_stored, encode_stored};
 use super::{Erased, SnapshotData};
-use crate::error::Failure;
+use crate::error::{CheckpointError, Failure};
 use crate::machine::Image;
 use crate::raft::{
     Command, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id, record_id,
     record_index,
 };
+use crate::settings::Settings;
 
 /// Commands that are applied at once at most: what is decoded for it is bounded.
 const BATCH_COMMANDS: usize = 1024;
@@ -63,17 +65,22 @@ struct Inner {
     bytes_due: u64,
     due: Notify,
     condition: watch::Sender<Condition>,
+    env: Env,
     directory: PathBuf,
+    pace: Pace,
+    /// One checkpoint is written at a time.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Adapter {
     /// The machine has what `newest` has, or nothing.
     pub(crate) fn new(
+        env: &Env,
+        directory: &Path,
+        settings: &Settings,
         machine: Arc<dyn Erased>,
         newest: Option<Checkpoint>,
-        bytes_due: u64,
         condition: watch::Sender<Condition>,
-        directory: PathBuf,
     ) -> Result<Self, BadMembership> {
         let applied = match &newest {
             Some(newest) => {
@@ -90,10 +97,13 @@ impl Adapter {
             applied: Mutex::new(applied),
             newest: Mutex::new(newest),
             bytes: AtomicU64::new(0),
-            bytes_due,
+            bytes_due: settings.checkpoint_log_bytes,
             due: Notify::new(),
             condition,
-            directory,
+            env: env.clone(),
+            directory: directory.to_owned(),
+            pace: settings.checkpoint_pace,
+            writing: tokio::sync::Mutex::default(),
         })))
     }
 
@@ -123,7 +133,7 @@ impl Adapter {
     }
 
     /// The state as of now, with what its checkpoint is to say of itself. None before anything was applied.
-    pub(crate) fn image(&self, written: UnixMillis) -> Option<(checkpoint::Header, Box<dyn Image>)> {
+    fn image(&self) -> Option<(checkpoint::Header, Box<dyn Image>)> {
         let applied = self.applied();
         let last = applied.last?;
         let (term, index) = record_id(Some(&last));
@@ -134,10 +144,33 @@ impl Adapter {
         let header = checkpoint::Header {
             term,
             index,
-            written,
+            written: self.0.env.clock.wall(),
             membership,
         };
         Some((header, image))
+    }
+
+    /// Has a checkpoint written of the state as of now, unless the newest one is as of now.
+    pub(crate) async fn write_checkpoint(&self) -> Result<Written, CheckpointError> {
+        let _one = self.0.writing.lock().await;
+        let (header, image) = self.image().ok_or(CheckpointError::Empty)?;
+        let (disk, directory) = (Arc::clone(&self.0.env.disk), self.0.directory.clone());
+        if let Some(newest) = self.newest()
+            && newest.header().index >= header.index
+        {
+            return env::blocking(move || Written::again(&*disk, &directory, newest)).await;
+        }
+        let pace = self.0.pace;
+        let written = env::background("checkpoint", move || {
+            Written::write(&disk, &directory, &header, pace, &*image)
+        });
+        let written = written.await?;
+        tracing::info!(
+            index = written.info.index, bytes = written.info.bytes, path = %written.info.path.display(),
+            "wrote a checkpoint",
+        );
+        self.keep(written.checkpoint.clone());
+        Ok(written)
     }
 
     /// Resolves when enough was applied since the last image for another one.
@@ -247,7 +280,7 @@ struct Batch {
 
 impl RaftStateMachine<TypeConfig> for Adapter {
     type SnapshotData = SnapshotData;
-    type SnapshotBuilder = Self;
+    type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
         let applied = self.applied();
@@ -283,12 +316,19 @@ impl RaftStateMachine<TypeConfig> for Adapter {
         self.apply_batch(&mut batch)
     }
 
-    async fn get_snapshot_builder(&mut self) -> Self {
-        self.clone()
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            machine: self.clone(),
+            write: true,
+        }
     }
 
-    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Self> {
-        (force || self.newest().is_some()).then(|| self.clone())
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        let machine = self.clone();
+        (force || self.newest().is_some()).then_some(Builder {
+            machine,
+            write: force,
+        })
     }
 
     async fn install_snapshot(
@@ -313,11 +353,26 @@ impl RaftStateMachine<TypeConfig> for Adapter {
     }
 }
 
-impl RaftSnapshotBuilder<TypeConfig> for Adapter {
+/// What Raft builds a snapshot with.
+pub(crate) struct Builder {
+    machine: Adapter,
+    /// Whether the newest checkpoint there is is not enough.
+    write: bool,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let newest = self.newest().ok_or(io::ErrorKind::NotFound)?;
+        let newest = if self.write {
+            self.machine
+                .write_checkpoint()
+                .await
+                .map_err(io::Error::other)?
+                .checkpoint
+        } else {
+            self.machine.newest().ok_or(io::ErrorKind::NotFound)?
+        };
         snapshot_of(newest).map_err(io::Error::other)
     }
 }

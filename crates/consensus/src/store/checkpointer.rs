@@ -7,16 +7,16 @@
 //! A checkpoint that can not be written harms nothing but the length of the log: it is told, and the next one is tried
 //! when as much again was applied.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use checkpoint::{Checkpoint, Info, Pace};
-use env::Env;
+use checkpoint::{Checkpoint, Header, Info, Pace};
 use env::disk::Disk;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Adapter;
 use crate::error::CheckpointError;
+use crate::machine::Image;
 use crate::raft::{Raft, entry_index};
 
 /// Who asked for a checkpoint.
@@ -32,9 +32,6 @@ pub(crate) struct Written {
 pub(crate) struct Checkpointer {
     pub(crate) machine: Adapter,
     pub(crate) raft: Raft,
-    pub(crate) env: Env,
-    pub(crate) directory: PathBuf,
-    pub(crate) pace: Pace,
     pub(crate) requests: mpsc::Receiver<Request>,
 }
 
@@ -55,42 +52,44 @@ impl Checkpointer {
         }
     }
 
+    /// Writes one, and tells Raft of it, so that the log is cut. Raft may be closing: then it is cut after the next one.
     async fn write(&self) -> Result<Written, CheckpointError> {
-        let (header, image) = self
-            .machine
-            .image(self.env.clock.wall())
-            .ok_or(CheckpointError::Empty)?;
-        if let Some(newest) = self.machine.newest()
-            && newest.header().index >= header.index
-        {
-            return self.again(newest).await;
+        let written = self.machine.write_checkpoint().await?;
+        let _ = self.raft.trigger().snapshot().await;
+        if let Some(entry) = written.info.older.and_then(entry_index) {
+            let _ = self.raft.trigger().purge_log(entry).await;
         }
-        let (disk, directory, pace) = (Arc::clone(&self.env.disk), self.directory.clone(), self.pace);
-        let written = env::background("checkpoint", move || {
-            let info = checkpoint::write(&disk, &directory, &header, pace, |out| image.save(out))
-                .map_err(|error| CheckpointError::Write(Arc::new(error)))?;
-            let checkpoint = open(&*disk, &info.path)?;
-            Ok::<_, CheckpointError>(Written { info, checkpoint })
-        })
-        .await?;
-        tracing::info!(
-            index = written.info.index, bytes = written.info.bytes, path = %written.info.path.display(),
-            "wrote a checkpoint",
-        );
-        self.machine.keep(written.checkpoint.clone());
-        self.cut(written.info.older).await;
         Ok(written)
     }
+}
 
-    /// Nothing was applied since this one was written.
-    async fn again(&self, newest: Checkpoint) -> Result<Written, CheckpointError> {
-        let (disk, directory) = (Arc::clone(&self.env.disk), self.directory.clone());
-        let index = newest.header().index;
-        let kept = env::blocking(move || checkpoint::kept(&*disk, &directory))
-            .await
+impl Written {
+    /// Writes a checkpoint. Blocks.
+    pub(crate) fn write(
+        disk: &Arc<dyn Disk>,
+        directory: &Path,
+        header: &Header,
+        pace: Pace,
+        image: &dyn Image,
+    ) -> Result<Self, CheckpointError> {
+        let info = checkpoint::write(disk, directory, header, pace, |out| image.save(out))
+            .map_err(|error| CheckpointError::Write(Arc::new(error)))?;
+        let checkpoint = Checkpoint::open_file(&**disk, &info.path)
             .map_err(|error| CheckpointError::Read(Arc::new(error)))?;
+        Ok(Self { info, checkpoint })
+    }
+
+    /// What was to be said of `newest` when it was written. Blocks.
+    pub(crate) fn again(
+        disk: &dyn Disk,
+        directory: &Path,
+        newest: Checkpoint,
+    ) -> Result<Self, CheckpointError> {
+        let kept =
+            checkpoint::kept(disk, directory).map_err(|error| CheckpointError::Read(Arc::new(error)))?;
+        let index = newest.header().index;
         let older = kept.whole.iter().map(|kept| kept.header().index);
-        Ok(Written {
+        Ok(Self {
             info: Info {
                 path: newest.path().to_owned(),
                 index,
@@ -101,17 +100,4 @@ impl Checkpointer {
             checkpoint: newest,
         })
     }
-
-    /// Tells Raft of the newest checkpoint, and has the log cut behind record `older`. Raft may be closing: then it is cut
-    /// after the next one.
-    async fn cut(&self, older: Option<u64>) {
-        let _ = self.raft.trigger().snapshot().await;
-        if let Some(entry) = older.and_then(entry_index) {
-            let _ = self.raft.trigger().purge_log(entry).await;
-        }
-    }
-}
-
-fn open(disk: &dyn Disk, path: &Path) -> Result<Checkpoint, CheckpointError> {
-    Checkpoint::open_file(disk, path).map_err(|error| CheckpointError::Read(Arc::new(error)))
 }
