@@ -220,6 +220,15 @@ impl Masters {
             .map(|master| reachable(master.http_addr(), None))
     }
 
+    /// The ports that they have.
+    pub(super) fn ports(&self) -> Vec<u16> {
+        let ports = self
+            .running
+            .iter()
+            .map(|master| [master.grpc_addr().port(), master.http_addr().port()]);
+        ports.flatten().collect()
+    }
+
     /// Resolves when one of them can not go on.
     pub(super) async fn failed(&self) -> Failure {
         let all = self.running.iter().map(|master| Box::pin(master.failed()));

@@ -103,7 +103,14 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     .await?;
 
     let first = port(settings, &args.start, Key::DataPort);
-    let started = start_datanodes(settings, &dir, count, &listen, first, &masters.addresses).await;
+    let ports = data_ports(first, count, &masters.ports());
+    let started = match ports {
+        Some(ports) => start_datanodes(settings, &dir, &listen, &ports, &masters.addresses).await,
+        None => Err(Failure::usage(
+            "mini",
+            format_args!("there are no {count} ports from {first} on"),
+        )),
+    };
     let nodes = match started {
         Ok(nodes) => nodes,
         Err(failure) => return shut_down(masters.shutdown(), Some(failure)).await,
@@ -144,21 +151,24 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     shut_down(shutdown, failure).await
 }
 
+/// The ports of so many datanodes: those from the first on that no master has; 0 where the system is to choose.
+fn data_ports(first: u16, count: u16, taken: &[u16]) -> Option<Vec<u16>> {
+    if first == 0 {
+        return Some(vec![0; count.into()]);
+    }
+    let free = (first..=u16::MAX).filter(|port| !taken.contains(port));
+    let ports: Vec<_> = free.take(count.into()).collect();
+    (ports.len() == usize::from(count)).then_some(ports)
+}
+
 async fn start_datanodes(
     settings: &Settings,
     dir: &Path,
-    count: u16,
     listen: &Listen,
-    first: u16,
+    ports: &[u16],
     masters: &[String],
 ) -> Result<Vec<Datanode>> {
-    try_join_all((0..count).map(async |n| {
-        let port = match first {
-            0 => 0,
-            first => first.checked_add(n).ok_or_else(|| {
-                Failure::usage("mini", format_args!("there are no {count} ports from {first} on"))
-            })?,
-        };
+    try_join_all(ports.iter().enumerate().map(async |(n, &port)| {
         let own = dir.join(format!("datanode-{}", n + 1));
         let mut config = datanode_role::config(settings, vec![own], masters.to_vec());
         config.listen = listen.with_port(port).address();
@@ -215,6 +225,16 @@ mod tests {
             Path::new("/data/distrifs/mini")
         );
         assert!(dir(&[("HOME", "relative")]).is_err());
+    }
+
+    #[test]
+    fn datanodes_take_the_ports_that_masters_leave() {
+        assert_eq!(
+            data_ports(9866, 6, &[9800, 9870]),
+            Some(vec![9866, 9867, 9868, 9869, 9871, 9872])
+        );
+        assert_eq!(data_ports(0, 2, &[9870]), Some(vec![0, 0]));
+        assert_eq!(data_ports(65_534, 3, &[]), None);
     }
 
     #[test]
