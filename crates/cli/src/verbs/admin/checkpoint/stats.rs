@@ -136,10 +136,10 @@ impl Contents {
     fn parts(&self) -> [(&'static str, u64); 6] {
         let memory = &self.memory;
         [
-            ("inodes", memory.inodes),
-            ("names", memory.names),
-            ("chunks", memory.chunks),
-            ("lists of chunks", memory.lists),
+            ("inodes", memory.inodes.total()),
+            ("names", memory.names.total()),
+            ("chunks", memory.chunks.total()),
+            ("lists of chunks", memory.lists.total()),
             ("others", memory.others),
             ("all together", memory.total()),
         ]
