@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use types::limits::REPLICATION_MAX;
-use types::{ChunkExtent, ChunkSize, ClientId, ClusterId, FsPath, InodeId, UnixMillis};
+use types::{ChunkExtent, ChunkSize, ClientId, ClusterId, FsPath, Generation, InodeId, UnixMillis};
 
-use crate::table::{Attributes, ImportedChunks, MODE_MASK, Writer};
-use crate::{ChunkLives, Member, Namespace, NamespaceError};
+use crate::table::{Attributes, GENERATION_MAX, ImportedChunks, MODE_MASK, Writer};
+use crate::{ChunkLives, FIRST_GENERATION, Member, Namespace, NamespaceError};
 
 /// What is said of a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,13 @@ impl Importer {
     /// Switches the operator's safe mode on.
     pub const fn safe_mode(&mut self, on: bool) {
         self.state.safe_mode = on;
+    }
+
+    /// The generation that new chunks begin with; one that can not be is none.
+    pub fn first_generation(&mut self, generation: Generation) {
+        if (FIRST_GENERATION..=GENERATION_MAX).contains(&generation) {
+            self.state.files.chunks.first_generation = generation;
+        }
     }
 
     /// Takes in what [`Namespace::chunk_lives`] said: ids of that time are not given out again.
@@ -223,7 +230,7 @@ fn directory(said: &Imported<'_>) -> Attributes {
 
 #[cfg(test)]
 mod tests {
-    use types::{ChunkId, Generation};
+    use types::ChunkId;
 
     use super::*;
     use crate::testing::{CHUNK_SIZE, Fs, caller, path};
@@ -272,6 +279,7 @@ mod tests {
         let (_, root) = found.next().unwrap();
         let mut importer = Importer::new(ns.cluster().unwrap(), ns.is_slotted(), ns.now(), &said(&root))?;
         importer.safe_mode(ns.safe_mode());
+        importer.first_generation(ns.first_generation());
         ns.chunk_lives().for_each(|lives| importer.chunk_lives(lives));
         ns.members().for_each(|member| importer.member(member.clone()));
         for (path, status) in found {

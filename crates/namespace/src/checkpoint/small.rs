@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use types::{ClientId, ClusterId, InodeId, UnixMillis};
+use types::{ClientId, ClusterId, Generation, InodeId, UnixMillis};
 
 use super::{LoadError, damaged};
 use crate::table::{
-    AttributeSets, Attributes, CallKey, Grave, Graveyard, Leases, Odd, RetryCache, SavedOdd, Writer,
+    AttributeSets, Attributes, CallKey, GENERATION_MAX, Grave, Graveyard, Leases, Odd, RetryCache, SavedOdd,
+    Writer,
 };
-use crate::{Lease, Member, Namespace, NamespaceError, Outcome};
+use crate::{FIRST_GENERATION, Lease, Member, Namespace, NamespaceError, Outcome};
 
 /// When a call was answered, which, and how.
 type SavedAnswer<'s> = (
@@ -27,6 +28,7 @@ pub(super) struct Small<'s> {
     now: UnixMillis,
     safe_mode: bool,
     slotted: bool,
+    first_generation: Generation,
     files: u64,
     directories: u64,
     graves: (u64, BTreeMap<u64, Grave>),
@@ -52,6 +54,7 @@ impl<'s> Small<'s> {
             now: state.now,
             safe_mode: state.safe_mode,
             slotted: tree.slotted,
+            first_generation: chunks.first_generation,
             files: tree.files,
             directories: tree.directories,
             graves: tree.graveyard.saved(),
@@ -106,6 +109,10 @@ impl<'s> Small<'s> {
         }));
         let chunks = &mut state.files.chunks;
         chunks.slotted = self.slotted;
+        if !(FIRST_GENERATION..=GENERATION_MAX).contains(&self.first_generation) {
+            return Err(damaged("no chunk begins with such a generation"));
+        }
+        chunks.first_generation = self.first_generation;
         chunks.pending = self.pending.into_iter().collect();
         let tree = &mut state.files.tree;
         tree.slotted = self.slotted;

@@ -3,7 +3,6 @@
 use types::limits::FILE_UNCOMMITTED_CHUNKS_MAX;
 use types::{ChunkExtent, ChunkId, FsPath, InodeId};
 
-use crate::command::FIRST_GENERATION;
 use crate::handler::commit::{Commit, advance, check_extent};
 use crate::handler::writer::{writers_chunk, writing, wrong_chunk};
 use crate::handler::{Answer, Call, Files};
@@ -29,7 +28,7 @@ pub(crate) fn add(files: &mut Files, call: &Call<'_>, inode: InodeId, written: &
     }
     Ok(Outcome::ChunkAdded(ChunkExtent {
         chunk,
-        generation: FIRST_GENERATION,
+        generation: files.chunks.first_generation,
         len: 0,
     }))
 }

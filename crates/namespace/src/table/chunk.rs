@@ -68,13 +68,27 @@ pub(crate) enum ChunkState {
 /// # Invariants
 /// - The owner of a chunk is a file that is there: chunks go before their file.
 /// - `pending` holds the highest generation of those chunks for which that is not the one in force.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chunks {
     pub(crate) table: Slab<ChunkRecord>,
     pub(crate) pending: OrdMap<u32, u32>,
     /// Whether slots are used again.
     pub(crate) slotted: bool,
+    /// The generation that new chunks begin with.
+    pub(crate) first_generation: Generation,
     freed: Vec<ChunkId>,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self {
+            table: Slab::new(),
+            pending: OrdMap::new(),
+            slotted: false,
+            first_generation: FIRST_GENERATION,
+            freed: Vec::new(),
+        }
+    }
 }
 
 impl Chunks {
@@ -95,7 +109,7 @@ impl Chunks {
     pub(crate) fn add(&mut self, owner: InodeId) -> Result<ChunkId, NamespaceError> {
         let record = ChunkRecord {
             owner: slot_of(owner),
-            generation: packed(FIRST_GENERATION.0),
+            generation: packed(self.first_generation.0),
             state: BEING_WRITTEN,
         };
         let added = match self.slotted {
