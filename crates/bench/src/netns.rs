@@ -1,68 +1,92 @@
-//! Hosts of their own on one machine: network namespaces, connected by a bridge, whose links can be cut without a word.
+//! Hosts of their own on one machine: network namespaces, connected by a switch, whose cables can be pulled.
 //!
-//! A cut is what a pulled cable is: packets are lost in both directions, and nobody is told. It needs root and `ip`. All
-//! traffic stays on this machine. What was made is removed with the value; names hold the id of this process, so that runs do
-//! not meet.
+//! A cut is what a pulled cable is: packets are lost in both directions, and nobody is told. The switch is a bridge in a
+//! namespace of its own, where no firewall of this machine has a say. It needs root and `ip`. All traffic stays on this
+//! machine. What was made is removed with the value; names hold the id of this process, so that runs do not meet.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
 
-/// A bridge with hosts on it.
+/// A switch with hosts on it, and this machine.
 #[derive(Debug)]
 pub(crate) struct Network {
-    tag: String,
+    /// The namespace of the switch.
+    switch: String,
+    /// This machine's end of its own cable.
+    link: String,
     gateway: String,
     hosts: Vec<Host>,
 }
 
-/// A host on the bridge.
+/// A host on the switch.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     namespace: String,
-    /// This side's end of its cable.
-    link: String,
+    switch: String,
+    /// The switch's end of its cable.
+    port: String,
     address: String,
 }
 
 /// The first two bytes of all addresses: from the range that is set aside for benchmarks of networks (RFC 2544).
 const PREFIX: &str = "198.18";
-
-/// The bridge's hardware address; locally administered.
+/// The bridge in the namespace of the switch.
+const BRIDGE: &str = "switch";
+/// Its hardware address, locally administered. Else it takes that of a cable, which would hear what is meant for the bridge
+/// when it is pulled.
 const MAC: &str = "02:64:66:73:00:fe";
 
 impl Network {
-    /// A bridge with so many hosts.
+    /// A switch with so many hosts.
     ///
     /// # Errors
     /// When it can not be made: without root, or without `ip`.
     pub(crate) fn new(hosts: usize) -> anyhow::Result<Self> {
-        let id = std::process::id();
-        let subnet = id % 256;
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // A link's name has 15 characters at most.
+        let id = format!("{process:x}n{number}");
+        let subnet = (process + number) % 256;
         let mut network = Self {
-            tag: format!("dfb{id}"),
+            switch: format!("dfb{id}s"),
+            link: format!("dfb{id}"),
             gateway: format!("{PREFIX}.{subnet}.254"),
             hosts: Vec::new(),
         };
-        let bridge = network.tag.clone();
-        // With an address of its own: else it takes that of a cable, which would hear what is meant for the bridge when it
-        // is pulled.
-        ip(&["link", "add", &bridge, "address", MAC, "type", "bridge"])
+        network
+            .set_up()
             .context("network namespaces can not be made here (root and `ip` are needed)")?;
-        ip(&["addr", "add", &format!("{}/24", network.gateway), "dev", &bridge])?;
-        ip(&["link", "set", &bridge, "up"])?;
         for number in 1..=hosts {
             let host = Host {
-                namespace: format!("{}h{number}", network.tag),
-                link: format!("{}v{number}", network.tag),
+                namespace: format!("dfb{id}h{number}"),
+                switch: network.switch.clone(),
+                port: format!("port{number}"),
                 address: format!("{PREFIX}.{subnet}.{number}"),
             };
             // Known from here on, so that it is removed also when the rest fails.
             network.hosts.push(host.clone());
-            host.set_up(&bridge)?;
+            host.set_up()?;
         }
         Ok(network)
+    }
+
+    fn set_up(&self) -> anyhow::Result<()> {
+        let Self { switch, link, .. } = self;
+        ip(&["netns", "add", switch])?;
+        ip(&["-n", switch, "link", "set", "lo", "up"])?;
+        ip(&[
+            "-n", switch, "link", "add", BRIDGE, "address", MAC, "type", "bridge",
+        ])?;
+        ip(&["-n", switch, "link", "set", BRIDGE, "up"])?;
+        ip(&[
+            "link", "add", link, "type", "veth", "peer", "name", "port0", "netns", switch,
+        ])?;
+        ip(&["-n", switch, "link", "set", "port0", "master", BRIDGE, "up"])?;
+        ip(&["addr", "add", &format!("{}/24", self.gateway), "dev", link])?;
+        ip(&["link", "set", link, "up"])
     }
 
     /// The address of this side.
@@ -78,26 +102,29 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        // What is not there needs no removing. Cables go with either end.
         for host in &self.hosts {
-            // It may not be there; then there is nothing to remove. The cable goes with the namespace.
             let _ = ip(&["netns", "del", &host.namespace]);
         }
-        let _ = ip(&["link", "del", &self.tag]);
+        let _ = ip(&["link", "del", &self.link]);
+        let _ = ip(&["netns", "del", &self.switch]);
     }
 }
 
 impl Host {
-    fn set_up(&self, bridge: &str) -> anyhow::Result<()> {
+    fn set_up(&self) -> anyhow::Result<()> {
         let Self {
             namespace,
-            link,
+            switch,
+            port,
             address,
         } = self;
         ip(&["netns", "add", namespace])?;
         ip(&[
-            "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", namespace,
+            "-n", switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace,
         ])?;
-        ip(&["link", "set", link, "master", bridge, "up"])?;
+        ip(&["-n", switch, "link", "set", port, "up"])?;
+        self.mend()?;
         ip(&[
             "-n",
             namespace,
@@ -126,13 +153,12 @@ impl Host {
     /// Pulls the cable.
     pub(crate) fn cut(&self) -> anyhow::Result<()> {
         // Taken off the bridge, and not set down: the host must not see that its carrier is gone.
-        ip(&["link", "set", &self.link, "nomaster"])
+        ip(&["-n", &self.switch, "link", "set", &self.port, "nomaster"])
     }
 
     /// Plugs it in again.
     pub(crate) fn mend(&self) -> anyhow::Result<()> {
-        let bridge = self.link.rsplit_once('v').map_or("", |(bridge, _)| bridge);
-        ip(&["link", "set", &self.link, "master", bridge])
+        ip(&["-n", &self.switch, "link", "set", &self.port, "master", BRIDGE])
     }
 }
 
@@ -157,4 +183,76 @@ fn ip(arguments: &[&str]) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+    use std::process::Stdio;
+
+    use super::*;
+
+    /// Whether `host` can connect to this side, by what bash knows of TCP.
+    fn reaches(network: &Network, host: &Host, port: u16) -> bool {
+        let connect = format!("exec 3<>/dev/tcp/{}/{port}", network.gateway());
+        let status = host
+            .command(Path::new("timeout"))
+            .args(["0.5", "bash", "-c", &connect])
+            .stderr(Stdio::null())
+            .status();
+        status.unwrap().success()
+    }
+
+    #[test]
+    fn a_cable_that_is_pulled_carries_nothing_until_it_is_plugged_in_again() {
+        let Ok(network) = Network::new(2) else {
+            // Not root: there is nothing that could be tested.
+            return;
+        };
+        let listener = TcpListener::bind((network.gateway(), 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let [first, second] = network.hosts() else {
+            panic!("two were asked for");
+        };
+        assert!(reaches(&network, first, port));
+        first.cut().unwrap();
+        assert!(!reaches(&network, first, port));
+        assert!(reaches(&network, second, port), "only the one is cut off");
+        first.mend().unwrap();
+        assert!(reaches(&network, first, port));
+        drop(listener);
+    }
+
+    #[test]
+    fn hosts_reach_each_other() {
+        let Ok(network) = Network::new(2) else {
+            return;
+        };
+        let [first, second] = network.hosts() else {
+            panic!("two were asked for");
+        };
+        let serve =
+            "import socket; s = socket.create_server((\"\", 7777)); print(\"up\", flush=True); s.accept()";
+        let mut server = first
+            .command(Path::new("python3"))
+            .args(["-c", serve])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut up = [0; 2];
+        if server.stdout.as_mut().unwrap().read_exact(&mut up).is_err() {
+            // There is no Python here to serve.
+            server.wait().unwrap();
+            return;
+        }
+        let connect = format!("exec 3<>/dev/tcp/{}/7777", first.address());
+        let status = second
+            .command(Path::new("timeout"))
+            .args(["5", "bash", "-c", &connect])
+            .status();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(status.unwrap().success());
+    }
 }
