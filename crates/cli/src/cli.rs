@@ -166,6 +166,10 @@ mod tests {
             "distrifs --master a:1 ls /",
             "distrifs ls / --master a:1",
             "distrifs ls --meta http://a:1 /",
+            "distrifs admin masters --master a:1",
+            "distrifs admin master remove m4 --master a:1",
+            "distrifs admin master --master a:1 transfer",
+            "distrifs admin master transfer m4 --master a:1",
         ] {
             let cli = from(line.split(' ')).unwrap();
             let given = cli.settings.given();

@@ -61,7 +61,7 @@ Examples:
 struct Remove {
     /// Its address or its id
     #[arg(value_name = "HOST:PORT|ID")]
-    master: String,
+    named: String,
 }
 
 const REMOVE_HELP: &str = "\
@@ -77,7 +77,7 @@ Examples:
 struct Transfer {
     /// The address or the id of the one that is to lead
     #[arg(value_name = "HOST:PORT|ID")]
-    master: Option<String>,
+    named: Option<String>,
 }
 
 const TRANSFER_HELP: &str = "\
@@ -96,19 +96,19 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
             note(&format!("{address} is a master now, with id {id}"));
             Ok(())
         }
-        Command::Remove(Remove { master }) => {
-            let id = find(context, master).await?;
+        Command::Remove(Remove { named }) => {
+            let id = find(context, named).await?;
             let removed = admin.remove_master(id).await;
-            removed.map_err(|error| Failure::from_client(master, &error))?;
-            note(&format!("{master} is no longer a master"));
+            removed.map_err(|error| Failure::from_client(named, &error))?;
+            note(&format!("{named} is no longer a master"));
             Ok(())
         }
-        Command::Transfer(Transfer { master }) => {
-            let to = match master {
-                Some(master) => Some(find(context, master).await?),
+        Command::Transfer(Transfer { named }) => {
+            let to = match named {
+                Some(named) => Some(find(context, named).await?),
                 None => None,
             };
-            let what = master.as_deref().unwrap_or("admin master transfer");
+            let what = named.as_deref().unwrap_or("admin master transfer");
             let leader = admin.transfer_leadership(to).await;
             let leader = leader.map_err(|error| Failure::from_client(what, &error))?;
             let group = admin.masters().await.ok();
