@@ -1,5 +1,6 @@
 //! The names of checkpoints, and which of them stay.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -132,10 +133,10 @@ impl Temporary {
         &self.path
     }
 
-    /// Makes it durable as the checkpoint of `index`, and gives its path.
-    pub(crate) fn finish(mut self, index: u64) -> Result<PathBuf, Failure> {
+    /// Makes it durable under a name in its directory, and gives its path.
+    pub(crate) fn finish(mut self, name: &OsStr) -> Result<PathBuf, Failure> {
         self.file.sync_data().when("sync", &self.path)?;
-        let path = self.directory.join(name(index));
+        let path = self.directory.join(name);
         self.disk.rename(&self.path, &path).when("rename", &self.path)?;
         self.removed = true;
         self.disk

@@ -34,5 +34,5 @@ pub use kept::{Checkpoint, Kept, kept, newest, restore_newest};
 pub use layout::{BLOCK_BYTES_MAX, BadHeader, Damage, Header, MEMBERSHIP_BYTES_MAX, Totals, VERSION};
 pub use pace::Pace;
 pub use read::Reader;
-pub use receive::{Receiver, receive};
+pub use receive::{Receiver, receive, receive_as};
 pub use write::{Info, write, write_to};

@@ -1,12 +1,13 @@
 //! Receiving a checkpoint that another master sends.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use env::disk::Disk;
 
 use crate::error::{Failure, ReceiveError, While};
-use crate::files::{Temporary, prune};
+use crate::files::{Temporary, name, prune};
 use crate::kept::{Checkpoint, Looked, look};
 use crate::layout::{
     BLOCK_HEAD_BYTES, BadHeader, Damage, FOOTER_BYTES, Header, Next, PREFIX_BYTES, Walk, header_bytes,
@@ -16,7 +17,9 @@ use crate::layout::{
 /// name of a checkpoint before all of it is on disk. Dropping it leaves nothing.
 pub struct Receiver {
     disk: Arc<dyn Disk>,
-    directory: std::path::PathBuf,
+    directory: PathBuf,
+    /// Where it is to be, if not among the checkpoints of the directory.
+    name: Option<OsString>,
     temporary: Temporary,
     /// What has come of the part that is incomplete, at most a block.
     part: Vec<u8>,
@@ -55,9 +58,31 @@ impl Expect {
 /// # Errors
 /// When no file can be made there.
 pub fn receive(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Receiver, ReceiveError> {
+    begin(disk, directory, None)
+}
+
+/// Begins to receive a checkpoint into a file of any name, which it replaces: a backup. No other file is touched.
+///
+/// # Errors
+/// When no file can be made there.
+pub fn receive_as(disk: &Arc<dyn Disk>, path: &Path) -> Result<Receiver, ReceiveError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().ok_or_else(|| Failure {
+        action: "make",
+        path: path.to_owned(),
+        error: std::io::ErrorKind::IsADirectory.into(),
+    })?;
+    begin(disk, directory, Some(name.to_owned()))
+}
+
+fn begin(disk: &Arc<dyn Disk>, directory: &Path, name: Option<OsString>) -> Result<Receiver, ReceiveError> {
     Ok(Receiver {
         disk: Arc::clone(disk),
         directory: directory.to_owned(),
+        name,
         temporary: Temporary::create(disk, directory, "receiving")?,
         part: Vec::new(),
         expect: Expect::HeaderPrefix,
@@ -111,9 +136,14 @@ impl Receiver {
                 damage: Damage::Cut("what was sent"),
             });
         };
-        let path = self.temporary.finish(header.index)?;
+        let path = match &self.name {
+            None => self.temporary.finish(name(header.index).as_ref())?,
+            Some(name) => self.temporary.finish(name)?,
+        };
         let looked = look(&*self.disk, &path, header.index)?;
-        prune(&*self.disk, &self.directory);
+        if self.name.is_none() {
+            prune(&*self.disk, &self.directory);
+        }
         match looked {
             Looked::Whole(checkpoint) => Ok(*checkpoint),
             Looked::Damaged(damaged) => Err(ReceiveError::Damaged {

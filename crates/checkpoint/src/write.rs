@@ -7,7 +7,7 @@ use std::sync::Arc;
 use env::disk::Disk;
 
 use crate::error::{Failure, WriteError};
-use crate::files::{Temporary, prune};
+use crate::files::{Temporary, name, prune};
 use crate::layout::{
     BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, FOOTER_BYTES, Header, MEMBERSHIP_BYTES_MAX, Totals, Walk,
     encode_footer,
@@ -56,7 +56,7 @@ pub fn write(
         };
         encode(header, pace, write, save).map_err(|error| error.of(temporary.path()))?
     };
-    let path = temporary.finish(header.index)?;
+    let path = temporary.finish(name(header.index).as_ref())?;
     let older = prune(&**disk, directory);
     Ok(Info {
         path,

@@ -1,6 +1,6 @@
 //! A checkpoint that comes from another master.
 
-use checkpoint::{BLOCK_BYTES_MAX, Damage, ReceiveError, receive};
+use checkpoint::{BLOCK_BYTES_MAX, Checkpoint, Damage, ReceiveError, receive, receive_as};
 
 use crate::common::{World, content, directory, header, read};
 
@@ -73,4 +73,24 @@ fn nothing_may_come_behind_its_end() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_backup_has_any_name_and_touches_no_checkpoint() {
+    let world = World::new();
+    for index in [10, 20] {
+        world.write(index, 50).unwrap();
+    }
+    let path = directory().join("backup of monday");
+    for index in [10, 20] {
+        let mut receiver = receive_as(&world.disk, &path).unwrap();
+        receiver.take(&world.file(index)).unwrap();
+        let received = receiver.finish().unwrap();
+        assert_eq!((received.header().index, received.path()), (index, &*path));
+    }
+    assert_eq!(world.names().len(), 3);
+    assert_eq!(world.newest_index(), Some(20));
+    let found = Checkpoint::open_file(&*world.disk, &path).unwrap();
+    assert_eq!(read(&found), content(20, 50));
+    assert!(receive_as(&world.disk, std::path::Path::new("/")).is_err());
 }
