@@ -20,6 +20,9 @@ pub use detector::{FailureDetector, Liveness, Observation};
 pub use first::First;
 pub use policy::{Choice, Placement, Request, Target};
 pub use refusal::{Reason, Refusal};
-pub use replicas::{ChunkFate, Excess, Expected, Replica, ReplicaMap, ReplicaState, ReportSummary, Standing};
+pub use replicas::{
+    ChunkFate, Excess, Expected, Replica, ReplicaMap, ReplicaState, Replicas, ReplicasIntoIter,
+    ReportSummary, Standing,
+};
 pub use spread::Spread;
 pub use view::{ClusterView, Node, Storage, StorageReport, Thresholds};

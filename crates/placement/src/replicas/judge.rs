@@ -74,9 +74,9 @@ impl Replica {
 
 impl ReplicaMap {
     /// The replicas of `chunk` that are as expected.
-    pub fn valid(&self, chunk: ChunkId, expected: Expected) -> impl Iterator<Item = &Replica> {
+    pub fn valid(&self, chunk: ChunkId, expected: Expected) -> impl Iterator<Item = Replica> + use<> {
         self.replicas(chunk)
-            .iter()
+            .into_iter()
             .filter(move |replica| replica.standing(expected) == Standing::Valid)
     }
 
@@ -89,7 +89,7 @@ impl ReplicaMap {
         min_replicas: usize,
         usable: impl Fn(StorageId) -> bool,
     ) -> Vec<Excess> {
-        let doomed = |replica: &&Replica| match fate {
+        let doomed = |replica: &Replica| match fate {
             ChunkFate::FromTheFuture => false,
             ChunkFate::Freed => true,
             ChunkFate::Held(expected) => expected.len.is_some() && replica.generation < expected.generation,
@@ -106,11 +106,15 @@ impl ReplicaMap {
         if !enough {
             return Vec::new();
         }
-        let excess = self.replicas(chunk).iter().filter(doomed).map(|replica| Excess {
-            storage: replica.storage,
-            chunk,
-            generation: replica.generation,
-        });
+        let excess = self
+            .replicas(chunk)
+            .into_iter()
+            .filter(doomed)
+            .map(|replica| Excess {
+                storage: replica.storage,
+                chunk,
+                generation: replica.generation,
+            });
         excess.collect()
     }
 }

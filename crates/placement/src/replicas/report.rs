@@ -1,10 +1,9 @@
 //! Block reports: everything that one storage has.
 
-use std::collections::HashSet;
-
 use types::{ChunkExtent, ChunkId, StorageId};
 
-use super::{Replica, ReplicaMap, ReplicaState};
+use super::ReplicaMap;
+use super::table::Held;
 
 /// What a report changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,50 +17,86 @@ pub struct ReportSummary {
 }
 
 impl ReplicaMap {
-    /// Takes what `storage` says it has for what it has.
+    /// Takes what `storage` says it has for what it has. Each entry of the report is looked up; only when the storage has
+    /// had something that is not in the report, every chunk is looked at once.
     pub fn report(&mut self, storage: StorageId, listed: &[ChunkExtent]) -> ReportSummary {
-        let record = self.storages.entry(storage).or_default();
-        record.reports += 1;
-        record.reported = true;
-        let number = record.reports;
-        let mut missing: Vec<ChunkId> = {
-            let listed: HashSet<_> = listed.iter().map(|extent| extent.chunk).collect();
-            record.chunks.difference(&listed).copied().collect()
-        };
-        missing.sort_unstable();
+        let number = self.storages.intern(storage);
         let mut summary = ReportSummary::default();
-        for &extent in listed {
-            match self.on(storage, extent.chunk) {
-                Some(known) if known.generation > extent.generation && known.unsure_until >= number => {
-                    // The chunk moved to a new generation after the snapshot was taken.
-                    summary.unsure += 1;
-                }
-                Some(known) if known.generation == extent.generation && known.len == extent.len => {
-                    self.insert(storage, extent, known.state, 0);
-                }
-                _ => {
-                    self.insert(storage, extent, ReplicaState::Finalized, 0);
-                    summary.appeared.push(extent.chunk);
-                }
+        for extent in listed {
+            if !self
+                .table
+                .confirm(extent.chunk, number, extent.generation, extent.len)
+            {
+                self.differs(number, extent, &mut summary);
             }
         }
-        for chunk in missing {
-            if self
-                .on(storage, chunk)
-                .is_some_and(|known| known.unsure_until >= number)
-            {
-                summary.unsure += 1;
-            } else if self.deleted(storage, chunk) {
-                summary.gone.push(chunk);
+        // All that is listed is known by now: whatever is known beyond that is missing.
+        let mut chunks: Vec<_> = listed.iter().map(|extent| extent.chunk).collect();
+        chunks.sort_unstable();
+        chunks.dedup();
+        if self.storages.get(number).map_or(0, |record| record.chunks) > chunks.len() {
+            let mut missing = self.chunks_of(number);
+            missing.retain(|chunk| chunks.binary_search(chunk).is_err());
+            missing.sort_unstable();
+            for chunk in missing {
+                self.misses(number, chunk, &mut summary);
             }
+        }
+        if let Some(record) = self.storages.get_mut(number) {
+            record.reported = true;
+            record.fresh_only = None;
         }
         summary
     }
 
-    fn on(&self, storage: StorageId, chunk: ChunkId) -> Option<Replica> {
-        self.replicas(chunk)
-            .iter()
-            .find(|replica| replica.storage == storage)
-            .copied()
+    /// Takes an entry of a report that is not just what was known.
+    fn differs(&mut self, storage: usize, extent: &ChunkExtent, summary: &mut ReportSummary) {
+        let known = self.on(storage, extent.chunk);
+        let new = Held {
+            storage,
+            generation: extent.generation,
+            len: extent.len,
+            corrupt: false,
+            fresh: false,
+        };
+        let kept = match known {
+            Some(known) if known.generation > extent.generation && self.is_fresh(extent.chunk, known) => {
+                // The chunk moved to a new generation after the snapshot was taken.
+                summary.unsure += 1;
+                known
+            }
+            Some(known) if (known.generation, known.len) == (extent.generation, extent.len) => known,
+            _ => {
+                summary.appeared.push(extent.chunk);
+                new
+            }
+        };
+        self.put(extent.chunk, Held { fresh: false, ..kept });
+    }
+
+    /// A replica that was known is not in the report.
+    fn misses(&mut self, storage: usize, chunk: ChunkId, summary: &mut ReportSummary) {
+        match self.on(storage, chunk) {
+            Some(known) if self.is_fresh(chunk, known) => {
+                summary.unsure += 1;
+                self.put(
+                    chunk,
+                    Held {
+                        fresh: false,
+                        ..known
+                    },
+                );
+            }
+            _ => {
+                self.drop_replica(storage, chunk);
+                summary.gone.push(chunk);
+            }
+        }
+    }
+
+    fn is_fresh(&self, chunk: ChunkId, held: Held) -> bool {
+        self.storages
+            .get(held.storage)
+            .is_some_and(|record| record.is_fresh(chunk, held.fresh))
     }
 }

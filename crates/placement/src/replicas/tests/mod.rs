@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
 
 use proptest::prelude::*;
 
+use self::model::Model;
 use super::*;
 
 fn storage(n: u8) -> StorageId {
@@ -217,23 +218,83 @@ fn newer_and_wrong_replicas_are_kept() {
     );
 }
 
+#[test]
+fn chunks_are_counted_by_their_replicas() {
+    let mut map = ReplicaMap::new();
+    for n in 1..=5 {
+        map.received(storage(n), extent(1, 1, 5));
+    }
+    map.received(storage(1), extent(2, 1, 5));
+    let counts: Vec<_> = (0..7).map(|n| map.chunks_with(n)).collect();
+    assert_eq!(counts, [2, 2, 1, 1, 1, 1, 0]);
+    assert_eq!(map.chunk_count(), 2);
+}
+
+#[test]
+fn a_chunk_takes_fifteen_bytes() {
+    let mut map = ReplicaMap::new();
+    let chunks = 100_000;
+    for n in 1..=chunks {
+        for node in 0..3 {
+            map.received(
+                storage(u8::try_from((n + node) % 10).unwrap()),
+                extent(n, 1, 4096),
+            );
+        }
+    }
+    let bytes = map.memory().total();
+    assert!(bytes < 15 * chunks, "{bytes} bytes");
+    for n in 0..10 {
+        map.forget(storage(n));
+    }
+    assert_eq!((map.chunk_count(), map.chunks_with(1)), (0, 0));
+    assert!(map.memory().total() < 1000, "{:?}", map.memory());
+}
+
 #[derive(Debug, Clone)]
 enum Event {
-    Received(u8, u64, u64),
-    Deleted(u8, u64),
-    Corrupt(u8, u64, u64),
-    Report(u8, BTreeSet<u64>),
+    Received(u8, ChunkExtent),
+    Deleted(u8, ChunkId),
+    Corrupt(u8, ChunkId, u64),
+    Report(u8, Vec<ChunkExtent>),
+    /// What it has, but for one in so many.
+    ReportNearly(u8, usize),
     Registered(u8),
     Forget(u8),
 }
 
+/// Chunks of few slots and births.
+fn some_chunk() -> impl Strategy<Value = ChunkId> {
+    let births = prop_oneof![4 => Just(0u64), 2 => Just(1), 1 => Just(65_535), 1 => Just(65_536), 1 => Just(0x7fff_ffff)];
+    let slots = prop_oneof![4 => 0u64..6, 1 => Just(u64::from(u32::MAX)), 1 => 60u64..80];
+    (births, slots).prop_map(|(birth, slot)| chunk(birth << 32 | slot))
+}
+
+/// Mostly in the same version.
+fn some_extent() -> impl Strategy<Value = ChunkExtent> {
+    let generations = prop_oneof![6 => Just(1u64), 2 => Just(2), 1 => Just(65_536)];
+    let lens = prop_oneof![6 => Just(5u64), 1 => Just(6), 1 => Just(1 << 32)];
+    (some_chunk(), generations, lens).prop_map(|(chunk, generation, len)| ChunkExtent {
+        chunk,
+        generation: Generation(generation),
+        len,
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
-    let (storage, chunk, generation) = (0u8..3, 0u64..6, 1u64..3);
+    let storage = 0u8..5;
+    // A storage lists a chunk once.
+    let listed = prop::collection::vec(some_extent(), 0..6).prop_map(|mut listed| {
+        listed.sort_by_key(|extent| extent.chunk);
+        listed.dedup_by_key(|extent| extent.chunk);
+        listed
+    });
     prop_oneof![
-        4 => (storage.clone(), chunk.clone(), generation.clone()).prop_map(|(s, c, g)| Event::Received(s, c, g)),
-        2 => (storage.clone(), chunk.clone()).prop_map(|(s, c)| Event::Deleted(s, c)),
-        1 => (storage.clone(), chunk.clone(), generation).prop_map(|(s, c, g)| Event::Corrupt(s, c, g)),
-        2 => (storage.clone(), prop::collection::btree_set(chunk, 0..6)).prop_map(|(s, c)| Event::Report(s, c)),
+        8 => (storage.clone(), some_extent()).prop_map(|(s, e)| Event::Received(s, e)),
+        2 => (storage.clone(), some_chunk()).prop_map(|(s, c)| Event::Deleted(s, c)),
+        1 => (storage.clone(), some_chunk(), 1u64..3).prop_map(|(s, c, g)| Event::Corrupt(s, c, g)),
+        2 => (storage.clone(), listed).prop_map(|(s, l)| Event::Report(s, l)),
+        3 => (storage.clone(), 1usize..5).prop_map(|(s, n)| Event::ReportNearly(s, n)),
         1 => storage.clone().prop_map(Event::Registered),
         1 => storage.prop_map(Event::Forget),
     ]
@@ -241,37 +302,63 @@ fn event() -> impl Strategy<Value = Event> {
 
 proptest! {
     #[test]
-    fn the_map_equals_a_recount(events in prop::collection::vec(event(), 0..60)) {
-        let mut map = ReplicaMap::new();
+    fn the_map_is_what_its_model_is(events in prop::collection::vec(event(), 0..80)) {
+        let (mut map, mut model) = (ReplicaMap::new(), Model::new());
         for event in &events {
             match event {
-                Event::Received(s, c, g) => map.received(storage(*s), extent(*c, *g, 5)),
+                Event::Received(s, e) => {
+                    map.received(storage(*s), *e);
+                    model.received(storage(*s), *e);
+                }
                 Event::Deleted(s, c) => {
-                    let known = map.replicas(chunk(*c)).iter().any(|r| r.storage == storage(*s));
-                    prop_assert_eq!(map.deleted(storage(*s), chunk(*c)), known);
+                    prop_assert_eq!(map.deleted(storage(*s), *c), model.deleted(storage(*s), *c));
                 }
-                Event::Corrupt(s, c, g) => { map.corrupt(storage(*s), chunk(*c), Generation(*g)); }
-                Event::Report(s, c) => {
-                    let listed: Vec<_> = c.iter().map(|c| extent(*c, 1, 5)).collect();
-                    map.report(storage(*s), &listed);
-                    let twice = map.report(storage(*s), &listed);
-                    prop_assert_eq!(twice.unsure, 0, "nothing came between");
-                    let has: BTreeSet<_> = (0..6).filter(|c| map.replicas(chunk(*c)).iter().any(|r| r.storage == storage(*s))).collect();
-                    prop_assert_eq!(&has, c, "after two reports it has what they say");
+                Event::Corrupt(s, c, g) => {
+                    let (s, g) = (storage(*s), Generation(*g));
+                    prop_assert_eq!(map.corrupt(s, *c, g), model.corrupt(s, *c, g));
                 }
-                Event::Registered(s) => map.registered(storage(*s)),
-                Event::Forget(s) => { map.forget(storage(*s)); }
+                Event::Report(s, listed) => {
+                    let s = storage(*s);
+                    prop_assert_eq!(map.report(s, listed), model.report(s, listed));
+                }
+                Event::ReportNearly(s, one_in) => {
+                    let s = storage(*s);
+                    let has = model.all().into_iter().filter(|(_, replica)| replica.storage == s);
+                    let listed: Vec<_> = has
+                        .enumerate()
+                        .filter(|(n, _)| (n + 1) % one_in != 0 || *one_in == 1)
+                        .map(|(_, (chunk, replica))| ChunkExtent { chunk, generation: replica.generation, len: replica.len })
+                        .collect();
+                    prop_assert_eq!(map.report(s, &listed), model.report(s, &listed));
+                }
+                Event::Registered(s) => {
+                    map.registered(storage(*s));
+                    model.registered(storage(*s));
+                }
+                Event::Forget(s) => {
+                    prop_assert_eq!(map.forget(storage(*s)), model.forget(storage(*s)));
+                }
             }
-            let mut counted: BTreeMap<StorageId, BTreeSet<ChunkId>> = BTreeMap::new();
-            for (id, replicas) in &map.chunks {
-                prop_assert!(!replicas.is_empty());
-                for replica in replicas {
-                    prop_assert!(counted.entry(replica.storage).or_default().insert(*id), "two on one storage");
-                }
+            map.table.check_invariants();
+            for (id, replica) in model.all() {
+                let same = map.replicas(id).iter().any(|r| {
+                    (r.storage, r.generation, r.len, r.state)
+                        == (replica.storage, replica.generation, replica.len, replica.state)
+                });
+                prop_assert!(same, "{id} has {replica:?}, not {:?}", map.replicas(id));
             }
-            for n in 0..3 {
-                let kept: BTreeSet<_> = map.storages.get(&storage(n)).map(|r| r.chunks.iter().copied().collect()).unwrap_or_default();
-                prop_assert_eq!(counted.remove(&storage(n)).unwrap_or_default(), kept);
+            for wanted in 1..6 {
+                let chunks = model.counts();
+                let counted = chunks.values().filter(|count| **count >= wanted).count();
+                prop_assert_eq!(map.chunks_with(wanted), counted);
+                prop_assert!(chunks.iter().all(|(id, count)| map.replicas(*id).len() == *count));
+            }
+            prop_assert_eq!(map.chunk_count(), model.chunk_count());
+            for n in 0..5 {
+                let s = storage(n);
+                prop_assert_eq!(map.storage_count(s), model.storage_count(s));
+                prop_assert_eq!(map.chunks_on(s).count(), model.storage_count(s));
+                prop_assert_eq!(map.has_reported(s), model.has_reported(s));
             }
         }
     }
