@@ -67,6 +67,24 @@ fn what_is_saved_is_loaded() {
 }
 
 #[test]
+fn time_does_not_go_back_over_a_restart() {
+    let mut fs = everything(true);
+    let mut loaded = load(&saved(&fs.ns)).unwrap();
+    let mut entry = fs.by("ann").entry(Command::Append {
+        path: path("/tmp/a/two"),
+    });
+    entry.at = UnixMillis(1);
+    assert_eq!(loaded.apply(&entry), fs.ns.apply(&entry));
+    assert!(saved(&loaded) == saved(&fs.ns));
+    let renewed = loaded.leases().map(|lease| lease.renewed).max();
+    assert_eq!(
+        renewed,
+        Some(UnixMillis(fs.at - 1)),
+        "the time of the entry before"
+    );
+}
+
+#[test]
 fn what_is_cut_off_is_refused() {
     let bytes = saved(&everything(true).ns);
     for len in 0..bytes.len() {

@@ -255,4 +255,23 @@ mod tests {
         fs.by("ann").delete("/tmp/f").unwrap();
         assert_eq!(fs.by("ann").add_chunk(inode, &[]), refusal(client_of("ann")));
     }
+
+    #[test]
+    fn a_slot_that_is_used_again_knows_nothing_of_the_chunk_before() {
+        let mut fs = Fs::slotted();
+        let inode = fs.by("ann").create("/tmp/f", options()).unwrap().inode;
+        let old = fs.by("ann").add_chunk(inode, &[]).unwrap().chunk;
+        fs.by("ann").bump(inode, old).unwrap();
+        assert!(fs.ns.chunk(old).unwrap().pending_generation.is_some());
+        fs.by("ann").abandon_chunk(inode, old).unwrap();
+        let new = fs.by("ann").add_chunk(inode, &[]).unwrap().chunk;
+        assert_eq!(
+            new.as_u64(),
+            1 << 32 | old.as_u64(),
+            "the slot in its second life"
+        );
+        assert_eq!(fs.ns.chunk(new).unwrap().pending_generation, None);
+        assert_eq!(fs.ns.chunk(old), None);
+        assert!(fs.ns.was_given_out(old) && fs.ns.was_given_out(new));
+    }
 }

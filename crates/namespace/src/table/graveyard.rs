@@ -118,3 +118,56 @@ pub(crate) const fn minus(one: Content, other: Content) -> Content {
         chunks: one.chunks.saturating_sub(other.chunks),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(files: u64) -> Content {
+        Content {
+            files,
+            ..Content::default()
+        }
+    }
+
+    #[test]
+    fn an_estimate_is_forgotten_with_its_grave() {
+        let mut graveyard = Graveyard::default();
+        graveyard.bury(7, files(1));
+        graveyard.bury(8, files(10));
+        assert_eq!((graveyard.content(), graveyard.graves()), (files(11), 2));
+        // More than was thought: that is not taken from the other.
+        for left in [10, 10, 10] {
+            graveyard.went_on(9, files(1));
+            assert_eq!(graveyard.content(), files(left));
+        }
+        let first = graveyard.first().unwrap();
+        assert_eq!((first.top, first.at), (7, 9));
+        graveyard.done();
+        assert_eq!(graveyard.content(), files(10));
+        // Less than was thought.
+        graveyard.went_on(8, files(1));
+        graveyard.done();
+        assert_eq!(graveyard.content(), Content::default());
+        assert!(graveyard.is_empty());
+    }
+
+    #[test]
+    fn it_goes_on_after_loading() {
+        let mut graveyard = Graveyard::default();
+        for top in 1..4 {
+            graveyard.bury(top, files(top.into()));
+        }
+        graveyard.done();
+        let mut loaded = Graveyard::loaded(graveyard.saved()).unwrap();
+        loaded.bury(9, files(1));
+        graveyard.bury(9, files(1));
+        assert_eq!(loaded.saved(), graveyard.saved());
+        assert_eq!(loaded.content(), files(6));
+        let (_, graves) = graveyard.saved();
+        assert!(
+            Graveyard::loaded((3, graves)).is_none(),
+            "numbers are not used again"
+        );
+    }
+}
