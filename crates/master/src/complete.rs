@@ -14,6 +14,7 @@ use types::{ChunkExtent, ChunkId, ClientId, InodeId, format_duration};
 
 use crate::cluster::Cluster;
 use crate::core::Core;
+use crate::leadership::Lead;
 use crate::rejection::Rejection;
 use crate::watch::Watch;
 
@@ -29,9 +30,10 @@ struct Requirement {
 /// client does not write the file: then it is the state machine's to say what is wrong, or to repeat its first answer.
 ///
 /// # Errors
-/// `NOT_REPLICATED` when it takes too long, `NOT_READY` when the master stops.
+/// `NOT_REPLICATED` when it takes too long, `NOT_LEADER` when another master takes over, `NOT_READY` when the master stops.
 pub(crate) async fn wait_replicated(
     core: &Core,
+    lead: Lead,
     inode: InodeId,
     client: ClientId,
     written: &[ChunkExtent],
@@ -48,6 +50,7 @@ pub(crate) async fn wait_replicated(
         };
         tokio::select! {
             () = watch.woken() => {}
+            () = core.leadership.ended(lead) => return Err(core.not_leader()),
             () = core.closed() => return Err(Rejection::new(ErrorCode::NotReady, "the master is shutting down")),
             () = tokio::time::sleep_until(deadline) => {
                 let waited = format_duration(core.config.complete_timeout);

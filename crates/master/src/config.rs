@@ -1,5 +1,6 @@
 //! What a master needs to know before it starts.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,21 @@ pub struct Config {
     pub listen: String,
     /// Where HTTP (health) listens: `host:port`; port 0 lets the system choose.
     pub http: String,
+    /// How other masters, datanodes and clients reach this master: `host:port`. None: where gRPC listens.
+    pub advertise: Option<String>,
+    /// The addresses of the masters that begin a cluster together, the own one among them; the same list, in any order, at
+    /// each. Empty, or only the own: one master alone. Of no effect on a master that belongs to a group already.
+    pub masters: Vec<String>,
+    /// How often the leading master tells the others that it leads.
+    pub raft_heartbeat: Duration,
+    /// After how long without word from the leader another master wants to lead: at least this, at random up to twice as
+    /// long.
+    pub election_timeout: Duration,
+    /// A checkpoint is written after so many bytes of log.
+    pub checkpoint_log: ByteSize,
+    /// The share of all chunks, from 0 to 1, that datanodes have to have reported before a cluster that starts takes
+    /// changes.
+    pub safe_mode_share: f64,
     /// Replicas of each chunk of a file that asks for no number.
     pub replication: u16,
     /// On how many datanodes a chunk has to be on disk before it counts as written. None: 2, or 1 where `replication` is 1.
@@ -50,6 +66,12 @@ impl Config {
             dir: dir.into(),
             listen: "127.0.0.1:9800".to_owned(),
             http: "127.0.0.1:9870".to_owned(),
+            advertise: None,
+            masters: Vec::new(),
+            raft_heartbeat: Duration::from_millis(50),
+            election_timeout: Duration::from_millis(250),
+            checkpoint_log: ByteSize(256 << 20),
+            safe_mode_share: 0.999,
             replication: limits::REPLICATION_DEFAULT,
             min_replicas: None,
             chunk_size: ChunkSize::default(),
@@ -94,6 +116,16 @@ impl Config {
         if self.heartbeat_interval.is_zero() || self.block_report_interval.is_zero() {
             return Err(InvalidConfig::NoInterval);
         }
+        if !(0.0..=1.0).contains(&self.safe_mode_share) {
+            return Err(InvalidConfig::SafeModeShare(self.safe_mode_share));
+        }
+        if self.raft_heartbeat.is_zero() || self.election_timeout < self.raft_heartbeat * 3 {
+            return Err(InvalidConfig::Election {
+                heartbeat: self.raft_heartbeat,
+                election: self.election_timeout,
+            });
+        }
+        self.check_peers()?;
         if self.lease_soft_limit > self.lease_hard_limit {
             return Err(InvalidConfig::LeaseLimits {
                 soft: self.lease_soft_limit,
@@ -102,10 +134,39 @@ impl Config {
         }
         Ok(())
     }
+
+    /// The own address as far as it is known before the socket is bound.
+    fn own_name(&self) -> &str {
+        self.advertise.as_deref().unwrap_or(&self.listen)
+    }
+
+    fn check_peers(&self) -> Result<(), InvalidConfig> {
+        if self.masters.is_empty() {
+            return Ok(());
+        }
+        if self.masters.len() > MASTERS_MAX {
+            return Err(InvalidConfig::TooManyMasters(self.masters.len()));
+        }
+        let own = self.own_name();
+        if self.masters.iter().all(|peer| peer != own) {
+            return Err(InvalidConfig::NotAmongMasters {
+                own: own.to_owned(),
+                peers: self.masters.join(", "),
+            });
+        }
+        let distinct: BTreeSet<_> = self.masters.iter().collect();
+        if distinct.len() < self.masters.len() {
+            return Err(InvalidConfig::MasterTwice(self.masters.join(", ")));
+        }
+        Ok(())
+    }
 }
 
+/// Masters of a cluster.
+const MASTERS_MAX: usize = 5;
+
 /// Settings that contradict each other.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidConfig {
     /// Replication is out of range.
     #[error("replication {0} is not allowed: it must be from 1 to {max}", max = limits::REPLICATION_MAX)]
@@ -131,6 +192,36 @@ pub enum InvalidConfig {
     /// An interval is zero.
     #[error("heartbeat_interval and block_report_interval must be longer than zero")]
     NoInterval,
+    /// A share that is none.
+    #[error("safe_mode_share {0} must be from 0 to 1")]
+    SafeModeShare(f64),
+    /// Masters would stand for election between two words of a healthy leader.
+    #[error(
+        "the election timeout of masters ({election:?}) must be at least three times their heartbeat ({heartbeat:?})"
+    )]
+    Election {
+        /// How often the leader speaks.
+        heartbeat: Duration,
+        /// How long its silence is borne.
+        election: Duration,
+    },
+    /// More masters than a cluster can have.
+    #[error("{0} masters are configured; {MASTERS_MAX} are allowed")]
+    TooManyMasters(usize),
+    /// The masters that are to begin together do not include this one.
+    #[error(
+        "this master's own address, {own}, is not among the configured masters ({peers}); set the address under which \
+         the others reach it"
+    )]
+    NotAmongMasters {
+        /// What this master is called.
+        own: String,
+        /// Who is configured.
+        peers: String,
+    },
+    /// A master is configured twice.
+    #[error("an address occurs twice among the configured masters ({0})")]
+    MasterTwice(String),
     /// The soft limit is longer than the hard one.
     #[error("the soft lease limit ({soft:?}) must not be longer than the hard one ({hard:?})")]
     LeaseLimits {
@@ -176,8 +267,35 @@ mod tests {
             lease_soft_limit: Duration::from_secs(3_600),
             ..config()
         };
-        for wrong in [dead, none, lease] {
+        let share = Config {
+            safe_mode_share: 1.5,
+            ..config()
+        };
+        let hasty = Config {
+            election_timeout: Duration::from_millis(100),
+            ..config()
+        };
+        for wrong in [dead, none, lease, share, hasty] {
             assert!(wrong.check().is_err());
+        }
+    }
+
+    #[test]
+    fn masters_know_themselves_and_each_other_once() {
+        let peers = |own: &str, peers: &[&str]| Config {
+            advertise: Some(own.to_owned()),
+            masters: peers.iter().map(|&peer| peer.to_owned()).collect(),
+            ..Config::new("/x", "root")
+        };
+        assert_eq!(peers("a:1", &["a:1", "b:1", "c:1"]).check(), Ok(()));
+        assert_eq!(peers("a:1", &[]).check(), Ok(()));
+        let wrong = [
+            peers("d:1", &["a:1", "b:1", "c:1"]),
+            peers("a:1", &["a:1", "b:1", "b:1"]),
+            peers("a:1", &["a:1", "b:1", "c:1", "d:1", "e:1", "f:1"]),
+        ];
+        for config in wrong {
+            assert!(config.check().is_err(), "{:?}", config.masters);
         }
     }
 }

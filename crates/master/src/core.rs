@@ -1,38 +1,49 @@
-//! What all services and background jobs of a master share.
+//! What all services and background jobs of a master share, and the two gates that every call passes.
 //!
-//! Two locks: the namespace's, and the cluster's. Neither is held over an `await`; where both are needed, the namespace is
-//! locked first.
+//! [`Core::lead`]: this master leads, and what is published has all that was ever acknowledged. [`Core::lead_changes`]: and
+//! changes are taken.
+//!
+//! One lock: the cluster's. It is never held over an `await`, and the namespace needs none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use consensus::{Group, ProposeError};
 use env::Env;
-use namespace::{Command, Entry, Outcome};
+use futures_util::FutureExt as _;
+use namespace::{Command, Entry, NamespaceError, Outcome};
+use proto::v1::ErrorCode;
 use tokio::sync::watch;
-use types::{Caller, ClusterId, PoolId, RequestId, Term};
+use types::{Caller, ClusterId, RequestId};
 
 use crate::Config;
 use crate::cluster::Cluster;
+use crate::leadership::{Lead, Leadership};
 use crate::machine::{Logged, Machine};
+use crate::picture::Picture;
 use crate::rejection::Rejection;
+
+/// How long a call waits for a lead that has just been won to open.
+const OPENING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The shared part of a master.
 pub(crate) struct Core {
     pub(crate) env: Env,
     pub(crate) config: Config,
     pub(crate) machine: Arc<Machine>,
-    pub(crate) cluster_id: ClusterId,
-    pub(crate) pool_id: PoolId,
-    pub(crate) term: Term,
+    /// Where others reach this master.
+    pub(crate) address: String,
     /// When it started, on the monotonic clock.
     pub(crate) started: Duration,
+    pub(crate) leadership: Leadership,
+    pub(crate) picture: Picture,
+    /// Woken when something was detached that has to be reaped.
+    pub(crate) reaping: tokio::sync::Notify,
     /// True from the moment on at which it is told to stop.
     pub(crate) closing: watch::Sender<bool>,
     cluster: Mutex<Cluster>,
-    group: RwLock<Option<Arc<Group<Machine>>>>,
-    settled: AtomicBool,
+    group: ArcSwapOption<Group<Machine>>,
 }
 
 impl Core {
@@ -40,28 +51,19 @@ impl Core {
         env: Env,
         config: Config,
         machine: Arc<Machine>,
-        cluster_id: ClusterId,
+        address: String,
         group: Group<Machine>,
     ) -> Self {
-        let mut cluster = Cluster::new(&config, env.random.u64());
-        for member in machine.read().members() {
-            cluster.view.expect(
-                member.id,
-                member.host.clone(),
-                member.data_port,
-                member.rack.clone(),
-            );
-        }
         Self {
             machine,
-            cluster_id,
-            pool_id: PoolId::of(cluster_id),
-            term: group.term(),
+            address,
             started: env.clock.monotonic(),
+            leadership: Leadership::new(),
+            picture: Picture::new(env.clock.wall()),
+            reaping: tokio::sync::Notify::new(),
             closing: watch::Sender::new(false),
-            cluster: Mutex::new(cluster),
-            group: RwLock::new(Some(Arc::new(group))),
-            settled: AtomicBool::new(false),
+            cluster: Mutex::new(Cluster::new(&config, env.random.u64())),
+            group: ArcSwapOption::from_pointee(group),
             env,
             config,
         }
@@ -77,6 +79,101 @@ impl Core {
         self.env.clock.monotonic()
     }
 
+    /// The cluster, as far as this master belongs to one.
+    ///
+    /// # Errors
+    /// `NOT_READY` before.
+    pub(crate) fn cluster_id(&self) -> Result<ClusterId, Rejection> {
+        self.machine.read().cluster().ok_or_else(|| {
+            let why = "this master belongs to no cluster yet: it waits for the other masters, or to be added";
+            Rejection::new(ErrorCode::NotReady, why)
+        })
+    }
+
+    /// The first gate: this master leads, and what is published from now on has all that was acknowledged by now.
+    ///
+    /// # Errors
+    /// `NOT_LEADER`, with the address of the leader when it is known.
+    pub(crate) async fn lead(&self) -> Result<Lead, Rejection> {
+        let group = self.open_group()?;
+        let term = match group.read_barrier().await {
+            Ok(term) => term,
+            Err(not_leader) => {
+                return Err(match group.failed().now_or_never() {
+                    Some(cause) => ProposeError::Failed { cause }.into(),
+                    None => not_leader.into(),
+                });
+            }
+        };
+        match self.leadership.current() {
+            Some(lead) if lead.term == term => return Ok(lead),
+            _ => {}
+        }
+        // The group is a moment ahead.
+        match tokio::time::timeout(OPENING_PATIENCE, self.leadership.begun()).await {
+            Ok(lead) if lead.term == term => Ok(lead),
+            _ => Err(self.not_leader()),
+        }
+    }
+
+    /// The second gate: and changes are taken.
+    ///
+    /// # Errors
+    /// `NOT_LEADER`; `NOT_READY` while the cluster starts; `SAFE_MODE` while an operator wants it so.
+    pub(crate) async fn lead_changes(&self) -> Result<Lead, Rejection> {
+        let lead = self.lead().await?;
+        if self.takes_changes() {
+            Ok(lead)
+        } else {
+            Err(Rejection::safe_mode(&self.safe_mode()))
+        }
+    }
+
+    /// What a call gets that only a leader can answer.
+    pub(crate) fn not_leader(&self) -> Rejection {
+        let leader = self.group().and_then(|group| {
+            let status = group.status();
+            let status = status.borrow();
+            status
+                .leader
+                .filter(|leader| *leader != group.id())
+                .and_then(|leader| status.member(leader))
+                .map(|member| member.address.clone())
+        });
+        Rejection::not_leader(leader)
+    }
+
+    /// Whether this master leads at this very moment. Only then do orders leave.
+    pub(crate) fn leads_now(&self) -> Option<Lead> {
+        let lead = self.leadership.current()?;
+        let led = self.group()?.leads()?;
+        (led == lead.term).then_some(lead)
+    }
+
+    /// Where the masters of the group are reached, as far as this one knows.
+    pub(crate) fn masters(&self) -> Vec<String> {
+        let Some(group) = self.group() else {
+            return Vec::new();
+        };
+        let status = group.status();
+        let status = status.borrow();
+        let own = group.id();
+        let address = |member: &consensus::Member| {
+            // Where it was when the group began may be another place than where it is now.
+            if member.id == own {
+                self.address.clone()
+            } else {
+                member.address.clone()
+            }
+        };
+        status
+            .members
+            .iter()
+            .map(address)
+            .filter(|address| !is_unspecified(address))
+            .collect()
+    }
+
     /// Makes a caller's command durable, applies it, and gives the answer.
     pub(crate) async fn propose(
         &self,
@@ -84,44 +181,52 @@ impl Core {
         request: RequestId,
         command: Command,
     ) -> Result<Outcome, Rejection> {
-        self.log(caller, Some(request), command).await
+        Ok(self.log(caller, Some(request), command).await??)
     }
 
-    /// The same for the master's own commands.
-    pub(crate) async fn propose_own(&self, command: Command) -> Result<Outcome, Rejection> {
-        let caller = Caller {
-            user: self.config.superuser.clone(),
-            groups: Vec::new(),
-            superuser: true,
-        };
-        self.log(caller, None, command).await
-    }
-
-    async fn log(
+    /// The same, with the refusal of the namespace as it is.
+    pub(crate) async fn log(
         &self,
         caller: Caller,
         request: Option<RequestId>,
         command: Command,
-    ) -> Result<Outcome, Rejection> {
-        let group = self.group.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let group = group.ok_or(ProposeError::Closed)?;
+    ) -> Result<Result<Outcome, NamespaceError>, Rejection> {
+        let group = self.open_group()?;
         let entry = Entry {
             at: self.env.clock.wall(),
             caller,
             request,
             command,
         };
-        Ok(group.propose(Logged(entry)).await??)
+        Ok(group.propose(Logged(entry)).await?)
+    }
+
+    /// For the master's own commands.
+    pub(crate) async fn propose_own(&self, command: Command) -> Result<Outcome, Rejection> {
+        let caller = Caller {
+            user: self.config.superuser.clone(),
+            groups: Vec::new(),
+            superuser: true,
+        };
+        Ok(self.log(caller, None, command).await??)
     }
 
     /// The group, for as long as it is open.
     pub(crate) fn group(&self) -> Option<Arc<Group<Machine>>> {
-        self.group.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.group.load_full()
+    }
+
+    /// The group.
+    ///
+    /// # Errors
+    /// `NOT_READY` when the master stops.
+    pub(crate) fn open_group(&self) -> Result<Arc<Group<Machine>>, Rejection> {
+        Ok(self.group().ok_or(ProposeError::Closed)?)
     }
 
     /// Closes the group to new commands; what runs keeps it for a moment longer.
     pub(crate) fn take_group(&self) -> Option<Arc<Group<Machine>>> {
-        self.group.write().unwrap_or_else(PoisonError::into_inner).take()
+        self.group.swap(None)
     }
 
     /// Waits until the master is told to stop.
@@ -130,22 +235,8 @@ impl Core {
         let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
-    /// Whether the picture of the cluster can be relied on: every member has registered and reported, or has had the time
-    /// of two heartbeats to do so. Before that, "nobody has it" means "nobody has said so yet".
-    pub(crate) fn settled(&self) -> bool {
-        if self.settled.load(Ordering::Relaxed) {
-            return true;
-        }
-        let waited = self.now().saturating_sub(self.started) >= self.settle_time();
-        let settled = waited || self.cluster().all_have_reported();
-        if settled && !self.settled.swap(true, Ordering::Relaxed) {
-            self.cluster().wake_all();
-        }
-        settled
-    }
-
-    /// How long after the start members may be missing without anybody wondering.
-    pub(crate) fn settle_time(&self) -> Duration {
+    /// How long a datanode may owe a block report before it is asked for it.
+    pub(crate) fn report_patience(&self) -> Duration {
         self.config.heartbeat_interval * 2
     }
 
@@ -159,4 +250,11 @@ impl Core {
             }
         }
     }
+}
+
+/// Whether nobody can reach this address: a wildcard that was listened on.
+fn is_unspecified(address: &str) -> bool {
+    address
+        .parse::<std::net::SocketAddr>()
+        .is_ok_and(|address| address.ip().is_unspecified())
 }

@@ -35,8 +35,8 @@ pub enum StartError {
     /// The log can not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The first command of the log could not be written.
-    #[error("the master's directory {} could not be formatted: {why}", dir.display())]
+    /// It can not begin to lead: what its first records say could not be written.
+    #[error("the master's directory {} can not be written: {why}", dir.display())]
     Format {
         /// Which.
         dir: PathBuf,

@@ -6,8 +6,8 @@
 //!   them, so all that waits for the hard limit is the space of their chunks.
 //!
 //! What the end of a lease does is the state machine's: an unpublished file disappears, a published one is closed with
-//! the chunks that are written. After a start nothing expires for the length of the soft limit: while there was no master,
-//! nobody could renew.
+//! the chunks that are written. After a master has begun to lead, nothing expires for the length of the soft limit: while there
+//! was no leader, nobody could renew.
 
 use std::time::Duration;
 
@@ -15,17 +15,18 @@ use namespace::{Command, FileKind, Lease, Outcome};
 use types::{Caller, ClientId, FsPath, UnixMillis};
 
 use crate::core::Core;
+use crate::leadership::Lead;
 use crate::rejection::Rejection;
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn may_expire(core: &Core) -> bool {
-    core.now().saturating_sub(core.started) >= core.config.lease_soft_limit
+fn may_expire(core: &Core, lead: Lead) -> bool {
+    core.takes_changes() && core.now().saturating_sub(lead.since) >= core.config.lease_soft_limit
 }
 
-/// Proposes the end of leases that are past the hard limit, whenever there are some.
+/// Proposes the end of leases that are past the hard limit, whenever there are some and this master leads.
 pub(crate) async fn run(core: &Core) {
     let interval =
         (core.config.lease_soft_limit / 4).clamp(Duration::from_millis(50), Duration::from_secs(15));
@@ -39,7 +40,7 @@ pub(crate) async fn run(core: &Core) {
             core.cluster().sweep_writes(&namespace);
             namespace.leases().any(|lease| lease.renewed < before)
         };
-        if due && may_expire(core) {
+        if due && core.leads_now().is_some_and(|lead| may_expire(core, lead)) {
             match core.propose_own(Command::ExpireLeases { before }).await {
                 Ok(Outcome::Expired(files)) => {
                     tracing::info!(files, "leases were not renewed; their files were closed")
@@ -58,6 +59,7 @@ pub(crate) async fn run(core: &Core) {
 /// When the log does not take the command.
 pub(crate) async fn yield_to(
     core: &Core,
+    lead: Lead,
     caller: &Caller,
     client: ClientId,
     path: &FsPath,
@@ -66,7 +68,7 @@ pub(crate) async fn yield_to(
         return Ok(());
     };
     let age = core.env.clock.wall().since_ms(lease.renewed);
-    if age > millis(core.config.lease_soft_limit) && may_expire(core) {
+    if age > millis(core.config.lease_soft_limit) && may_expire(core, lead) {
         tracing::info!(%path, holder = %lease.holder, age_ms = age, "ending a lease that another writer waits for");
         let before = UnixMillis(lease.renewed.0.saturating_add(1));
         core.propose_own(Command::ExpireLeases { before }).await?;

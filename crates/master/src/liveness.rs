@@ -13,7 +13,8 @@ pub(crate) async fn run(core: &Core) {
     loop {
         tokio::time::sleep(interval).await;
         assess(core);
-        core.settled();
+        core.picture.members(core);
+        core.assess_picture();
     }
 }
 

@@ -1,11 +1,13 @@
 //! The one mapping from everything that can go wrong to what goes over the wire.
 
-use consensus::ProposeError;
+use consensus::{NotLeader, ProposeError};
 use namespace::NamespaceError;
 use proto::Malformed;
 use proto::v1::{self, ErrorCode, ErrorDetail};
 use tonic::Status;
 use types::{ChunkIdError, InvalidChunkSize, PathError};
+
+use crate::picture::{Progress, SafeMode};
 
 /// Why a call is refused.
 #[derive(Debug, Clone)]
@@ -22,6 +24,40 @@ impl Rejection {
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Invalid, message)
+    }
+
+    /// Another master is to be asked: `leader`, if one is known.
+    pub(crate) fn not_leader(leader: Option<String>) -> Self {
+        let mut rejection = Self::new(
+            ErrorCode::NotLeader,
+            match &leader {
+                Some(leader) => format!("this master does not lead; ask {leader}"),
+                None => "this master does not lead, and knows of none that does".to_owned(),
+            },
+        );
+        rejection.0.masters = leader.into_iter().collect();
+        rejection
+    }
+
+    /// No changes are taken.
+    pub(crate) fn safe_mode(mode: &SafeMode) -> Self {
+        if mode.manual {
+            let why =
+                "an operator has switched the safe mode on: the cluster can only be read until it is left";
+            return Self::new(ErrorCode::SafeMode, why);
+        }
+        let Progress {
+            chunks,
+            confirmed,
+            needed,
+        } = mode.progress;
+        Self::new(
+            ErrorCode::NotReady,
+            format!(
+                "the cluster is starting and takes no changes yet: datanodes have reported {confirmed} of {chunks} \
+                 chunks, {needed} are needed"
+            ),
+        )
     }
 
     /// Too few datanodes can take a chunk: how many were asked for, how many could, and why each other one could not.
@@ -93,16 +129,24 @@ impl From<NamespaceError> for Rejection {
 
 impl From<ProposeError> for Rejection {
     fn from(error: ProposeError) -> Self {
-        let code = match &error {
-            // Whether the change was made is unknown, but the same call may safely come again: to this master, once it
-            // is restarted, or to another.
-            ProposeError::Failed { .. }
-            | ProposeError::Closed
-            | ProposeError::NotLeader(_)
-            | ProposeError::Unknown { .. } => ErrorCode::NotReady,
-            ProposeError::TooLarge { .. } => ErrorCode::Invalid,
-        };
-        Self::new(code, error.to_string())
+        let message = error.to_string();
+        match error {
+            // Whether the change was made may be unknown, but the same call may safely come again, to any master: it is
+            // the same call there too.
+            ProposeError::NotLeader(NotLeader { leader }) | ProposeError::Unknown { leader } => {
+                let mut rejection = Self::not_leader(leader);
+                rejection.0.message = message;
+                rejection
+            }
+            ProposeError::Failed { .. } | ProposeError::Closed => Self::new(ErrorCode::NotReady, message),
+            ProposeError::TooLarge { .. } => Self::new(ErrorCode::Invalid, message),
+        }
+    }
+}
+
+impl From<NotLeader> for Rejection {
+    fn from(error: NotLeader) -> Self {
+        Self::not_leader(error.leader)
     }
 }
 

@@ -6,6 +6,7 @@ use proto::v1::ErrorCode;
 use types::{ChunkId, ClientId, InodeId, limits};
 
 use crate::core::Core;
+use crate::leadership::Lead;
 use crate::rejection::Rejection;
 
 /// What the chunks of a file want.
@@ -37,6 +38,7 @@ impl Wanted {
 /// Datanodes that are counted as busy with a chunk. Dropped (also when the caller goes away), it is taken back.
 pub(crate) struct Reservation<'a> {
     core: &'a Core,
+    lead: Lead,
     targets: Vec<Target>,
     bytes: u64,
 }
@@ -46,10 +48,15 @@ impl<'a> Reservation<'a> {
     ///
     /// # Errors
     /// `NOT_READY` when too few can take it, but more may register any moment; else `WRITE_DENIED` with every reason.
-    pub(crate) fn take(core: &'a Core, wanted: Wanted, request: &Request<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn take(
+        core: &'a Core,
+        lead: Lead,
+        wanted: Wanted,
+        request: &Request<'_>,
+    ) -> Result<Self, Rejection> {
         let (replication, required) = (usize::from(wanted.replication), usize::from(wanted.required));
         let settled = core.settled();
-        let (reservation, refusals, absent) = Self::choose(core, request);
+        let (reservation, refusals, absent) = Self::choose(core, lead, request);
         let available = reservation.targets.len();
         if !settled && (available < required || (available < replication && absent)) {
             return Err(Rejection::new(
@@ -77,10 +84,11 @@ impl<'a> Reservation<'a> {
     /// `WRITE_DENIED` when there is none.
     pub(crate) fn take_more(
         core: &'a Core,
+        lead: Lead,
         wanted: Wanted,
         request: &Request<'_>,
     ) -> Result<Self, Rejection> {
-        let (reservation, refusals, _) = Self::choose(core, request);
+        let (reservation, refusals, _) = Self::choose(core, lead, request);
         if reservation.targets.is_empty() && request.count > 0 {
             let kept = request.existing.len();
             return Err(Rejection::write_denied(
@@ -93,7 +101,7 @@ impl<'a> Reservation<'a> {
         Ok(reservation)
     }
 
-    fn choose(core: &'a Core, request: &Request<'_>) -> (Self, Vec<Refusal>, bool) {
+    fn choose(core: &'a Core, lead: Lead, request: &Request<'_>) -> (Self, Vec<Refusal>, bool) {
         let mut cluster = core.cluster();
         let choice = cluster.choose(request);
         cluster.reserve(&choice.targets, request.bytes);
@@ -101,6 +109,7 @@ impl<'a> Reservation<'a> {
         drop(cluster);
         let reservation = Self {
             core,
+            lead,
             targets: choice.targets,
             bytes: request.bytes,
         };
@@ -111,16 +120,30 @@ impl<'a> Reservation<'a> {
     /// one when the chunk was added before.
     pub(crate) fn begin(mut self, chunk: ChunkId, inode: InodeId) -> Vec<Target> {
         let targets = std::mem::take(&mut self.targets);
-        self.core.cluster().begin_write(chunk, inode, self.bytes, targets)
+        let mut cluster = self.core.cluster();
+        if self.is_over() {
+            cluster.release(&targets, self.bytes);
+            return targets;
+        }
+        cluster.begin_write(chunk, inode, self.bytes, targets)
     }
 
     /// They join the pipeline of a chunk.
     pub(crate) fn extend(mut self, chunk: ChunkId, inode: InodeId) -> Vec<Target> {
         let targets = std::mem::take(&mut self.targets);
-        self.core
-            .cluster()
-            .extend_write(chunk, inode, self.bytes, &targets);
+        let mut cluster = self.core.cluster();
+        if self.is_over() {
+            cluster.release(&targets, self.bytes);
+        } else {
+            cluster.extend_write(chunk, inode, self.bytes, &targets);
+        }
         targets
+    }
+
+    /// Whether another master keeps count of writes by now. To be asked under the lock of the cluster: a lead that ends
+    /// is over before it takes that lock to clear what it has counted.
+    fn is_over(&self) -> bool {
+        self.core.leadership.current() != Some(self.lead)
     }
 }
 

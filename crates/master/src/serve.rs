@@ -4,30 +4,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::net::{Incoming, TcpListener};
+use proto::v1::admin_server::AdminServer;
 use proto::v1::membership_server::MembershipServer;
 use proto::v1::namespace_server::NamespaceServer;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::core::Core;
-use crate::service::{MembershipApi, NamespaceApi};
+use crate::service::{AdminApi, MembershipApi, NamespaceApi};
 use crate::{Failure, http};
 
 /// The largest message that is taken from a datanode or a client.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// Serves clients and datanodes until the master is told to stop.
+/// Serves clients, datanodes, operators and other masters until the master is told to stop.
 pub(crate) fn serve_grpc(
     core: Arc<Core>,
     listener: TcpListener,
     end: watch::Sender<Option<Failure>>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
+        let Some(consensus) = core.group().map(|group| group.service()) else {
+            return;
+        };
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<NamespaceServer<NamespaceApi>>().await;
         health.set_serving::<MembershipServer<MembershipApi>>().await;
+        health.set_serving::<AdminServer<AdminApi>>().await;
         let namespace = NamespaceServer::new(NamespaceApi::new(Arc::clone(&core)));
         let membership = MembershipServer::new(MembershipApi::new(Arc::clone(&core)));
+        let admin = AdminServer::new(AdminApi::new(Arc::clone(&core)));
         let served = tonic::transport::Server::builder()
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20)
@@ -36,6 +42,8 @@ pub(crate) fn serve_grpc(
             .add_service(health_service)
             .add_service(namespace.max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(membership.max_decoding_message_size(MESSAGE_BYTES_MAX))
+            .add_service(admin)
+            .add_service(consensus)
             .serve_with_incoming_shutdown(Incoming::new(listener), core.closed())
             .await;
         report_end(

@@ -9,18 +9,20 @@ use consensus::{Group, Settings};
 use env::Env;
 use env::disk::DirLock;
 use env::net::TcpListener;
-use namespace::{Command, Entry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{Caller, ClusterId};
+use types::ClusterId;
 
 use crate::core::Core;
-use crate::machine::{Logged, Machine};
+use crate::machine::Machine;
 use crate::serve::{serve_grpc, serve_http};
-use crate::{Config, Failure, StartError, lease, liveness};
+use crate::{Config, Failure, StartError, leadership, lease, liveness, reap};
 
 /// How long connections may take to end, once the master is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// How long another master may take to take over from one that is told to stop.
+const HAND_OVER_TIME: Duration = Duration::from_secs(2);
 
 /// A running master.
 ///
@@ -36,42 +38,60 @@ pub struct Master {
 }
 
 impl Master {
-    /// Locks and opens the directory (formats it when it is empty), recovers the log, and serves.
+    /// Locks the directory, recovers what is in it, and serves. A master alone leads and has a formatted cluster when this
+    /// returns; one of several serves from then on too, and goes on to find the others ([`Master::formed`]).
     ///
     /// # Errors
     /// As [`StartError`] says.
     pub async fn start(env: Env, config: Config) -> Result<Self, StartError> {
         config.check()?;
         let lock = lock(&env, &config).await?;
+        let (grpc_listener, grpc) = listen(&env, &config.listen).await?;
+        let (http_listener, http) = listen(&env, &config.http).await?;
+        let settings = settings(&config, grpc);
+        let address = settings.address.clone();
         let machine = Arc::new(Machine::new());
-        let group = Group::open(&env, &config.dir, Arc::clone(&machine), Settings::default()).await?;
-        let cluster = format(&env, &config, &machine, &group).await?;
+        let group = Group::open(&env, &config.dir, Arc::clone(&machine), settings).await?;
         // What was let go in the past is found by the reports of those who still have it.
         machine.take_freed();
 
-        let (grpc_listener, grpc) = listen(&env, &config.listen).await?;
-        let (http_listener, http) = listen(&env, &config.http).await?;
-        let core = Arc::new(Core::new(env, config, machine, cluster, group));
+        let core = Arc::new(Core::new(env, config, machine, address, group));
+        core.picture.members(&core);
         let (end, ended) = watch::channel(None);
         let servers = vec![
             serve_grpc(Arc::clone(&core), grpc_listener, end.clone()),
             serve_http(Arc::clone(&core), http_listener, end),
         ];
-        let (a, b) = (Arc::clone(&core), Arc::clone(&core));
-        let jobs = vec![
-            tokio::spawn(async move { liveness::run(&a).await }),
-            tokio::spawn(async move { lease::run(&b).await }),
-        ];
-        tracing::info!(cluster = %cluster, %grpc, %http, term = %core.term, "master serves");
-        Ok(Self {
+        let master = Self {
+            jobs: jobs(&core),
             core,
             grpc,
             http,
             servers,
-            jobs,
             ended,
             lock: Some(lock),
-        })
+        };
+        master.begun_alone().await?;
+        tracing::info!(%grpc, %http, address = master.core.address, "master serves");
+        Ok(master)
+    }
+
+    /// Nobody else has to agree to anything in a group of one: it leads before anybody asks.
+    async fn begun_alone(&self) -> Result<(), StartError> {
+        let Some(group) = self.core.group() else {
+            return Ok(());
+        };
+        let alone = group.status().borrow().members.len() == 1;
+        if !alone {
+            return Ok(());
+        }
+        tokio::select! {
+            _ = self.core.leadership.begun() => Ok(()),
+            failure = group.failed() => Err(StartError::Format {
+                dir: self.core.config.dir.clone(),
+                why: failure.to_string(),
+            }),
+        }
     }
 
     /// Where gRPC listens.
@@ -86,10 +106,31 @@ impl Master {
         self.http
     }
 
-    /// The cluster.
+    /// The cluster; none as long as this master belongs to no group.
     #[must_use]
-    pub fn cluster_id(&self) -> ClusterId {
-        self.core.cluster_id
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.core.machine.read().cluster()
+    }
+
+    /// Waits until this master belongs to a group that has a cluster.
+    pub async fn formed(&self) -> ClusterId {
+        let status = self.core.group().map(|group| group.status());
+        let known = async {
+            if let Some(mut status) = status {
+                let _ = status.wait_for(|_| self.cluster_id().is_some()).await;
+            }
+            self.cluster_id()
+        };
+        match known.await {
+            Some(cluster) => cluster,
+            // The group is closed: there is nothing to wait for any more, and nobody to tell.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until this master leads, and may answer.
+    pub async fn leads(&self) {
+        self.core.leadership.begun().await;
     }
 
     /// Resolves when the master can not go on.
@@ -117,8 +158,9 @@ impl Master {
         }
     }
 
-    /// Stops: answers what is being answered, takes no more, closes the log, unlocks the directory.
+    /// Stops: hands the lead over, answers what is being answered, takes no more, closes the log, unlocks the directory.
     pub async fn shutdown(mut self) {
+        hand_over(&self.core).await;
         self.core.closing.send_replace(true);
         for job in self.jobs.drain(..) {
             job.abort();
@@ -179,38 +221,61 @@ async fn lock(env: &Env, config: &Config) -> Result<Box<dyn DirLock>, StartError
     })
 }
 
-/// The cluster that the log names; a new one when the log is empty.
-async fn format(
-    env: &Env,
-    config: &Config,
-    machine: &Machine,
-    group: &Group<Machine>,
-) -> Result<ClusterId, StartError> {
-    if let Some(cluster) = machine.read().cluster() {
-        return Ok(cluster);
+/// The settings of the group, once it is known where this master listens.
+fn settings(config: &Config, listens: SocketAddr) -> Settings {
+    let listens = if config.masters.is_empty() {
+        listens.to_string()
+    } else {
+        // By the name that it is called by.
+        config.listen.clone()
+    };
+    Settings {
+        checkpoint_log_bytes: config.checkpoint_log.0,
+        heartbeat: config.raft_heartbeat,
+        election: (config.election_timeout, config.election_timeout * 2),
+        address: config.advertise.clone().unwrap_or(listens),
+        peers: config.masters.clone(),
+        ..Settings::default()
     }
-    let cluster = ClusterId::from_random_bytes(env.random.uuid_bytes());
-    let entry = Entry {
-        at: env.clock.wall(),
-        caller: Caller {
-            user: config.superuser.clone(),
-            groups: Vec::new(),
-            superuser: true,
-        },
-        request: None,
-        command: Command::Format { cluster },
+}
+
+/// What runs beside the servers.
+fn jobs(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
+    let [a, b, c, d, e] = std::array::from_fn(|_| Arc::clone(core));
+    vec![
+        tokio::spawn(async move { leadership::run(&a).await }),
+        tokio::spawn(async move { liveness::run(&b).await }),
+        tokio::spawn(async move { lease::run(&c).await }),
+        tokio::spawn(async move { reap::run(&d).await }),
+        tokio::spawn(async move { form(&e).await }),
+    ]
+}
+
+/// Finds the other masters, and begins a group with them or joins theirs.
+async fn form(core: &Core) {
+    if let Some(group) = core.group() {
+        group.form().await;
+        core.picture.members(core);
+    }
+}
+
+/// A leader that stops in order leaves no gap: another one takes over first.
+async fn hand_over(core: &Core) {
+    if core.leads_now().is_none() {
+        return;
+    }
+    let Some(group) = core.group() else {
+        return;
     };
-    let failed = |why: String| StartError::Format {
-        dir: config.dir.clone(),
-        why,
-    };
-    let outcome = group
-        .propose(Logged(entry))
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    outcome.map_err(|error| failed(error.to_string()))?;
-    tracing::info!(%cluster, dir = %config.dir.display(), "formatted a new cluster");
-    Ok(cluster)
+    let others = group.status().borrow().members.len() > 1;
+    if !others {
+        return;
+    }
+    match tokio::time::timeout(HAND_OVER_TIME, group.transfer(None)).await {
+        Ok(Ok(to)) => tracing::info!(%to, "another master leads now"),
+        Ok(Err(error)) => tracing::warn!(%error, "the lead is not handed over"),
+        Err(_) => tracing::warn!("nobody has taken the lead over in time"),
+    }
 }
 
 async fn listen(env: &Env, address: &str) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -33,6 +33,17 @@ impl Cluster {
         }
     }
 
+    /// A replica is gone: nobody needs to be told to delete it. So the queues of a master that does not lead, and orders
+    /// nothing, stay as short as the leader's.
+    pub(crate) fn forget_order(&mut self, datanode: DatanodeId, chunk: ChunkId) {
+        if let Some(queue) = self.invalidation.0.get_mut(&datanode) {
+            queue.remove(&chunk);
+            if queue.is_empty() {
+                self.invalidation.0.remove(&datanode);
+            }
+        }
+    }
+
     /// Looks whether replicas of `chunk` are to be deleted, and queues them if so. Answers with the chunk's fate.
     pub(crate) fn reconsider(
         &mut self,

@@ -1,7 +1,8 @@
 //! The live picture of the cluster: who is there, who has which replica, what is being written, what is to be deleted.
 //!
-//! All of it is behind one lock and none of it is on disk: after a restart the datanodes tell it anew. The rules are in
-//! the `placement` crate; here they are put together.
+//! All of it is behind one lock and none of it is on disk: after a restart the datanodes tell it anew. They tell it to
+//! every master, so that one that takes over knows it already. The rules are in the `placement` crate; here they are put
+//! together.
 
 mod invalidate;
 mod waiters;
@@ -145,7 +146,7 @@ impl Cluster {
 pub(crate) fn fate(namespace: &Namespace, chunk: ChunkId) -> ChunkFate {
     match namespace.chunk(chunk) {
         Some(info) => ChunkFate::Held(expected(&info)),
-        None if chunk < namespace.next_chunk_id() => ChunkFate::Freed,
+        None if namespace.was_given_out(chunk) => ChunkFate::Freed,
         None => ChunkFate::FromTheFuture,
     }
 }

@@ -115,6 +115,16 @@ impl Cluster {
         chunks
     }
 
+    /// The lead is over: whose writes are under way is another master's to know. Answers how many there were.
+    pub(crate) fn end_all_writes(&mut self) -> usize {
+        let mut chunks: Vec<_> = self.writing.0.keys().copied().collect();
+        chunks.sort_unstable();
+        for &chunk in &chunks {
+            self.end_write(chunk);
+        }
+        chunks.len()
+    }
+
     /// Drops what is left of writes whose file is closed or gone: of writers that vanished.
     pub(crate) fn sweep_writes(&mut self, namespace: &Namespace) {
         let open = |chunk: ChunkId| namespace.chunk(chunk).is_some_and(|info| info.len.is_none());

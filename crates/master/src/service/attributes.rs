@@ -4,7 +4,7 @@ use namespace::{Command, SetAttributes};
 use proto::v1;
 use types::{FsPath, UnixMillis, limits};
 
-use super::change;
+use super::{Change, change};
 use crate::core::Core;
 use crate::rejection::Rejection;
 
@@ -30,7 +30,7 @@ pub(super) fn replication(replication: u32) -> Result<u16, Rejection> {
 }
 
 pub(super) async fn mkdir(core: &Core, request: v1::MkdirRequest) -> Result<v1::MkdirResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let command = Command::Mkdir {
         path: FsPath::parse(&request.path)?,
         mode: mode(request.mode)?,
@@ -41,7 +41,7 @@ pub(super) async fn mkdir(core: &Core, request: v1::MkdirRequest) -> Result<v1::
 }
 
 pub(super) async fn rename(core: &Core, request: v1::RenameRequest) -> Result<v1::RenameResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let command = Command::Rename {
         from: FsPath::parse(&request.from)?,
         to: FsPath::parse(&request.to)?,
@@ -52,24 +52,13 @@ pub(super) async fn rename(core: &Core, request: v1::RenameRequest) -> Result<v1
     Ok(v1::RenameResponse {})
 }
 
-pub(super) async fn delete(core: &Core, request: v1::DeleteRequest) -> Result<v1::DeleteResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
-    let command = Command::Delete {
-        path: FsPath::parse(&request.path)?,
-        recursive: request.recursive,
-    };
-    core.propose(caller, id, command).await?;
-    core.drain_freed();
-    Ok(v1::DeleteResponse {})
-}
-
 async fn set(
     core: &Core,
     caller: Option<&v1::Caller>,
     path: &str,
     set: SetAttributes,
 ) -> Result<(), Rejection> {
-    let (caller, id) = change(core, caller)?;
+    let Change { caller, id, .. } = change(core, caller).await?;
     let path = FsPath::parse(path)?;
     core.propose(caller, id, Command::SetAttributes { path, set })
         .await?;

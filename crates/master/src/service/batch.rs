@@ -14,7 +14,7 @@ use proto::v1::operation::Kind;
 use proto::v1::operation_result::Result as Answer;
 use types::limits::BATCH_OPERATIONS_MAX;
 
-use super::{attributes, read, write};
+use super::{attributes, delete, read, write};
 use crate::core::Core;
 use crate::rejection::Rejection;
 
@@ -110,7 +110,7 @@ fn sort(core: &Core, caller: Option<v1::Caller>, kind: Option<Kind>) -> Sorted<'
         }
         Kind::Delete(mut request) => {
             request.caller = caller;
-            Sorted::Change(Box::pin(done(attributes::delete(core, request))))
+            Sorted::Change(Box::pin(done(delete::delete(core, request))))
         }
         Kind::SetMode(mut request) => {
             request.caller = caller;

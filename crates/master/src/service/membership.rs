@@ -1,9 +1,15 @@
-//! Datanodes come, and say that they live.
+//! Datanodes come, and say that they live. They do so to every master: one that does not lead keeps the same picture as the
+//! leader, and takes over with it.
+//!
+//! Guarantee: an order to delete leaves only while this master leads, by the group's word at that moment, and with the term
+//! of that lead; and never in safe mode.
+
+use std::time::Duration;
 
 use namespace::{Command, Member, MemberStorage};
 use placement::{Liveness, StorageReport};
 use proto::v1::{self, ErrorCode};
-use types::DatanodeId;
+use types::{DatanodeId, PoolId, Term};
 
 use crate::core::Core;
 use crate::rejection::Rejection;
@@ -11,14 +17,24 @@ use crate::rejection::Rejection;
 /// Replicas in one order to delete.
 const DELETIONS_MAX: usize = 1_000;
 
-pub(super) fn identity(core: &Core) -> v1::IdentityResponse {
-    v1::IdentityResponse {
-        cluster_id: core.cluster_id.to_string(),
-        pool_id: core.pool_id.to_string(),
-        term: core.term.as_u64(),
+/// How long a registration waits for the leader's word about its datanode, at a master that does not lead.
+const MEMBER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The term that goes with an answer which orders nothing.
+pub(super) fn term(core: &Core) -> Term {
+    core.leadership.led_term()
+}
+
+pub(super) fn identity(core: &Core) -> Result<v1::IdentityResponse, Rejection> {
+    let cluster = core.cluster_id()?;
+    Ok(v1::IdentityResponse {
+        cluster_id: cluster.to_string(),
+        pool_id: PoolId::of(cluster).to_string(),
+        term: term(core).as_u64(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Default::default()
-    }
+        masters: core.masters(),
+        master_id: core.group().map_or(0, |group| group.id().0),
+    })
 }
 
 /// What a datanode that has not registered gets.
@@ -50,15 +66,18 @@ pub(super) async fn register(
 ) -> Result<v1::RegisterResponse, Rejection> {
     let datanode = request.datanode.ok_or(proto::Malformed::Missing("datanode"))?;
     let id = proto::datanode_id(&datanode.id)?;
-    let host = Some(datanode.host).filter(|host| !host.is_empty()).or(peer);
+    let said = Some(datanode.host).filter(|host| !host.is_empty());
+    // Where it comes from may look different at each master: the leader's view counts.
+    let host = said.clone().or_else(|| known_host(core, id)).or(peer);
     let host = host.ok_or(proto::Malformed::Missing("datanode.host"))?;
-    if request.cluster_id != core.cluster_id.to_string() {
+    let cluster_id = core.cluster_id()?;
+    if request.cluster_id != cluster_id.to_string() {
         return Err(Rejection::new(
             ErrorCode::WrongCluster,
             format!(
                 "datanode {host}:{} belongs to cluster {}, this master to cluster {}: point the datanode at a master of \
                  its own cluster, or start it with an empty directory",
-                datanode.data_port, request.cluster_id, core.cluster_id
+                datanode.data_port, request.cluster_id, cluster_id
             ),
         ));
     }
@@ -81,9 +100,7 @@ pub(super) async fn register(
             })
             .collect(),
     };
-    if core.machine.read().member(id) != Some(&member) {
-        core.propose_own(Command::RegisterDatanode(member)).await?;
-    }
+    admit(core, &member).await?;
     let mut cluster = core.cluster();
     let gone: Vec<_> = cluster.view.node(id).map_or_else(Vec::new, |node| {
         let before = node.storages.iter().map(|storage| storage.reported.id);
@@ -103,13 +120,50 @@ pub(super) async fn register(
         .register(core.now(), id, (host.clone(), data_port, rack), storages);
     drop(cluster);
     tracing::info!(datanode = %id, address = %format_args!("{host}:{data_port}"), version = %request.version, "datanode registered");
-    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    core.assess_picture();
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(v1::RegisterResponse {
-        term: core.term.as_u64(),
+        term: term(core).as_u64(),
         heartbeat_interval_ms: millis(core.config.heartbeat_interval),
         block_report_interval_ms: millis(core.config.block_report_interval),
-        ..Default::default()
+        masters: core.masters(),
     })
+}
+
+/// At a master that does not lead: how the leader calls a datanode that does not say so itself.
+fn known_host(core: &Core, id: DatanodeId) -> Option<String> {
+    if core.leads_now().is_some() {
+        return None;
+    }
+    let namespace = core.machine.read();
+    namespace.member(id).map(|member| member.host.clone())
+}
+
+/// Returns when the log has `member` as it is: the leader writes it there, others wait for the leader.
+async fn admit(core: &Core, member: &Member) -> Result<(), Rejection> {
+    let known = || core.machine.read().member(member.id) == Some(member);
+    if known() {
+        return Ok(());
+    }
+    if core.leads_now().is_some() {
+        core.propose_own(Command::RegisterDatanode(member.clone()))
+            .await?;
+        return Ok(());
+    }
+    let Some(mut status) = core.group().map(|group| group.status()) else {
+        return Err(core.not_leader());
+    };
+    let applied = status.wait_for(|_| known());
+    match tokio::time::timeout(MEMBER_PATIENCE, applied).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(Rejection::new(
+            ErrorCode::NotReady,
+            format!(
+                "this master does not lead, and has not heard of datanode {} at {}:{} from the leader yet; try again",
+                member.id, member.host, member.data_port
+            ),
+        )),
+    }
 }
 
 pub(super) fn heartbeat(
@@ -127,25 +181,32 @@ pub(super) fn heartbeat(
     {
         tracing::info!(datanode = %id, address = %node.address(), was = ?node.liveness, "datanode is back");
     }
-    if cluster.view.heartbeat(core.now(), id, storages, request.streams) {
-        let orders = cluster.take_invalid(&namespace, id, DELETIONS_MAX, core.config.required_replicas());
-        if !orders.is_empty() {
-            commands.push(v1::command::Command::DeleteReplicas(delete(&orders)));
+    let registered = cluster.view.heartbeat(core.now(), id, storages, request.streams);
+    let lead = core.leads_now();
+    if registered {
+        if lead.is_some() && core.takes_changes() {
+            let orders = cluster.take_invalid(&namespace, id, DELETIONS_MAX, core.config.required_replicas());
+            if !orders.is_empty() {
+                commands.push(v1::command::Command::DeleteReplicas(delete(&orders)));
+            }
         }
-        if cluster.owes_report(id, core.now(), core.settle_time()) {
+        if cluster.owes_report(id, core.now(), core.report_patience()) {
             commands.push(v1::command::Command::SendBlockReport(v1::SendBlockReport {}));
         }
-    } else {
+    } else if lead.is_some() {
         commands.push(v1::command::Command::RegisterAgain(v1::RegisterAgain {}));
+    } else {
+        return Err(unknown(id));
     }
+    drop(cluster);
     let command = |command| v1::Command {
         command: Some(command),
     };
     Ok(v1::HeartbeatResponse {
-        term: core.term.as_u64(),
+        term: lead.map_or_else(|| term(core), |lead| lead.term).as_u64(),
         commands: commands.into_iter().map(command).collect(),
-        leads: true,
-        ..Default::default()
+        masters: core.masters(),
+        leads: lead.is_some(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! The gRPC services: messages in, messages out. What is done is in the modules by concern; here are only the doors.
 
+mod admin;
 mod attributes;
 mod batch;
+mod delete;
 mod membership;
 mod message;
 mod read;
@@ -16,7 +18,10 @@ use tonic::{Request, Response, Status, Streaming};
 use types::{Caller, RequestId};
 
 use crate::core::Core;
+use crate::leadership::Lead;
 use crate::rejection::Rejection;
+
+pub(crate) use admin::AdminApi;
 
 /// What clients ask.
 pub(crate) struct NamespaceApi {
@@ -47,9 +52,26 @@ fn caller(core: &Core, message: Option<&v1::Caller>) -> Result<Caller, Rejection
     Ok(caller)
 }
 
-/// Who asks for a change, and which of their calls it is.
-fn change(core: &Core, message: Option<&v1::Caller>) -> Result<(Caller, RequestId), Rejection> {
-    Ok((caller(core, message)?, proto::request_id(message)?))
+/// A change that may be made.
+struct Change {
+    /// Who asks for it.
+    caller: Caller,
+    /// Which of their calls it is.
+    id: RequestId,
+    /// In which lead it began.
+    lead: Lead,
+}
+
+/// The door of every change: this master leads, and changes are taken.
+async fn change(core: &Core, message: Option<&v1::Caller>) -> Result<Change, Rejection> {
+    let (caller, id) = (caller(core, message)?, proto::request_id(message)?);
+    let lead = core.lead_changes().await?;
+    Ok(Change { caller, id, lead })
+}
+
+/// The door of every question about the namespace: this master leads, and what is published is up to date.
+async fn question(core: &Core, message: Option<&v1::Caller>) -> Result<(Caller, Lead), Rejection> {
+    Ok((caller(core, message)?, core.lead().await?))
 }
 
 fn answer<T>(result: Result<T, Rejection>) -> Result<Response<T>, Status> {
@@ -87,7 +109,7 @@ calls! {
     cluster_space: ClusterSpaceRequest => ClusterSpaceResponse, read;
     mkdir: MkdirRequest => MkdirResponse, attributes;
     rename: RenameRequest => RenameResponse, attributes;
-    delete: DeleteRequest => DeleteResponse, attributes;
+    delete: DeleteRequest => DeleteResponse, delete;
     set_mode: SetModeRequest => SetModeResponse, attributes;
     set_owner: SetOwnerRequest => SetOwnerResponse, attributes;
     set_replication: SetReplicationRequest => SetReplicationResponse, attributes;
@@ -112,7 +134,7 @@ impl v1::membership_server::Membership for MembershipApi {
         &self,
         _: Request<v1::IdentityRequest>,
     ) -> Result<Response<v1::IdentityResponse>, Status> {
-        answer(Ok(membership::identity(&self.core)))
+        answer(membership::identity(&self.core))
     }
 
     async fn register(

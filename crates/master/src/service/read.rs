@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use namespace::Namespace;
 use placement::{Expected, Liveness, Node, Replica, Standing};
 use proto::v1;
-use types::{ChunkExtent, FsPath, limits};
+use types::{Caller, ChunkExtent, FsPath, PoolId, limits};
 
-use super::{caller, message};
+use super::{message, question};
 use crate::cluster::Cluster;
 use crate::core::Core;
+use crate::leadership::Lead;
 use crate::rejection::Rejection;
 use crate::watch::Watch;
 
@@ -23,9 +25,10 @@ pub(super) async fn server_info(
     _: v1::ServerInfoRequest,
 ) -> Result<v1::ServerInfoResponse, Rejection> {
     let soft_limit = core.config.lease_soft_limit.as_millis();
+    let cluster = core.cluster_id()?;
     Ok(v1::ServerInfoResponse {
-        cluster_id: core.cluster_id.to_string(),
-        pool_id: core.pool_id.to_string(),
+        cluster_id: cluster.to_string(),
+        pool_id: PoolId::of(cluster).to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         replication: core.config.replication.into(),
         chunk_size: core.config.chunk_size.bytes(),
@@ -35,16 +38,24 @@ pub(super) async fn server_info(
 }
 
 pub(super) async fn stat(core: &Core, request: v1::StatRequest) -> Result<v1::StatResponse, Rejection> {
-    let caller = caller(core, request.caller.as_ref())?;
-    let path = FsPath::parse(&request.path)?;
-    let status = core.machine.read().stat(&caller, &path)?;
+    let (caller, _) = question(core, request.caller.as_ref()).await?;
+    stat_at(&core.machine.read(), &caller, &request.path)
+}
+
+/// The answer as of one state.
+pub(super) fn stat_at(
+    namespace: &Namespace,
+    caller: &Caller,
+    path: &str,
+) -> Result<v1::StatResponse, Rejection> {
+    let status = namespace.stat(caller, &FsPath::parse(path)?)?;
     Ok(v1::StatResponse {
         status: Some(message::file_status(status)),
     })
 }
 
 pub(super) async fn list(core: &Core, request: v1::ListRequest) -> Result<v1::ListResponse, Rejection> {
-    let caller = caller(core, request.caller.as_ref())?;
+    let (caller, _) = question(core, request.caller.as_ref()).await?;
     let path = FsPath::parse(&request.path)?;
     let start_after = Some(request.start_after.as_str()).filter(|name| !name.is_empty());
     let limit = match usize::try_from(request.limit) {
@@ -62,9 +73,11 @@ pub(super) async fn content_summary(
     core: &Core,
     request: v1::ContentSummaryRequest,
 ) -> Result<v1::ContentSummaryResponse, Rejection> {
-    let caller = caller(core, request.caller.as_ref())?;
+    let (caller, _) = question(core, request.caller.as_ref()).await?;
     let path = FsPath::parse(&request.path)?;
-    let summary = core.machine.read().content_summary(&caller, &path)?;
+    let namespace = core.machine.snapshot();
+    // However large the tree is: beside everything else, and as of now.
+    let summary = env::blocking(move || namespace.content_summary(&caller, &path)).await?;
     Ok(v1::ContentSummaryResponse {
         files: summary.files,
         directories: summary.directories,
@@ -77,7 +90,7 @@ pub(super) async fn cluster_space(
     core: &Core,
     request: v1::ClusterSpaceRequest,
 ) -> Result<v1::ClusterSpaceResponse, Rejection> {
-    caller(core, request.caller.as_ref())?;
+    question(core, request.caller.as_ref()).await?;
     let totals = core.machine.read().totals();
     let now = core.now();
     let cluster = core.cluster();
@@ -105,7 +118,7 @@ pub(super) async fn cluster_space(
 }
 
 pub(super) async fn locate(core: &Core, request: v1::LocateRequest) -> Result<v1::LocateResponse, Rejection> {
-    let caller = caller(core, request.caller.as_ref())?;
+    let (caller, lead) = question(core, request.caller.as_ref()).await?;
     let path = FsPath::parse(&request.path)?;
     let located = core.machine.read().locate(&caller, &path)?;
     let end = match request.length {
@@ -113,7 +126,7 @@ pub(super) async fn locate(core: &Core, request: v1::LocateRequest) -> Result<v1
         length => request.offset.saturating_add(length),
     };
     let touched = touching(&located.chunks, request.offset, end);
-    wait_for_reports(core, &touched).await;
+    wait_for_reports(core, lead, &touched).await?;
 
     let mut cluster = core.cluster();
     let mut chunks = Vec::new();
@@ -152,7 +165,10 @@ fn touching(chunks: &[ChunkExtent], start: u64, end: u64) -> Vec<(u64, ChunkExte
 }
 
 /// After a start, chunks of which nobody has told yet are waited for, a little.
-async fn wait_for_reports(core: &Core, touched: &[(u64, ChunkExtent)]) {
+///
+/// # Errors
+/// `NOT_LEADER` when another master takes over.
+async fn wait_for_reports(core: &Core, lead: Lead, touched: &[(u64, ChunkExtent)]) -> Result<(), Rejection> {
     let all_known = || {
         let cluster = core.cluster();
         touched
@@ -160,17 +176,19 @@ async fn wait_for_reports(core: &Core, touched: &[(u64, ChunkExtent)]) {
             .all(|(_, extent)| !cluster.replicas.replicas(extent.chunk).is_empty())
     };
     if core.settled() || all_known() {
-        return;
+        return Ok(());
     }
     let patience = tokio::time::Instant::now() + LOCATE_PATIENCE;
     let watch = Watch::new(core, touched.iter().map(|(_, extent)| extent.chunk));
     while !core.settled() && !all_known() {
         tokio::select! {
             () = watch.woken() => {}
-            () = core.closed() => return,
-            () = tokio::time::sleep_until(patience) => return,
+            () = core.leadership.ended(lead) => return Err(core.not_leader()),
+            () = core.closed() => break,
+            () = tokio::time::sleep_until(patience) => break,
         }
     }
+    Ok(())
 }
 
 /// The replicas of a chunk, those first that a reader should try first: reachable ones before silent ones, near ones before

@@ -7,7 +7,7 @@ use proto::v1::{self, ReplicaEvent};
 use tonic::Streaming;
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation, StorageId};
 
-use super::membership::unknown;
+use super::membership::{term, unknown};
 use crate::cluster::Cluster;
 use crate::core::Core;
 use crate::rejection::Rejection;
@@ -77,11 +77,12 @@ pub(super) fn incremental(
                 if cluster.reconsider(&namespace, chunk, core.config.required_replicas())
                     == ChunkFate::FromTheFuture
                 {
-                    warn_of_future(datanode, chunk, 1);
+                    warn_of_future(core, datanode, chunk, 1);
                 }
             }
             ReplicaEvent::Deleted => {
                 cluster.replicas.deleted(storage, chunk);
+                cluster.forget_order(datanode, chunk);
             }
             ReplicaEvent::Corrupt => {
                 tracing::warn!(%chunk, generation = %extent.generation, %datanode, "a datanode found a corrupt replica");
@@ -91,8 +92,10 @@ pub(super) fn incremental(
         }
         cluster.waiters.wake(chunk);
     }
+    drop(cluster);
+    core.assess_picture();
     Ok(v1::IncrementalReportResponse {
-        term: core.term.as_u64(),
+        term: term(core).as_u64(),
     })
 }
 
@@ -120,7 +123,7 @@ pub(super) async fn full(
         }
     }
     Ok(v1::BlockReportResponse {
-        term: core.term.as_u64(),
+        term: term(core).as_u64(),
     })
 }
 
@@ -177,16 +180,20 @@ async fn apply(core: &Core, datanode: DatanodeId, storage: StorageId, listed: &[
         tokio::task::yield_now().await;
     }
     if let Some((chunk, count)) = future {
-        warn_of_future(datanode, chunk, count);
+        warn_of_future(core, datanode, chunk, count);
     }
-    core.settled();
+    core.assess_picture();
     tracing::debug!(
         %datanode, %storage, replicas = listed.len(), appeared = summary.appeared.len(),
         gone = summary.gone.len(), unsure = summary.unsure, "block report"
     );
 }
 
-fn warn_of_future(datanode: DatanodeId, chunk: ChunkId, count: usize) {
+fn warn_of_future(core: &Core, datanode: DatanodeId, chunk: ChunkId, count: usize) {
+    if core.leads_now().is_none() {
+        // A master that does not lead may hear of a chunk from a datanode before it does from the leader.
+        return;
+    }
     tracing::error!(
         %datanode, %chunk, count,
         "a datanode has chunks that this master has never given out: its log may be older than the data. Nothing of it \

@@ -6,7 +6,7 @@ use proto::v1::{self, ErrorCode};
 use types::{ChunkExtent, ChunkId, ChunkSize, DatanodeId, FsPath, Generation, InodeId};
 
 use super::attributes::{mode, replication};
-use super::{caller, change, message};
+use super::{Change, change, message, question};
 use crate::complete::wait_replicated;
 use crate::core::Core;
 use crate::lease;
@@ -30,7 +30,7 @@ fn datanodes(messages: &[bytes::Bytes]) -> Result<Vec<DatanodeId>, Rejection> {
 }
 
 pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1::CreateResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, lead } = change(core, request.caller.as_ref()).await?;
     let path = FsPath::parse(&request.path)?;
     let options = CreateOptions {
         mode: mode(request.mode)?,
@@ -49,7 +49,7 @@ pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1
             v1::Publish::AtCreate | v1::Publish::Unspecified => Publish::AtCreate,
         },
     };
-    lease::yield_to(core, &caller, id.client, &path).await?;
+    lease::yield_to(core, lead, &caller, id.client, &path).await?;
     let outcome = core
         .propose(caller, id, Command::Create { path, options })
         .await?;
@@ -65,9 +65,9 @@ pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1
 }
 
 pub(super) async fn append(core: &Core, request: v1::AppendRequest) -> Result<v1::AppendResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, lead } = change(core, request.caller.as_ref()).await?;
     let path = FsPath::parse(&request.path)?;
-    lease::yield_to(core, &caller, id.client, &path).await?;
+    lease::yield_to(core, lead, &caller, id.client, &path).await?;
     match core.propose(caller, id, Command::Append { path }).await? {
         Outcome::Opened(file) => Ok(v1::AppendResponse {
             inode: file.inode.as_u64(),
@@ -83,7 +83,7 @@ pub(super) async fn add_chunk(
     core: &Core,
     request: v1::AddChunkRequest,
 ) -> Result<v1::AddChunkResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, lead } = change(core, request.caller.as_ref()).await?;
     let inode = InodeId(request.inode);
     let written = extents(&request.written)?;
     let exclude = datanodes(&request.exclude)?;
@@ -91,6 +91,7 @@ pub(super) async fn add_chunk(
     // Before the log: a chunk that nobody can take is not added.
     let reservation = Reservation::take(
         core,
+        lead,
         wanted,
         &Request {
             now: core.now(),
@@ -126,7 +127,7 @@ pub(super) async fn abandon_chunk(
     core: &Core,
     request: v1::AbandonChunkRequest,
 ) -> Result<v1::AbandonChunkResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let (inode, chunk) = (InodeId(request.inode), ChunkId::new(request.chunk)?);
     core.propose(caller, id, Command::AbandonChunk { inode, chunk })
         .await?;
@@ -139,7 +140,7 @@ pub(super) async fn abandon_file(
     core: &Core,
     request: v1::AbandonFileRequest,
 ) -> Result<v1::AbandonFileResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let inode = InodeId(request.inode);
     let written = extents(&request.written)?;
     core.propose(caller, id, Command::AbandonFile { inode, written })
@@ -153,10 +154,10 @@ pub(super) async fn complete(
     core: &Core,
     request: v1::CompleteRequest,
 ) -> Result<v1::CompleteResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, lead } = change(core, request.caller.as_ref()).await?;
     let inode = InodeId(request.inode);
     let written = extents(&request.written)?;
-    wait_replicated(core, inode, id.client, &written).await?;
+    wait_replicated(core, lead, inode, id.client, &written).await?;
     let mut chunks: Vec<_> = written.iter().map(|extent| extent.chunk).collect();
     let outcome = core
         .propose(caller, id, Command::Complete { inode, written })
@@ -183,7 +184,9 @@ pub(super) async fn renew_lease(
     core: &Core,
     request: v1::RenewLeaseRequest,
 ) -> Result<v1::RenewLeaseResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    // Also in safe mode: it must not cost anybody a file that he could not close meanwhile.
+    let (caller, _) = question(core, request.caller.as_ref()).await?;
+    let id = proto::request_id(request.caller.as_ref())?;
     core.propose(caller, id, Command::RenewLease).await?;
     Ok(v1::RenewLeaseResponse {})
 }
@@ -192,7 +195,7 @@ pub(super) async fn bump_generation(
     core: &Core,
     request: v1::BumpGenerationRequest,
 ) -> Result<v1::BumpGenerationResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let command = Command::BumpGeneration {
         inode: InodeId(request.inode),
         chunk: ChunkId::new(request.chunk)?,
@@ -210,7 +213,7 @@ pub(super) async fn additional_datanodes(
     core: &Core,
     request: v1::AdditionalDatanodesRequest,
 ) -> Result<v1::AdditionalDatanodesResponse, Rejection> {
-    let (_, id) = change(core, request.caller.as_ref())?;
+    let Change { id, lead, .. } = change(core, request.caller.as_ref()).await?;
     let (inode, chunk) = (InodeId(request.inode), ChunkId::new(request.chunk)?);
     let existing = datanodes(&request.existing)?;
     let exclude = datanodes(&request.exclude)?;
@@ -227,6 +230,7 @@ pub(super) async fn additional_datanodes(
     }
     let reservation = Reservation::take_more(
         core,
+        lead,
         wanted,
         &Request {
             now: core.now(),
@@ -254,7 +258,7 @@ pub(super) async fn update_pipeline(
     core: &Core,
     request: v1::UpdatePipelineRequest,
 ) -> Result<v1::UpdatePipelineResponse, Rejection> {
-    let (caller, id) = change(core, request.caller.as_ref())?;
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let extent = ChunkExtent {
         chunk: ChunkId::new(request.chunk)?,
         generation: Generation(request.generation),
@@ -273,7 +277,7 @@ pub(super) async fn report_corrupt(
     core: &Core,
     request: v1::ReportCorruptRequest,
 ) -> Result<v1::ReportCorruptResponse, Rejection> {
-    caller(core, request.caller.as_ref())?;
+    question(core, request.caller.as_ref()).await?;
     let datanode = proto::datanode_id(&request.datanode_id)?;
     let (chunk, generation) = (ChunkId::new(request.chunk)?, Generation(request.generation));
     let mut cluster = core.cluster();

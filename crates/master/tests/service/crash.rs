@@ -59,7 +59,7 @@ async fn what_is_acknowledged_outlives_a_loss_of_power() {
         let dir = tempfile::tempdir().unwrap();
         let config = patient(&dir);
         let harness = Harness::open_in(world(), dir, config.clone()).await;
-        let cluster = harness.master.cluster_id();
+        let cluster = harness.master.cluster_id().unwrap();
         disk.die_after(5 + seed * 19);
         let mut acknowledged = Vec::new();
         for n in 0..60 {
@@ -76,7 +76,7 @@ async fn what_is_acknowledged_outlives_a_loss_of_power() {
         disk.crash(seed);
 
         let harness = Harness::open_in(world(), dir, config).await;
-        assert_eq!(harness.master.cluster_id(), cluster);
+        assert_eq!(harness.master.cluster_id().unwrap(), cluster);
         for path in &acknowledged {
             harness
                 .stat(path)

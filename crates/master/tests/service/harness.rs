@@ -94,7 +94,7 @@ impl Harness {
     pub(crate) fn stranger(&self, n: u8) -> Node {
         Node {
             n,
-            cluster: self.master.cluster_id().to_string(),
+            cluster: self.master.cluster_id().unwrap().to_string(),
             members: self.members.clone(),
         }
     }

@@ -11,14 +11,14 @@ use crate::harness::{Harness, channel, code, extent, patient, root};
 #[tokio::test]
 async fn the_first_start_formats_and_later_ones_keep_everything() {
     let harness = Harness::start().await;
-    let cluster = harness.master.cluster_id();
+    let cluster = harness.master.cluster_id().unwrap();
     let nodes = [harness.node(1).await, harness.node(2).await];
     let chunk = harness.file("/f", 1, 1_000, &[&nodes[0], &nodes[1]]).await;
     harness.mkdir(root(9), "/a/b", 0o750).await.unwrap();
     let before = harness.stat("/f").await.unwrap();
 
     let harness = harness.restart().await;
-    assert_eq!(harness.master.cluster_id(), cluster);
+    assert_eq!(harness.master.cluster_id().unwrap(), cluster);
     assert_eq!(harness.stat("/f").await.unwrap(), before);
     assert_eq!(harness.stat("/a/b").await.unwrap().mode, 0o750);
     let nodes = [harness.stranger(1), harness.stranger(2)];

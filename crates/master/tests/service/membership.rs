@@ -12,7 +12,7 @@ async fn a_datanode_of_another_cluster_is_refused_with_both_ids() {
     node.cluster = "11111111-2222-4333-8444-555555555555".into();
     let refusal = detail(node.register().await);
     assert_eq!(refusal.code(), ErrorCode::WrongCluster);
-    let ours = harness.master.cluster_id().to_string();
+    let ours = harness.master.cluster_id().unwrap().to_string();
     assert!(
         refusal.message.contains(&ours) && refusal.message.contains(&node.cluster),
         "{}",

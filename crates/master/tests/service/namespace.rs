@@ -193,7 +193,7 @@ async fn what_a_file_gets_that_asks_for_nothing() {
         (info.replication, info.min_replicas, info.chunk_size),
         (2, 2, 64 << 20)
     );
-    assert_eq!(info.cluster_id, harness.master.cluster_id().to_string());
+    assert_eq!(info.cluster_id, harness.master.cluster_id().unwrap().to_string());
     let request = v1::CreateRequest {
         caller: Some(root(1)),
         path: "/f".into(),

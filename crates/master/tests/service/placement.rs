@@ -125,7 +125,11 @@ async fn right_after_a_start_nothing_is_denied() {
 
 #[tokio::test]
 async fn some_time_after_a_start_it_is() {
-    let harness = Harness::start_with(|config| config.heartbeat_interval = Duration::from_millis(10)).await;
+    let harness = Harness::start_with(|config| {
+        config.heartbeat_interval = Duration::from_millis(10);
+        config.dead_after = Duration::from_millis(20);
+    })
+    .await;
     let inode = harness.create(root(1), "/f").await.unwrap();
     let mut call = 1;
     let denied = eventually(async || {
