@@ -4,7 +4,7 @@
 //! before (an error, ctrl-C) removes the temporary file. Devices and pipes are written to directly.
 
 use std::fs::{File, FileTimes, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,6 +16,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Blocks that wait for the disk. Each is a packet, at most 1 MiB from our own datanodes.
 const BLOCKS_WAITING: usize = 8;
+
+/// Bytes that [`save`] gathers before it writes them.
+const SAVE_BYTES: usize = 256 << 10;
 
 /// What a file keeps from where it comes from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +48,29 @@ pub(crate) fn check_free(target: &Path, overwrite: bool) -> io::Result<()> {
         Ok(there) if there.is_file() && !overwrite => Err(io::ErrorKind::AlreadyExists.into()),
         _ => Ok(()),
     }
+}
+
+/// Writes a file that is there, and on disk, whole or not at all. `write` may say what it likes; when it fails, there is no
+/// file. An existing file is not replaced.
+///
+/// # Errors
+/// What `write` answers, or `told` makes of a failure of the file system.
+pub(crate) fn save<T, E>(
+    target: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+    told: impl Fn(io::Error) -> E,
+) -> Result<T, E> {
+    check_free(target, false).map_err(&told)?;
+    let temporary = Temporary::create(target).map_err(&told)?;
+    let mut out = BufWriter::with_capacity(SAVE_BYTES, &temporary.file);
+    let answer = write(&mut out)?;
+    let flushed = out.into_inner().map_err(io::IntoInnerError::into_error);
+    flushed.and_then(File::sync_all).map_err(&told)?;
+    temporary.publish(target, false, Keep::default()).map_err(&told)?;
+    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let synced = File::open(directory.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all());
+    synced.map_err(told)?;
+    Ok(answer)
 }
 
 impl Sink {
@@ -200,6 +226,29 @@ mod tests {
         let metadata = std::fs::metadata(&target).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
         assert_eq!(metadata.modified().unwrap(), SystemTime::UNIX_EPOCH);
+        assert_eq!(names(directory.path()), ["f"]);
+    }
+
+    #[test]
+    fn what_is_saved_is_there_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("f");
+        let failed: io::Result<()> = save(
+            &target,
+            |out| {
+                out.write_all(b"half")?;
+                Err(io::Error::other("no more"))
+            },
+            |error| error,
+        );
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert!(names(directory.path()).is_empty());
+        let saved: io::Result<usize> =
+            save(&target, |out| out.write_all(b"whole").map(|()| 5), |error| error);
+        assert_eq!(saved.unwrap(), 5);
+        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        let again: io::Result<()> = save(&target, |_| Ok(()), |error| error);
+        assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(names(directory.path()), ["f"]);
     }
 

@@ -1,8 +1,13 @@
 //! `admin`: what operators do with masters and their files, one file each.
 
-pub(crate) mod checkpoint;
+mod backup;
+mod checkpoint;
+mod export;
+mod import;
+mod log;
 mod master;
 mod masters;
+mod restore;
 mod safemode;
 
 use clap::Subcommand;
@@ -25,13 +30,17 @@ Examples:
   distrifs admin masters
   distrifs admin master add m4.example:9800
   distrifs admin safemode wait
+  distrifs admin backup  monday.backup
+  distrifs admin restore monday.backup --dir /var/lib/distrifs/master
   distrifs admin checkpoint stats /var/lib/distrifs/master
-  distrifs admin checkpoint stats --json /var/lib/distrifs/master | jq .checkpoints";
+  distrifs admin log verify       /var/lib/distrifs/master";
 
 #[derive(Debug, Subcommand)]
 enum Admin {
     #[command(flatten)]
     Online(Online),
+    #[command(flatten)]
+    Either(Either),
     #[command(flatten)]
     Offline(Offline),
 }
@@ -42,25 +51,44 @@ enum Online {
     Masters(masters::Args),
     Master(master::Args),
     Safemode(safemode::Args),
+    Backup(backup::Args),
+}
+
+/// What does the one or the other, as it is told.
+#[derive(Debug, Subcommand)]
+enum Either {
+    Checkpoint(checkpoint::Args),
+    Export(export::Args),
 }
 
 /// What needs no cluster.
 #[derive(Debug, Subcommand)]
 enum Offline {
-    Checkpoint(checkpoint::Args),
+    Log(log::Args),
+    Import(import::Args),
+    Restore(restore::Args),
 }
 
 impl Args {
     /// Whether the command works on files only.
     pub(crate) const fn is_offline(&self) -> bool {
-        matches!(self.command, Admin::Offline(_))
+        match &self.command {
+            Admin::Online(_) => false,
+            Admin::Either(Either::Checkpoint(args)) => args.is_offline(),
+            Admin::Either(Either::Export(args)) => args.is_offline(),
+            Admin::Offline(_) => true,
+        }
     }
 }
 
 /// Runs a command that needs no cluster.
 pub(crate) fn offline(args: &Args) -> Result<()> {
     match &args.command {
-        Admin::Offline(Offline::Checkpoint(args)) => checkpoint::run(args),
+        Admin::Either(Either::Checkpoint(args)) => checkpoint::offline(args),
+        Admin::Either(Either::Export(args)) => export::offline(args),
+        Admin::Offline(Offline::Log(args)) => log::run(args),
+        Admin::Offline(Offline::Import(args)) => import::run(args),
+        Admin::Offline(Offline::Restore(args)) => restore::run(args),
         Admin::Online(_) => unreachable!("commands that ask the cluster are run with a connection"),
     }
 }
@@ -71,6 +99,9 @@ pub(crate) async fn online(context: &Context, args: &Args) -> Result<()> {
         Admin::Online(Online::Masters(args)) => masters::run(context, args).await,
         Admin::Online(Online::Master(args)) => master::run(context, args).await,
         Admin::Online(Online::Safemode(args)) => safemode::run(context, args).await,
+        Admin::Online(Online::Backup(args)) => backup::run(context, args).await,
+        Admin::Either(Either::Checkpoint(args)) => checkpoint::online(context, args).await,
+        Admin::Either(Either::Export(args)) => export::online(context, args).await,
         Admin::Offline(_) => offline(args),
     }
 }
