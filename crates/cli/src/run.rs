@@ -36,8 +36,16 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let settings = settings(&flags, cli.config.as_deref())?;
     match cli.command {
         Command::Config(args) => verbs::config::run(&args, &settings).map(|()| Exit::Done),
-        Command::Mini(args) => serve(&settings, "warn", roles::mini::run(&args, &settings)),
-        Command::Master(args) => serve(&settings, "info", roles::master::run(&args, &settings)),
+        Command::Mini(args) => serve(
+            &settings,
+            "warn,openraft=error",
+            roles::mini::run(&args, &settings),
+        ),
+        Command::Master(args) => serve(
+            &settings,
+            "info,openraft=warn",
+            roles::master::run(&args, &settings),
+        ),
         Command::Datanode(args) => serve(&settings, "info", roles::datanode::run(&args, &settings)),
         Command::Admin(args) if args.is_offline() => {
             logging::start(&settings, "error");

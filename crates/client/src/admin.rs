@@ -393,6 +393,12 @@ fn merge(mut said: Vec<Said>) -> MasterGroup {
             }),
         }
     }
+    let furthest = masters.iter().find(|one| one.role == MasterRole::Leader);
+    if let Some(last) = furthest.and_then(|leader| leader.last_index) {
+        for one in &mut masters {
+            one.lag = one.lag.or(one.last_index.map(|own| last.saturating_sub(own)));
+        }
+    }
     masters.sort_by(|a, b| a.address.cmp(&b.address));
     let leader = said
         .iter()

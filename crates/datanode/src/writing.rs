@@ -161,7 +161,6 @@ impl Writing {
         self.lock().contains_key(&chunk)
     }
 
-
     fn claimed(
         self: &Arc<Self>,
         chunk: ChunkId,

@@ -162,7 +162,7 @@ pub(crate) static TABLE: &[Setting] = &[
         .on(&[Global])
         .doc("The groups of who is asking, the primary one first"),
     setting(Key::LogLevel, "log_level", "DISTRIFS_LOG", "log-level")
-        .kind(Kind::LogFilter, Depends("info for master and datanode, warn for mini, error for client commands"))
+        .kind(Kind::LogFilter, Depends("info for master and datanode, warn for mini (of the Raft library less), error for client commands"))
         .on(&[Global])
         .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug"),
     setting(Key::Timeout, "timeout_s", "DISTRIFS_TIMEOUT_S", "timeout")

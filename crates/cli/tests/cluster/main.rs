@@ -16,6 +16,7 @@
 mod abandoned;
 mod corruption;
 mod denied;
+mod ha;
 mod identity;
 mod kill_get;
 mod kill_put;

@@ -102,11 +102,13 @@ impl Session {
     async fn run_forever(&mut self) -> Failure {
         let mut pause = PAUSE_MIN;
         let mut last = String::new();
+        let mut known = false;
         loop {
             let mut served = false;
             let Err(ended) = self.serve(&mut served).await;
             if served {
                 pause = PAUSE_MIN;
+                known = true;
             }
             match ended {
                 // An address that somebody else has by now is no reason to end.
@@ -123,6 +125,8 @@ impl Session {
                     // A master that is away for hours is worth one line.
                     if text == last {
                         tracing::debug!(master = %self.master, error = text, "still no master");
+                    } else if !known {
+                        tracing::info!(master = %self.master, error = text, "no master yet; trying again");
                     } else {
                         tracing::warn!(master = %self.master, error = text, "lost the master; trying again");
                     }

@@ -7,9 +7,18 @@ use serde_json::Value;
 
 use super::role::clean;
 
-/// The binary, with nothing of the caller's configuration; `home` stands for the home directory.
-pub(super) fn distrifs(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_distrifs"));
+/// The binary, with nothing of the caller's configuration; `home` stands for the home directory. On the machine `host` of a
+/// [`Network`](super::Network), if one is named.
+pub(super) fn distrifs(home: &Path, host: Option<&str>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_distrifs");
+    let mut command = match host {
+        None => Command::new(binary),
+        Some(host) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", host, binary]);
+            command
+        }
+    };
     clean(&mut command);
     command
         .env("HOME", home)
@@ -24,6 +33,7 @@ pub(super) fn distrifs(home: &Path) -> Command {
 pub(crate) struct Client {
     master: String,
     home: PathBuf,
+    host: Option<String>,
 }
 
 /// What a verb said.
@@ -39,12 +49,19 @@ impl Client {
         Self {
             master: master.to_owned(),
             home: home.to_owned(),
+            host: None,
         }
+    }
+
+    /// The same on another machine.
+    pub(crate) fn on(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
     }
 
     /// The command that runs a verb.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = distrifs(&self.home);
+        let mut command = distrifs(&self.home, self.host.as_deref());
         command.args(arguments).args(["--master", &self.master]);
         command
     }

@@ -30,6 +30,8 @@ pub(crate) struct Role {
     options: Vec<String>,
     /// Once it has served: the flags that give it the same ports again.
     ports: Option<Vec<String>>,
+    /// The machine that it runs on; none: this one.
+    host: Option<String>,
     child: Option<Child>,
 }
 
@@ -43,8 +45,25 @@ impl Role {
             log: base.join(format!("{name}.log")),
             options,
             ports: None,
+            host: None,
             child: None,
         }
+    }
+
+    /// Makes it run on another machine.
+    pub(crate) fn set_host(&mut self, host: String) {
+        self.host = Some(host);
+    }
+
+    /// The flags that say where it listens, from its first start on.
+    pub(crate) fn set_ports(&mut self, flags: Vec<String>) {
+        self.ports = Some(flags);
+    }
+
+    /// Removes its directory, as if the disk were lost. It must not run.
+    pub(crate) fn lose_directory(&self) {
+        assert!(self.child.is_none(), "{} runs", self.verb);
+        fs::remove_dir_all(&self.dir).unwrap();
     }
 
     /// Starts the process and does not wait for anything.
@@ -54,7 +73,7 @@ impl Role {
         let _ = fs::remove_file(&self.ready_file);
         fs::create_dir_all(&self.dir).unwrap();
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let mut command = super::client::distrifs(self.dir.parent().unwrap());
+        let mut command = super::client::distrifs(self.dir.parent().unwrap(), self.host.as_deref());
         command
             .arg(self.verb)
             .arg("--dir")
