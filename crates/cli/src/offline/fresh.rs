@@ -25,6 +25,9 @@ use crate::failure::{Exit, Failure, Result};
 /// How much higher than the state's the new term is at least.
 const TERM_STEP: u64 = 1_000_000;
 
+/// What a lock leaves in a directory that is empty otherwise.
+const LOCK_FILE: &str = "in_use.lock";
+
 /// A directory that was made.
 #[derive(Debug)]
 pub(crate) struct Fresh {
@@ -53,7 +56,8 @@ pub(crate) fn make(env: &Env, directory: &Path, mut state: Current, term: Option
     };
     let local = |error| Failure::local(directory.display(), &error);
     env.disk.create_dir_all(directory).map_err(local)?;
-    if !env.disk.read_dir(directory).map_err(local)?.is_empty() {
+    let there = env.disk.read_dir(directory).map_err(local)?;
+    if there.iter().any(|entry| entry.path != directory.join(LOCK_FILE)) {
         return Err(Failure::new(Exit::InTheWay, directory.display(), "is not empty")
             .next("name a directory that is not there yet, or an empty one: nothing is ever overwritten"));
     }
@@ -74,10 +78,12 @@ pub(crate) fn make(env: &Env, directory: &Path, mut state: Current, term: Option
         membership: Vec::new(),
     };
     let member = MasterId(env.random.u64().max(1));
+    // A group of one elects itself: what is written behind the state belongs to this term.
     let meta = Meta {
         term,
         member,
-        ..Meta::default()
+        voted_for: Some(member),
+        elected: true,
     };
     // In this order: a checkpoint without the other is refused by a master, the other alone would be a new, empty one.
     let written = checkpoint::write(&env.disk, directory, &header, Pace::FULL, |out| {

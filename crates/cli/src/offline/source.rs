@@ -1,5 +1,6 @@
 //! Where the files are: what a person names, found and locked.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use env::Env;
@@ -25,7 +26,7 @@ impl Source {
         let failed = |error| Failure::local(path.display(), &error);
         let entries = match env.disk.read_dir(path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
                 return Ok(Self::File(path.to_owned()));
             }
             Err(error) => return Err(failed(error)),
@@ -50,17 +51,31 @@ impl Source {
     }
 }
 
-/// Locks the directory of a master, for as long as the lock is held.
+/// Keeps masters out of a directory as long as it lives.
+pub(crate) struct Held {
+    _lock: Option<Box<dyn DirLock>>,
+}
+
+/// Locks the directory of a master. On a file system that can only be read no master runs, and there is nothing to lock.
 ///
 /// # Errors
 /// When a master, or another command, has it locked.
-pub(crate) fn lock(env: &Env, directory: &Path) -> Result<Box<dyn DirLock>> {
-    env.disk.lock_dir(directory).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Failure::new(Exit::InTheWay, "locked", words(&error)).next(
-            "stop the master that runs on it first; what a running one has can be had by `distrifs admin backup FILE`",
-        ),
-        _ => Failure::local(directory.display(), &error),
-    })
+pub(crate) fn lock(env: &Env, directory: &Path) -> Result<Held> {
+    let locked = env.disk.lock_dir(directory);
+    match locked {
+        Ok(lock) => Ok(Held { _lock: Some(lock) }),
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => Ok(Held { _lock: None }),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            let text = words(&error);
+            let why = text
+                .strip_prefix(&directory.display().to_string())
+                .unwrap_or(&text);
+            Err(Failure::new(Exit::InTheWay, directory.display(), why.trim_start()).next(
+                "stop the master that runs on it first; `distrifs admin backup FILE` copies what a running one has",
+            ))
+        }
+        Err(error) => Err(Failure::local(directory.display(), &error)),
+    }
 }
 
 #[cfg(test)]
