@@ -133,7 +133,7 @@ proptest! {
         let info = write(&world.disk, directory(), &header(1), Pace::FULL, |out| {
             pieces.iter().try_for_each(|piece| out.write_all(piece))
         });
-        prop_assert_eq!(info.unwrap().totals.bytes, pieces.iter().map(|piece| piece.len() as u64).sum());
+        prop_assert_eq!(info.unwrap().totals.bytes, pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
         let mut reader = world.newest().unwrap().open();
         let (mut back, mut piece) = (Vec::new(), vec![0; size]);
         loop {
