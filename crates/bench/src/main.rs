@@ -10,6 +10,7 @@ mod cluster;
 mod data;
 mod failover;
 mod machine;
+mod memory;
 mod metadata;
 mod netns;
 mod payload;
@@ -48,6 +49,8 @@ enum Command {
     Small(small::Options),
     /// Names: create, stat, list, rename, delete, open per second, beside empty calls, and beside HDFS.
     Metadata(metadata::Options),
+    /// The state of a master: bytes a file by part, and what operations on it take, of 1, 10 or more millions of files.
+    Namespace(memory::Options),
     /// The leader dies again and again under load: how long that takes, and whether anything was lost.
     Failover(failover::Options),
     /// A process that is in the way of others.
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Data(options) => data::run(&options),
         Command::Small(options) => small::run(&options),
         Command::Metadata(options) => metadata::run(&options),
+        Command::Namespace(options) => memory::run(&options),
         Command::Failover(options) => failover::run(&options),
         Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),
         Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),

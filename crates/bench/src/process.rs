@@ -64,6 +64,14 @@ pub(crate) fn own_cpu_seconds() -> anyhow::Result<f64> {
     cpu_seconds(Path::new("/proc/self/stat"))
 }
 
+/// Resident memory of this process, in KiB.
+pub(crate) fn own_rss_kib() -> anyhow::Result<u64> {
+    let text = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
+    number.context("cannot understand /proc/self/status")
+}
+
 /// CPU seconds of the process with this id so far.
 pub(crate) fn cpu_seconds_of(id: u32) -> anyhow::Result<f64> {
     cpu_seconds(&Path::new("/proc").join(id.to_string()).join("stat"))
@@ -98,7 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn own_time_can_be_read() {
+    fn own_time_and_memory_can_be_read() {
         assert!(own_cpu_seconds().unwrap() >= 0.0);
+        assert!(own_rss_kib().unwrap() > 0);
     }
 }
