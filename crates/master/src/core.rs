@@ -198,7 +198,15 @@ impl Core {
             request,
             command,
         };
-        Ok(group.propose(Logged(entry)).await?)
+        let Some(lead) = self.leadership.current() else {
+            return Ok(group.propose(Logged(entry)).await?);
+        };
+        tokio::select! {
+            biased;
+            outcome = group.propose(Logged(entry)) => Ok(outcome?),
+            // Cut off, this master may never learn what became of it. The same call at the new leader tells.
+            () = self.leadership.ended(lead) => Err(self.not_leader()),
+        }
     }
 
     /// For the master's own commands.

@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use types::{ClusterId, Term};
 
 use crate::core::Core;
-use crate::machine::Machine;
 
 /// A time of leading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,28 +77,38 @@ impl Leadership {
 }
 
 /// Opens and closes leads, for as long as the master runs.
+///
+/// A leader that is cut off does not hear that it is one no more. So a lead is over too when this master could not have
+/// answered for so long that others have elected one long ago.
 pub(crate) async fn run(core: &Core) {
     let Some(mut status) = core.group().map(|group| group.status()) else {
         return;
     };
+    let patience = core.config.election_timeout * 2;
+    let mut answered = core.now();
     loop {
-        let led = {
+        let elected = {
             let status = status.borrow_and_update();
             core.leadership.hear(&status);
             (status.role == Role::Leader).then_some(status.term)
         };
-        let open = core.leadership.current();
-        if let Some(lead) = open
-            && led != Some(lead.term)
+        let answers = core.group().and_then(|group| group.leads());
+        if answers.is_some() {
+            answered = core.now();
+        }
+        let silent = core.now().saturating_sub(answered) >= patience;
+        if let Some(lead) = core.leadership.current()
+            && (elected != Some(lead.term) || silent)
         {
             close(core, lead);
         }
-        let waits_to_open = match led {
-            Some(term) if open.is_none_or(|lead| lead.term != term) => !open_in(core, term).await,
-            _ => false,
-        };
-        // That it may answer is not always told by a change of its status.
-        let again = if waits_to_open {
+        if let (Some(term), None) = (answers, core.leadership.current())
+            && elected == answers
+        {
+            open(core, term).await;
+        }
+        // Whether it may answer is not told by changes of its status alone.
+        let again = if elected.is_some() {
             core.config.raft_heartbeat / 2
         } else {
             Duration::MAX
@@ -108,14 +117,11 @@ pub(crate) async fn run(core: &Core) {
     }
 }
 
-/// Opens the lead of `term`, when the group says that it may answer. False when it is too early.
-async fn open_in(core: &Core, term: Term) -> bool {
-    let leads = core.group().and_then(|group| group.leads());
-    if leads != Some(term) {
-        return false;
-    }
+/// Opens the lead of `term`, in which the group says that this master may answer; later, when there is no cluster yet and it
+/// can not be named.
+async fn open(core: &Core, term: Term) {
     if core.machine.read().cluster().is_none() && !format(core).await {
-        return false;
+        return;
     }
     core.picture.members(core);
     core.assess_picture();
@@ -127,7 +133,6 @@ async fn open_in(core: &Core, term: Term) -> bool {
     core.leadership.now.send_replace(Some(lead));
     core.cluster().wake_all();
     tracing::info!(%term, "this master leads");
-    true
 }
 
 fn close(core: &Core, lead: Lead) {
@@ -146,5 +151,5 @@ async fn format(core: &Core) -> bool {
             tracing::warn!(reason = %rejection.0.message, "the cluster is not formatted yet");
         }
     }
-    Machine::read(&core.machine).cluster().is_some()
+    core.machine.read().cluster().is_some()
 }

@@ -1,16 +1,20 @@
 //! A master in a directory of its own, clients by name, and datanodes that do only what the test says.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use env::Env;
 use master::{Config, Master};
+use proto::v1::admin_client::AdminClient;
 use proto::v1::membership_client::MembershipClient;
 use proto::v1::namespace_client::NamespaceClient;
 use proto::v1::{self, ErrorCode, ErrorDetail};
 use tempfile::TempDir;
+use tonic::Status;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
 use types::{ChunkExtent, ChunkId, Generation};
+
+use crate::node::Node;
 
 pub(crate) const CHUNK_SIZE: u64 = 1 << 20;
 pub(crate) const ROOT: &str = "root";
@@ -19,8 +23,24 @@ pub(crate) struct Harness {
     pub(crate) dir: TempDir,
     pub(crate) config: Config,
     pub(crate) master: Master,
+    calls: Calls,
+}
+
+/// Calls of one master.
+#[derive(Clone)]
+pub(crate) struct Calls {
     pub(crate) fs: NamespaceClient<Channel>,
     pub(crate) members: MembershipClient<Channel>,
+    pub(crate) admin: AdminClient<Channel>,
+    pub(crate) cluster: String,
+}
+
+impl Deref for Harness {
+    type Target = Calls;
+
+    fn deref(&self) -> &Calls {
+        &self.calls
+    }
 }
 
 /// Settings under which nothing happens because of time: nobody dies, and the picture of the cluster is complete only when
@@ -55,10 +75,8 @@ impl Harness {
     /// A master in another world.
     pub(crate) async fn open_in(env: Env, dir: TempDir, config: Config) -> Self {
         let master = Master::start(env, config.clone()).await.unwrap();
-        let channel = channel(&master);
         Self {
-            fs: NamespaceClient::new(channel.clone()),
-            members: MembershipClient::new(channel),
+            calls: Calls::new(channel(&master), master.cluster_id().unwrap().to_string()),
             dir,
             config,
             master,
@@ -81,6 +99,17 @@ impl Harness {
         change(&mut config);
         Self::open(dir, config).await
     }
+}
+
+impl Calls {
+    pub(crate) fn new(channel: Channel, cluster: String) -> Self {
+        Self {
+            fs: NamespaceClient::new(channel.clone()),
+            members: MembershipClient::new(channel.clone()),
+            admin: AdminClient::new(channel),
+            cluster,
+        }
+    }
 
     /// A datanode that has registered and reported that it has nothing.
     pub(crate) async fn node(&self, n: u8) -> Node {
@@ -94,7 +123,7 @@ impl Harness {
     pub(crate) fn stranger(&self, n: u8) -> Node {
         Node {
             n,
-            cluster: self.master.cluster_id().unwrap().to_string(),
+            cluster: self.cluster.clone(),
             members: self.members.clone(),
         }
     }
@@ -238,139 +267,5 @@ pub(crate) fn extent(chunk: u64, generation: u64, len: u64) -> ChunkExtent {
         chunk: ChunkId::new(chunk).unwrap(),
         generation: Generation(generation),
         len,
-    }
-}
-
-pub(crate) struct Node {
-    n: u8,
-    pub(crate) cluster: String,
-    members: MembershipClient<Channel>,
-}
-
-impl Node {
-    pub(crate) fn id(&self) -> bytes::Bytes {
-        types::DatanodeId::from_random_bytes([self.n; 16])
-            .0
-            .as_bytes()
-            .to_vec()
-            .into()
-    }
-
-    pub(crate) fn storage(&self) -> bytes::Bytes {
-        types::StorageId::from_random_bytes([self.n; 16])
-            .0
-            .as_bytes()
-            .to_vec()
-            .into()
-    }
-
-    pub(crate) fn host(&self) -> String {
-        format!("node-{}", self.n)
-    }
-
-    fn storages(&self, available: u64) -> Vec<v1::StorageStatus> {
-        vec![v1::StorageStatus {
-            id: self.storage(),
-            capacity: 1 << 40,
-            available,
-            ..v1::StorageStatus::default()
-        }]
-    }
-
-    pub(crate) async fn register(&self) -> Result<v1::RegisterResponse, Status> {
-        let request = v1::RegisterRequest {
-            cluster_id: self.cluster.clone(),
-            datanode: Some(v1::Datanode {
-                id: self.id(),
-                host: self.host(),
-                data_port: 9866,
-                rack: "/default".into(),
-            }),
-            storages: self.storages(1 << 40),
-            ..v1::RegisterRequest::default()
-        };
-        self.members
-            .clone()
-            .register(request)
-            .await
-            .map(Response::into_inner)
-    }
-
-    pub(crate) async fn heartbeat(&self) -> Vec<v1::command::Command> {
-        self.heartbeat_with(1 << 40).await
-    }
-
-    pub(crate) async fn heartbeat_with(&self, available: u64) -> Vec<v1::command::Command> {
-        let request = v1::HeartbeatRequest {
-            datanode_id: self.id(),
-            storages: self.storages(available),
-            streams: 0,
-        };
-        let answer = self
-            .members
-            .clone()
-            .heartbeat(request)
-            .await
-            .unwrap()
-            .into_inner();
-        answer
-            .commands
-            .into_iter()
-            .filter_map(|command| command.command)
-            .collect()
-    }
-
-    /// The (chunk, generation)s that the next heartbeat's answer tells it to delete.
-    pub(crate) async fn ordered_to_delete(&self) -> Vec<(u64, u64)> {
-        let orders = self
-            .heartbeat()
-            .await
-            .into_iter()
-            .filter_map(|command| match command {
-                v1::command::Command::DeleteReplicas(delete) => Some(delete.replicas),
-                _ => None,
-            });
-        orders
-            .flatten()
-            .map(|replica| (replica.chunk, replica.generation))
-            .collect()
-    }
-
-    pub(crate) async fn change(&self, event: v1::ReplicaEvent, extent: ChunkExtent) -> Result<(), Status> {
-        let request = v1::IncrementalReportRequest {
-            datanode_id: self.id(),
-            changes: vec![v1::ReplicaChange {
-                event: event.into(),
-                storage_id: self.storage(),
-                extent: Some(proto::wire_extent(extent)),
-            }],
-        };
-        self.members.clone().incremental_report(request).await.map(drop)
-    }
-
-    pub(crate) async fn received(&self, extent: ChunkExtent) {
-        self.change(v1::ReplicaEvent::Received, extent).await.unwrap();
-    }
-
-    /// A block report, in parts of two replicas.
-    pub(crate) async fn report(&self, has: &[ChunkExtent]) -> Result<(), Status> {
-        let part = |some: &[ChunkExtent]| v1::BlockReportPart {
-            datanode_id: self.id(),
-            storage_id: self.storage(),
-            chunks: some.iter().map(|extent| extent.chunk.as_u64()).collect(),
-            generations: some.iter().map(|extent| extent.generation.as_u64()).collect(),
-            lengths: some.iter().map(|extent| extent.len).collect(),
-            last_of_storage: false,
-        };
-        let mut parts: Vec<_> = has.chunks(2).map(part).collect();
-        parts.push(v1::BlockReportPart {
-            last_of_storage: true,
-            ..part(&[])
-        });
-        self.members
-            .clone()
-            .block_report(tokio_stream::iter(parts))
-            .await
-            .map(drop)
     }
 }

@@ -8,12 +8,18 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod group;
 mod harness;
+mod node;
+mod wires;
 
 mod crash;
 mod deletion;
+mod failover;
 mod lifecycle;
 mod membership;
 mod namespace;
 mod placement;
+mod safe_mode;
+mod tree;
 mod writing;

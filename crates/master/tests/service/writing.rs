@@ -3,7 +3,8 @@ use std::time::Duration;
 use proto::v1::{self, ErrorCode, ReplicaEvent};
 use types::{ChunkExtent, Generation};
 
-use crate::harness::{Harness, Node, code, detail, eventually, root, user};
+use crate::harness::{Harness, code, detail, eventually, root, user};
+use crate::node::Node;
 
 async fn three(harness: &Harness) -> [Node; 3] {
     [

@@ -1,0 +1,144 @@
+//! A datanode that does only what the test says.
+
+use proto::v1::membership_client::MembershipClient;
+use proto::v1::{self};
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+use types::ChunkExtent;
+
+pub(crate) struct Node {
+    pub(crate) n: u8,
+    pub(crate) cluster: String,
+    pub(crate) members: MembershipClient<Channel>,
+}
+
+impl Node {
+    pub(crate) fn id(&self) -> bytes::Bytes {
+        types::DatanodeId::from_random_bytes([self.n; 16])
+            .0
+            .as_bytes()
+            .to_vec()
+            .into()
+    }
+
+    pub(crate) fn storage(&self) -> bytes::Bytes {
+        types::StorageId::from_random_bytes([self.n; 16])
+            .0
+            .as_bytes()
+            .to_vec()
+            .into()
+    }
+
+    pub(crate) fn host(&self) -> String {
+        format!("node-{}", self.n)
+    }
+
+    fn storages(&self, available: u64) -> Vec<v1::StorageStatus> {
+        vec![v1::StorageStatus {
+            id: self.storage(),
+            capacity: 1 << 40,
+            available,
+            ..v1::StorageStatus::default()
+        }]
+    }
+
+    pub(crate) async fn register(&self) -> Result<v1::RegisterResponse, Status> {
+        let request = v1::RegisterRequest {
+            cluster_id: self.cluster.clone(),
+            datanode: Some(v1::Datanode {
+                id: self.id(),
+                host: self.host(),
+                data_port: 9866,
+                rack: "/default".into(),
+            }),
+            storages: self.storages(1 << 40),
+            ..v1::RegisterRequest::default()
+        };
+        self.members
+            .clone()
+            .register(request)
+            .await
+            .map(Response::into_inner)
+    }
+
+    pub(crate) async fn heartbeat(&self) -> Vec<v1::command::Command> {
+        self.heartbeat_with(1 << 40).await
+    }
+
+    pub(crate) async fn heartbeat_with(&self, available: u64) -> Vec<v1::command::Command> {
+        let answer = self.beat(available).await.unwrap();
+        answer
+            .commands
+            .into_iter()
+            .filter_map(|command| command.command)
+            .collect()
+    }
+
+    /// A heartbeat, with the whole answer.
+    pub(crate) async fn beat(&self, available: u64) -> Result<v1::HeartbeatResponse, Status> {
+        let request = v1::HeartbeatRequest {
+            datanode_id: self.id(),
+            storages: self.storages(available),
+            streams: 0,
+        };
+        self.members
+            .clone()
+            .heartbeat(request)
+            .await
+            .map(Response::into_inner)
+    }
+
+    /// The (chunk, generation)s that the next heartbeat's answer tells it to delete.
+    pub(crate) async fn ordered_to_delete(&self) -> Vec<(u64, u64)> {
+        let orders = self
+            .heartbeat()
+            .await
+            .into_iter()
+            .filter_map(|command| match command {
+                v1::command::Command::DeleteReplicas(delete) => Some(delete.replicas),
+                _ => None,
+            });
+        orders
+            .flatten()
+            .map(|replica| (replica.chunk, replica.generation))
+            .collect()
+    }
+
+    pub(crate) async fn change(&self, event: v1::ReplicaEvent, extent: ChunkExtent) -> Result<(), Status> {
+        let request = v1::IncrementalReportRequest {
+            datanode_id: self.id(),
+            changes: vec![v1::ReplicaChange {
+                event: event.into(),
+                storage_id: self.storage(),
+                extent: Some(proto::wire_extent(extent)),
+            }],
+        };
+        self.members.clone().incremental_report(request).await.map(drop)
+    }
+
+    pub(crate) async fn received(&self, extent: ChunkExtent) {
+        self.change(v1::ReplicaEvent::Received, extent).await.unwrap();
+    }
+
+    /// A block report, in parts of two replicas.
+    pub(crate) async fn report(&self, has: &[ChunkExtent]) -> Result<(), Status> {
+        let part = |some: &[ChunkExtent]| v1::BlockReportPart {
+            datanode_id: self.id(),
+            storage_id: self.storage(),
+            chunks: some.iter().map(|extent| extent.chunk.as_u64()).collect(),
+            generations: some.iter().map(|extent| extent.generation.as_u64()).collect(),
+            lengths: some.iter().map(|extent| extent.len).collect(),
+            last_of_storage: false,
+        };
+        let mut parts: Vec<_> = has.chunks(2).map(part).collect();
+        parts.push(v1::BlockReportPart {
+            last_of_storage: true,
+            ..part(&[])
+        });
+        self.members
+            .clone()
+            .block_report(tokio_stream::iter(parts))
+            .await
+            .map(drop)
+    }
+}
