@@ -66,6 +66,20 @@ fn what_is_saved_is_loaded() {
     assert!(saved(&load(&saved(&empty)).unwrap()) == saved(&empty));
 }
 
+/// Other bytes are another version of the format, and the bytes of this one are read for ever. `REGENERATE=1` writes the
+/// fixture, which is also a seed of the fuzz target.
+#[test]
+fn the_bytes_of_a_state_are_for_ever() {
+    let bytes = saved(&everything(true).ns);
+    if option_env!("REGENERATE").is_some() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-1.bin");
+        std::fs::write(directory, &bytes).unwrap();
+    }
+    let golden = include_bytes!("../../tests/fixtures/state-1.bin");
+    assert!(bytes == golden, "{} bytes, not {}", bytes.len(), golden.len());
+    assert!(saved(&load(golden).unwrap()) == golden);
+}
+
 #[test]
 fn time_does_not_go_back_over_a_restart() {
     let mut fs = everything(true);
