@@ -56,7 +56,7 @@ const CHECKPOINT_REQUESTS: usize = 16;
 ///
 /// When it is dropped without [`Group::close`], it stops as in a crash.
 pub struct Group<M: StateMachine> {
-    node: SharedNode,
+    pub(crate) node: SharedNode,
     commands: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     checkpoints: mpsc::Sender<Request>,
@@ -142,7 +142,6 @@ impl<M: StateMachine> Group<M> {
                 env: env.clone(),
                 directory: directory.to_owned(),
                 raft: raft.clone(),
-                machine: machine.clone(),
                 status: status.subscribe(),
                 lease: Arc::clone(&lease),
                 form: form::State::new(env, id),
@@ -169,8 +168,9 @@ impl<M: StateMachine> Group<M> {
             condition,
         };
         tokio::spawn(observer.run());
-        tokio::spawn(form::tend(Arc::clone(&group.node), group.closing.subscribe()));
         group.begin(blank, alone).await?;
+        // Behind it: a group of one is begun once.
+        tokio::spawn(form::tend(Arc::clone(&group.node), group.closing.subscribe()));
         Ok(group)
     }
 

@@ -25,6 +25,8 @@ mod open;
 mod raft;
 mod runtime;
 mod settings;
+#[cfg(test)]
+mod sim;
 mod status;
 mod store;
 mod transport;

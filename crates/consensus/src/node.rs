@@ -12,7 +12,6 @@ use crate::lease::Lease;
 use crate::raft::Raft;
 use crate::settings::Settings;
 use crate::status::Status;
-use crate::store::Adapter;
 
 /// A member that is open.
 pub(crate) struct Node {
@@ -23,8 +22,6 @@ pub(crate) struct Node {
     /// Where the log, the votes and the checkpoints are.
     pub(crate) directory: PathBuf,
     pub(crate) raft: Raft,
-    /// The state machine, with the last applied entry and the membership as of that.
-    pub(crate) machine: Adapter,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) lease: Arc<Lease>,
     /// Its place in the group.

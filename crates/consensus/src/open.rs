@@ -89,9 +89,19 @@ pub(crate) fn open(
         );
     }
     let blank = last.is_none();
-    let meta = load_meta(env, directory, blank)?;
-    if !blank && membership.is_none() {
-        let (found, log_id) = found_group(&mut wal, &meta, settings, last)?;
+    let mut meta = load_meta(env, directory, blank)?;
+    // A member that follows somebody has got a part of an old log, and not yet who belongs to the group.
+    let follows = meta.voted_for.is_some_and(|voted_for| voted_for != meta.member);
+    if !blank && membership.is_none() && !follows {
+        let (last_term, _) = record_id(last.as_ref());
+        meta = Meta {
+            term: meta.term.max(last_term),
+            member: meta.member,
+            voted_for: Some(meta.member),
+            elected: true,
+        };
+        meta.store(&**disk, directory)?;
+        let (found, log_id) = found_group(&mut wal, &meta, settings)?;
         (membership, last) = (Some(found), Some(log_id));
     }
     let alone = membership.is_some_and(|membership| membership.voter_ids().eq([meta.member.0]));
@@ -137,28 +147,21 @@ fn load_meta(env: &Env, directory: &Path, blank: bool) -> Result<Meta, OpenError
     Ok(meta)
 }
 
-/// Writes that the group has this one member: in the last term that it was in, as its leader would have done it.
-fn found_group(
-    wal: &mut Wal,
-    meta: &Meta,
-    settings: &Settings,
-    last: Option<LogId>,
-) -> Result<(Membership, LogId), OpenError> {
+/// Writes that the group has this one member: in the last term that it was in, as its leader, which it then was.
+fn found_group(wal: &mut Wal, meta: &Meta, settings: &Settings) -> Result<(Membership, LogId), OpenError> {
     let id = meta.member.0;
     let nodes: BTreeMap<_, _> = [(id, Address(settings.address.clone()))].into();
     let membership =
         Membership::new(vec![[id].into()], nodes).map_err(|error| OpenError::Settings(error.to_string()))?;
     let (op, payload) = record_of(&Payload::Membership(membership.clone()));
-    let (last_term, _) = record_id(last.as_ref());
-    let term = meta.term.max(last_term);
-    let index = match wal.append(term, op, &payload) {
+    let index = match wal.append(meta.term, op, &payload) {
         Ok(index) => index,
         Err(wal::AppendError::Failed(failure)) => return Err(failure.into()),
         Err(error) => return Err(OpenError::Settings(error.to_string())),
     };
     wal.sync()?;
-    let log_id =
-        log_id(term, index).ok_or_else(|| OpenError::Settings("a record without an index".to_owned()))?;
+    let log_id = log_id(meta.term, index)
+        .ok_or_else(|| OpenError::Settings("a record without an index".to_owned()))?;
     Ok((membership, log_id))
 }
 

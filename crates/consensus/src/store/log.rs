@@ -276,7 +276,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         {
             let mut state = self.shared.state();
             state.tail.truncate(record);
-            state.last = last.max(state.purged);
+            if state.last > last {
+                state.last = last.max(state.purged);
+            }
         }
         self.wait(|done| Job::Truncate { last: record, done }).await
     }
