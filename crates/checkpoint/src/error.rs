@@ -95,6 +95,9 @@ pub enum Error {
         /// Its version.
         bad: BadHeader,
     },
+    /// The one file that was asked for is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// There are checkpoints, and none is whole.
     #[error(
         "{first}{}. Nothing was altered. Check the disk, then restore this directory from a backup \

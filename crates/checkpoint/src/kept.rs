@@ -44,7 +44,7 @@ impl Checkpoint {
     /// Opens the file, whatever its name is, and looks at its two ends: not whether all of it is whole.
     ///
     /// # Errors
-    /// As [`Error`] says; [`Error::NoneWhole`] where the file is damaged.
+    /// As [`Error`] says.
     pub fn open_file(disk: &dyn Disk, path: &Path) -> Result<Self, Error> {
         let file = disk.open(path, Open::Read).when("open", path)?;
         match look_at(file, path)? {
@@ -54,7 +54,7 @@ impl Checkpoint {
                 path,
                 ..
             }) => Err(Error::Newer { path, bad }),
-            Err(first) => Err(Error::NoneWhole { first, more: 0 }),
+            Err(damaged) => Err(damaged.into()),
         }
     }
 
@@ -265,7 +265,9 @@ fn ends(file: &dyn File, bytes: u64) -> Result<Ends, (u64, Damage)> {
         }
     };
     let in_header = |bad: BadHeader| (0, Damage::Header(bad));
-    let length = header_bytes(&read(0, PREFIX_BYTES, "the header")?).map_err(in_header)?;
+    // A file that is no checkpoint at all is known by its first bytes, however few there are.
+    let prefix = PREFIX_BYTES.min(usize::try_from(bytes).unwrap_or(PREFIX_BYTES));
+    let length = header_bytes(&read(0, prefix, "the header")?).map_err(in_header)?;
     let (header, chain) = Header::decode(&read(0, length, "the header")?).map_err(in_header)?;
     let start = length as u64;
     let end = bytes

@@ -14,7 +14,7 @@ fn damage_of(world: &World, bytes: &[u8]) -> Option<Damage> {
     world.put(1, bytes);
     match Checkpoint::open_file(&*world.disk, &path(1)) {
         Ok(checkpoint) => checkpoint.verify().err().map(|damaged| damaged.damage),
-        Err(Error::NoneWhole { first, .. }) => Some(first.damage),
+        Err(Error::Damaged(damaged)) => Some(damaged.damage),
         Err(error) => panic!("{error}"),
     }
 }

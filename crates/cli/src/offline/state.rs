@@ -60,9 +60,7 @@ fn one(
     let mut reader = checkpoint.open();
     let namespace = Namespace::load(&mut Counted(&mut reader, progress));
     // Damage to the file is the cause of whatever came of it.
-    if let Err(first) = reader.finish() {
-        return Err(checkpoint::Error::NoneWhole { first, more: 0 }.into());
-    }
+    reader.finish().map_err(checkpoint::Error::Damaged)?;
     let path = file.to_owned();
     let namespace = namespace.map_err(|error| RestoreError::State { path, error })?;
     Ok((checkpoint, namespace))
@@ -73,6 +71,10 @@ fn told(source: &Source, error: &RestoreError<LoadError>) -> Failure {
     match error {
         RestoreError::Checkpoint(checkpoint::Error::Failed(failure)) => {
             Failure::local(failure.path.display(), &failure.error)
+        }
+        RestoreError::Checkpoint(checkpoint::Error::Damaged(damaged)) => {
+            let why = format_args!("damaged at byte {}: {}", damaged.offset, damaged.damage);
+            Failure::new(Exit::Failed, path.display(), why)
         }
         _ => Failure::new(Exit::Failed, path.display(), error),
     }

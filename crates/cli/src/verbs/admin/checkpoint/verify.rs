@@ -74,7 +74,7 @@ pub(crate) fn all(env: &Env, source: &Source) -> Result<Vec<Found>> {
         }
         Source::File(file) => match Checkpoint::open_file(&*env.disk, file) {
             Ok(checkpoint) => (vec![checkpoint], Vec::new()),
-            Err(checkpoint::Error::NoneWhole { first, .. }) => (Vec::new(), vec![first]),
+            Err(checkpoint::Error::Damaged(damaged)) => (Vec::new(), vec![damaged]),
             Err(error) => return Err(failed(source, &error)),
         },
     };
