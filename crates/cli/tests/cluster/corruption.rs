@@ -7,9 +7,9 @@ use fastrand::Rng;
 use crate::scale::MIB;
 use crate::support::{Cluster, Content, chunk_files, digest_of_file, flip_bit, until};
 
-/// A file of four chunks on every datanode.
+/// A file of four chunks on every datanode, each long enough to be a file of its own there.
 fn stored(cluster: &Cluster, path: &str) -> Content {
-    let content = Content::new(60, 3 * MIB + 4321);
+    let content = Content::new(60, 3 * MIB + 123_456);
     let source = cluster.dir().join("source");
     content.write_file(&source);
     cluster
