@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod admin;
 mod config;
 mod errors;
 mod mini;

@@ -76,6 +76,21 @@ impl Mini {
         }
     }
 
+    /// Stops it in order.
+    pub(crate) fn stop(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.server.0);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        let status = self.server.0.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    /// Starts it again, with what is in its directory by now.
+    pub(crate) fn start_again(&mut self) {
+        let (server, ready) = start_mini(self.home.path(), &["--ports", "auto"]);
+        self.server = server;
+        ready["master"].as_str().unwrap().clone_into(&mut self.master);
+    }
+
     /// A path in the directory of this test.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
