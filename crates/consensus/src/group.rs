@@ -15,6 +15,7 @@ use types::{MasterId, Term};
 
 use crate::backup::Backup;
 use crate::error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
+use crate::followers::{self, Follower};
 use crate::form::{self, ChangeError, Standing};
 use crate::lease::Lease;
 use crate::machine::{LogCommand, StateMachine};
@@ -259,6 +260,12 @@ impl<M: StateMachine> Group<M> {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.node.status.clone()
+    }
+
+    /// How far the others are, as this member knows when it leads; nothing when it does not.
+    #[must_use]
+    pub fn followers(&self) -> Vec<Follower> {
+        followers::of(&self.node.raft, self.node.id)
     }
 
     /// The term in which this member leads, if it may answer: nobody else can lead, and all that was ever acknowledged is

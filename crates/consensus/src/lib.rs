@@ -15,6 +15,7 @@
 
 mod backup;
 mod error;
+mod followers;
 mod form;
 mod group;
 mod lease;
@@ -34,6 +35,7 @@ mod transport;
 pub use backup::Backup;
 pub use checkpoint::{Info as CheckpointInfo, Pace};
 pub use error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
+pub use followers::Follower;
 pub use form::{ChangeError, Standing, Waiting};
 pub use group::Group;
 pub use machine::{Image, LogCommand, RestoreError, StateMachine};

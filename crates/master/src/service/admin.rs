@@ -98,16 +98,28 @@ fn masters(core: &Core) -> Result<v1::MastersResponse, Rejection> {
     let group = core.open_group()?;
     let status = group.status().borrow().clone();
     let own = group.id();
+    let followers = group.followers();
+    let leads = status.role == Role::Leader;
     let master = |member: &consensus::Member| {
         let (role, is_own) = (role(&status, member), member.id == own);
+        let follower = followers
+            .iter()
+            .find(|follower| leads && follower.id == member.id);
+        let silent = follower.and_then(|follower| follower.silent);
         v1::MasterStatus {
             id: member.id.0,
             address: member.address.clone(),
             role: role.into(),
-            last_index: is_own.then_some(status.last),
+            last_index: match follower {
+                Some(follower) => Some(follower.matched),
+                None => is_own.then_some(status.last),
+            },
             applied_index: is_own.then_some(status.applied),
-            lag: (is_own && role == v1::MasterRole::Leader).then_some(0),
-            silent_ms: None,
+            lag: match follower {
+                Some(follower) => Some(status.last.saturating_sub(follower.matched)),
+                None => (is_own && leads).then_some(0),
+            },
+            silent_ms: silent.map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
             checkpoint_index: is_own.then_some(status.checkpoint),
         }
     };
