@@ -13,6 +13,7 @@ mod harness;
 mod node;
 mod wires;
 
+mod admin;
 mod crash;
 mod deletion;
 mod failover;
