@@ -22,9 +22,7 @@ pub(crate) fn read(input: &mut dyn BufRead, from: &str) -> Result<(Current, Coun
         number: 0,
     };
     let head = lines.head()?;
-    let root = match lines.before_root()? {
-        (root, lives, members) => Root { root, lives, members },
-    };
+    let root = lines.before_root()?;
     let mut importer = root.begin(&head).map_err(|why| lines.wrong(&why))?;
     let mut counts = Counts {
         directories: 1,
@@ -215,7 +213,8 @@ impl Lines<'_> {
         }
     }
 
-    fn before_root(&mut self) -> Result<(Said, Vec<ChunkLives>, Vec<Member>)> {
+    /// All lines up to that of the root.
+    fn before_root(&mut self) -> Result<Root> {
         let (mut lives, mut members) = (Vec::new(), Vec::new());
         loop {
             if !self.advance()? {
@@ -230,7 +229,11 @@ impl Lines<'_> {
                 Line::Datanode(line) => members.push(member(line)),
                 Line::Directory(line) if line.directory == "/" => {
                     let said = Said::of(&line.attributes).map_err(|why| self.wrong(&why))?;
-                    return Ok((said, lives, members));
+                    return Ok(Root {
+                        root: said,
+                        lives,
+                        members,
+                    });
                 }
                 Line::Directory(_) | Line::File(_) | Line::End(_) => {
                     return Err(self.wrong("the first directory must be the root: /"));

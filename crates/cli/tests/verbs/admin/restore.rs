@@ -94,10 +94,11 @@ fn a_backup_under_load_has_everything_that_was_acknowledged_before() {
     assert!(mini.fails(5, "admin backup b0").contains("not there yet"));
     mini.ok("admin checkpoint verify b2");
 
-    // Files that the backup knows nothing of. Their chunks are on datanodes, under ids that will be given out again.
+    // Files that the backup knows nothing of. Their chunks are on some datanodes, under ids that will be given out again:
+    // by their lengths, the ones could be taken for the others.
     for number in 0..8 {
         mini.file("lost", noise(1000 + number, 4000));
-        mini.ok(&format!("put lost /lost{number}"));
+        mini.ok(&format!("put --replication 1 lost /lost{number}"));
     }
     mini.stop();
     mini.ok("admin restore b2 --dir made --json");
@@ -117,7 +118,7 @@ fn a_backup_under_load_has_everything_that_was_acknowledged_before() {
     }
     for number in 0..8 {
         mini.file("new", noise(2000 + number, 4000));
-        mini.ok(&format!("put new /new{number}"));
+        mini.ok(&format!("put --replication 1 new /new{number}"));
     }
     for number in 0..8 {
         let done = mini.run(&format!("cat /new{number}"));
