@@ -198,12 +198,16 @@ impl<T: Record> Slab<T> {
 
     /// Puts another record in the place of one. False when the slot is free; nothing is done then.
     pub fn set(&mut self, slot: u32, record: T) -> bool {
-        let Some(place) = Self::place(slot).filter(|_| self.get(slot).is_some()) else {
+        let Some(place) = Self::place(slot) else {
             return false;
         };
-        let page = self.pages.get_mut(place.page);
-        page.map(|page| page.set_record(Self::SHAPE, place.cell, &record))
-            .is_some()
+        match self.pages.get_mut(place.page) {
+            Some(page) if page.is_used(place.cell) => {
+                page.set_record(Self::SHAPE, place.cell, &record);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Frees a slot, and answers with what it held.

@@ -26,7 +26,7 @@ pub fn names(input: &[u8]) {
             0..=3 => insert(&mut tree, &mut model, parent, &name, slot),
             4..=6 => {
                 // Many at once: rising, and all over the place.
-                for n in 0..u32::from(op) {
+                for n in 0..u32::from(op) / 3 {
                     let spread = if op % 16 == 4 { 1 } else { 40_503 };
                     let (parent, name) = key(style, number.wrapping_add(n.wrapping_mul(spread)) & 0xffff);
                     insert(&mut tree, &mut model, parent, &name, n);
