@@ -12,8 +12,8 @@ use crate::wire::{self, Leader};
 
 /// How long the masters may take until all follow one leader again.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// A follower that is so few entries behind has caught up.
-const LAG_MAX: u64 = 200;
+/// A log that is so few entries behind has caught up: the masters are asked one after the other.
+const LAG_MAX: u64 = 500;
 /// So long a leader stays stopped or cut off after another has taken over: it must not notice before it is too late.
 const AWAY: Duration = Duration::from_millis(700);
 
@@ -107,26 +107,28 @@ async fn settled(addresses: &[String]) -> anyhow::Result<Leader> {
 async fn agreed(addresses: &[String]) -> anyhow::Result<Leader> {
     let mut leader: Option<Leader> = None;
     let mut seen = Vec::new();
+    let mut indexes = Vec::new();
     for address in addresses {
         let said = wire::masters(address, Duration::from_millis(500))
             .await
             .with_context(|| address.clone())?;
         seen.push((said.term, said.leader));
-        if said.leader == 0 || said.leader != said.asked {
-            continue;
+        // What each knows of itself: nobody else knows it better.
+        let own = said.masters.iter().find(|master| master.id == said.asked);
+        indexes.push(own.and_then(|own| own.last_index).unwrap_or_default());
+        if said.leader != 0 && said.leader == said.asked {
+            leader = Some(Leader {
+                address: address.clone(),
+                term: said.term,
+            });
         }
-        for master in &said.masters {
-            if master.lag.is_none_or(|lag| lag > LAG_MAX) && master.id != said.asked {
-                bail!("{} is behind", master.address);
-            }
-        }
-        leader = Some(Leader {
-            address: address.clone(),
-            term: said.term,
-        });
     }
     if seen.windows(2).any(|two| two.first() != two.last()) {
         bail!("they say different things: {seen:?}");
+    }
+    let most = indexes.iter().max().copied().unwrap_or_default();
+    if indexes.iter().any(|index| index.saturating_add(LAG_MAX) < most) {
+        bail!("one is behind: {indexes:?}");
     }
     leader.context("nobody leads")
 }
