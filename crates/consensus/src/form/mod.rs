@@ -18,6 +18,7 @@ mod change;
 mod decide;
 mod error;
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "three masters")]
 mod model;
 mod standing;
 mod tend;

@@ -14,12 +14,15 @@ use crate::raft::{Address, TypeConfig};
 /// Connections that are kept though nobody uses them; members are few.
 const KEPT: usize = 64;
 
+/// One connection of each kind to each address.
+type Links = HashMap<(String, Kind), Arc<Link>>;
+
 /// Knows how to reach the others. Clones share their connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
     net: env::net::Network,
     own: MasterId,
-    links: Arc<Mutex<HashMap<(String, Kind), Arc<Link>>>>,
+    links: Arc<Mutex<Links>>,
 }
 
 impl Network {
