@@ -223,6 +223,8 @@ mod tests {
         }
         fs.by("root").delete_recursive("/deep").unwrap();
         assert_eq!(fs.ns.totals().directories, 2);
+        fs.reap();
+        assert_eq!(fs.ns.files.tree.inodes.len(), 2);
     }
 
     #[test]
