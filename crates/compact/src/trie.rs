@@ -256,6 +256,7 @@ impl<P> Trie<P> {
         while let Some(root) = self.root.as_deref() {
             if root.is_needless() {
                 self.root = None;
+                self.levels = 1;
             } else if let Children::Nodes([Some(first), rest @ ..]) = &root.children
                 && rest.iter().all(Option::is_none)
                 && root.closed >> 1 == 0

@@ -68,6 +68,12 @@ fn reload<T>(
 mod tests {
     use proptest::prelude::*;
 
+    #[test]
+    fn the_last_record_of_a_sparse_array_goes() {
+        // Found by a fuzzer: a record at a high slot, and gone.
+        super::paged(&[0xf1, 0xcb, 0x2e, 0xf3, 0xcb, 0x2e]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
