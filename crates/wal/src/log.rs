@@ -183,9 +183,15 @@ impl Wal {
         self.buffer.len()
     }
 
+    /// Whether it is time to make the next segment.
+    #[must_use]
+    pub const fn spare_due(&self) -> bool {
+        !self.spare_asked && self.active.end >= self.active.size / 2
+    }
+
     /// The making of the next segment, when it is time for it: once for each segment.
     pub fn spare_job(&mut self) -> Option<SpareJob> {
-        if self.spare_asked || self.active.end < self.active.size / 2 {
+        if !self.spare_due() {
             return None;
         }
         self.spare_asked = true;

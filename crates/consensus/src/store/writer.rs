@@ -111,6 +111,8 @@ impl Writer {
                     continue;
                 }
             }
+            // Those that were woken together come together: they share this sync and do not wait for the next.
+            tokio::task::yield_now().await;
             let batch = Batch {
                 disk: Arc::clone(&self.disk),
                 directory: self.directory.clone(),
@@ -118,11 +120,7 @@ impl Writer {
                 condition: self.condition.clone(),
                 waiting: Vec::new(),
             };
-            let (done, back) = env::blocking(move || {
-                let done = batch.work(&mut wal, jobs);
-                (done, wal)
-            })
-            .await;
+            let (done, back) = self.work(batch, jobs, wal).await;
             wal = back;
             settled = false;
             done?;
@@ -130,6 +128,40 @@ impl Writer {
         }
         settle(wal).await?;
         Ok(())
+    }
+
+    /// Does these jobs, and all that come meanwhile, without giving the thread back in between.
+    async fn work(
+        &mut self,
+        mut batch: Batch,
+        mut jobs: Vec<Job>,
+        mut wal: Wal,
+    ) -> (Result<(), wal::Failure>, Wal) {
+        // A channel of the same kind stands in for the queue as long as that is away.
+        let (_, stand_in) = mpsc::channel(1);
+        let mut queue = std::mem::replace(&mut self.queue, stand_in);
+        let (done, wal, queue) = env::blocking(move || {
+            let done = loop {
+                while jobs.len() < QUEUE_JOBS
+                    && let Ok(job) = queue.try_recv()
+                {
+                    jobs.push(job);
+                }
+                if jobs.is_empty() {
+                    break Ok(());
+                }
+                if let Err(failure) = batch.work(&mut wal, std::mem::take(&mut jobs)) {
+                    break Err(failure);
+                }
+                if wal.spare_due() {
+                    break Ok(());
+                }
+            };
+            (done, wal, queue)
+        })
+        .await;
+        self.queue = queue;
+        (done, wal)
     }
 
     /// Has the next segment made beside the work.
@@ -155,7 +187,7 @@ struct Batch {
 
 impl Batch {
     /// Blocks.
-    fn work(mut self, wal: &mut Wal, jobs: Vec<Job>) -> Result<(), wal::Failure> {
+    fn work(&mut self, wal: &mut Wal, jobs: Vec<Job>) -> Result<(), wal::Failure> {
         let mut jobs = jobs.into_iter();
         let mut failed = None;
         for job in jobs.by_ref() {
@@ -170,7 +202,7 @@ impl Batch {
         // Before the answers: who gets one of them finds the group failed.
         self.condition
             .send_replace(Condition::Failed(Failure::from(failure.clone())));
-        for done in self.waiting {
+        for done in self.waiting.drain(..) {
             done.io_completed(Err(std::io::Error::other(failure.clone())));
         }
         for job in jobs {
