@@ -64,7 +64,7 @@ pub(crate) fn make(env: &Env, directory: &Path, mut state: Current, term: Option
     let held = lock(env, directory)?;
     let now = env.clock.wall();
     let term = term_above(
-        state.term.max(Term(term.unwrap_or(0))),
+        state.seen.max(Term(term.unwrap_or(0))),
         Duration::from_millis(now.as_u64()),
     );
     if !state.namespace.begin_era() {

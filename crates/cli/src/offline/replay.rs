@@ -5,7 +5,7 @@ use std::path::Path;
 use env::Env;
 use namespace::{Entry, Namespace};
 use types::Term;
-use wal::{OpenError, Record};
+use wal::{Meta, OpenError, Record};
 
 use super::{Source, load};
 use crate::failure::{Exit, Failure, Result};
@@ -24,6 +24,8 @@ pub(crate) struct Current {
     pub(crate) index: u64,
     /// The term of that record.
     pub(crate) term: Term,
+    /// The highest term that is known of.
+    pub(crate) seen: Term,
 }
 
 /// The state of what is named: of a checkpoint or backup alone, or of a master's directory with its log. The directory is
@@ -41,15 +43,19 @@ pub(crate) fn current(env: &Env, source: &Source) -> Result<Current> {
             namespace: state.namespace,
             index: state.header.index,
             term: state.header.term,
+            seen: state.header.term,
         },
         None => Current {
             namespace: Namespace::new(),
             index: 0,
             term: Term(0),
+            seen: Term(0),
         },
     };
     if let Source::Directory(directory) = source {
         follow(env, directory, &mut current)?;
+        let meta = Meta::load(&*env.disk, directory).map_err(|error| told(directory, &error))?;
+        current.seen = current.term.max(meta.unwrap_or_default().term);
     }
     Ok(current)
 }

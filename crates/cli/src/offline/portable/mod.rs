@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! {"distrifs_export":1, "cluster":"uuid", "index":4711, "term":7, "now_ms":…, "slotted":true, "first_generation":1,
-//!  "safe_mode":false}                                            the version of this format, and the cluster
+//!  "safe_mode":false}                                            the version of this format, and the cluster; the last
+//!                                                                record of the log, the highest term
 //! {"chunk_ids":[1,4096], "lives":3}                              how often slots of chunk ids were given out, at most
 //! {"datanode":"uuid", "host":"d1.example", "data_port":9866, "rack":"/r1",
 //!  "storages":[{"id":"uuid", "capacity":1000000}]}

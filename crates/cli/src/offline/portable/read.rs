@@ -70,6 +70,7 @@ pub(crate) fn read(input: &mut dyn BufRead, from: &str) -> Result<(Current, Coun
         namespace,
         index: head.index,
         term: Term(head.term),
+        seen: Term(head.term),
     };
     Ok((current, counts))
 }

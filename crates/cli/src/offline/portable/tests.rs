@@ -80,6 +80,7 @@ impl World {
             namespace: self.namespace,
             index: self.calls,
             term: Term(3),
+            seen: Term(3),
         }
     }
 }

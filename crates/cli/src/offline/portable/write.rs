@@ -30,7 +30,7 @@ pub(crate) fn write(current: &Current, out: &mut dyn io::Write, to: &str) -> Res
         distrifs_export: VERSION,
         cluster,
         index: current.index,
-        term: current.term.as_u64(),
+        term: current.seen.as_u64(),
         now_ms: namespace.now().as_u64(),
         slotted: namespace.is_slotted(),
         first_generation: namespace.first_generation().as_u64(),
