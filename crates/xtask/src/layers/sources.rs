@@ -58,7 +58,17 @@ const SEAMS: &[Ban] = &[
     ban(&["std", "time", "Instant"], Start, CLOCK),
     ban(&["SystemTime", "now"], Anywhere, CLOCK),
     ban(&["getrandom"], Start, RANDOM),
-    ban(&["rand"], Start, RANDOM),
+    // Generators with a given seed are fine; these draw from the thread's or the system's own.
+    ban(&["rand"], Whole, RANDOM),
+    ban(&["rand", "*"], Start, RANDOM),
+    ban(&["rand", "self"], Start, RANDOM),
+    ban(&["rand", "random"], Start, RANDOM),
+    ban(&["rand", "rng"], Start, RANDOM),
+    ban(&["rand", "make_rng"], Start, RANDOM),
+    ban(&["rand", "rngs", "ThreadRng"], Start, RANDOM),
+    ban(&["rand", "rngs", "SysRng"], Start, RANDOM),
+    ban(&["rand", "rngs", "OsRng"], Start, RANDOM),
+    ban(&["from_rng"], Anywhere, RANDOM),
     ban(&["Uuid", "new_v4"], Anywhere, RANDOM),
     ban(&["Uuid", "now_v7"], Anywhere, RANDOM),
 ];
@@ -211,6 +221,8 @@ mod tests {
             "let v = std::env::var(\"HOME\");",
             "use std::thread; fn f() { thread::spawn(g) }",
             "let n = rand::random::<u64>();",
+            "let n = rand::rng().next_u64();",
+            "use rand::rngs::{SmallRng, OsRng};",
             "getrandom::fill(&mut b)",
             "fastrand::u64(..)",
             "fastrand::Rng::new()",
@@ -228,6 +240,7 @@ mod tests {
             "#[cfg(test)] mod tests { use std::fs; }",
             "use std::time::Duration; use std::io::Write; use std::fmt;",
             "fastrand::Rng::with_seed(seed)",
+            "use rand::rngs::SmallRng; use rand::SeedableRng;",
             "use crate::env::Thing; use crate::thread; fn rand() {}",
         ] {
             assert_eq!(found(fine, World::Pure), nothing, "{fine}");
