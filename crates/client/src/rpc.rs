@@ -224,6 +224,8 @@ impl Rpc {
         let mut pauses = Pauses::new(self.masters.count());
         let mut attempts = 0u32;
         let mut telling = None;
+        let mut last = None;
+        let mut not_ready = false;
         loop {
             let left = limits.total.saturating_sub(start.elapsed());
             let limit = limits.attempt.min(left).max(Duration::from_millis(1));
@@ -271,8 +273,16 @@ impl Rpc {
                     Whom::Later => self.masters.give_up(master, &[]),
                 }
             }
+            // That the last attempt had no time left says nothing about the masters, and that another master does not lead
+            // says less than what the leader waits for.
+            let cut_short = limit < limits.attempt && !again.answered;
+            let hint = again.answered && matches!(again.at, Whom::Another(_));
+            if last.is_none() || !(cut_short || hint && not_ready) {
+                not_ready = again.at == Whom::Later;
+                last = Some(again.why);
+            }
             if start.elapsed() >= WORTH_A_WORD && !pause.is_zero() {
-                self.wait_for(operation, &again.why);
+                self.wait_for(operation, last.as_deref().unwrap_or_default());
             }
             // What a master said tells more than that a later attempt ran out of time.
             telling = again.or_else.or(telling);
@@ -282,7 +292,7 @@ impl Rpc {
                     operation,
                     masters: self.masters.addresses(),
                     waited: start.elapsed(),
-                    last: again.why,
+                    last: last.unwrap_or_default(),
                 }));
             }
             if !pause.is_zero() {

@@ -90,7 +90,7 @@ async fn closing_waits_for_replicas_to_be_confirmed() {
         "{calls:?}"
     );
 
-    let cluster = Cluster::with(3, |config| config.timeouts.close = Duration::from_millis(100)).await;
+    let cluster = Cluster::with(3, |config| config.timeouts.close = Duration::from_secs(1)).await;
     cluster
         .master
         .refuse("complete", vec![Refuse::NotReplicated; 100]);

@@ -32,7 +32,7 @@ fn a_cluster_that_starts_waits_in_safe_mode_for_its_datanodes() {
     assert_eq!(mode["confirmed"], 0, "{mode}");
     // Names can be read, and not changed.
     assert!(group.client.exists("/directory"));
-    let done = group.client.run(&["mkdir", "/no", "--timeout", "1s"]);
+    let done = group.client.run(&["mkdir", "/no", "--timeout", "3s"]);
     assert_eq!(done.status.code(), Some(6), "{}", done.stderr);
     assert!(done.stderr.contains("takes no changes yet"), "{}", done.stderr);
     let done = group

@@ -5,7 +5,7 @@ use crate::support::{Content, Group, PipePut};
 
 #[test]
 fn a_leader_that_is_cut_off_is_replaced_and_serves_nothing() {
-    let Some(group) = Group::start_apart(3, 3) else {
+    let Some(group) = Group::start_apart(3, 3, false) else {
         return;
     };
     let network = group.network.as_ref().unwrap();
@@ -38,7 +38,7 @@ fn a_leader_that_is_cut_off_is_replaced_and_serves_nothing() {
 
 #[test]
 fn a_follower_that_is_cut_off_disturbs_nobody_when_it_is_back() {
-    let Some(group) = Group::start_apart(3, 1) else {
+    let Some(group) = Group::start_apart(3, 1, true) else {
         return;
     };
     let network = group.network.as_ref().unwrap();

@@ -67,7 +67,7 @@ fn masters_are_added_and_removed_while_the_cluster_is_used() {
 
 #[test]
 fn the_lead_is_handed_over_and_nobody_notices() {
-    let group = Group::start(3, 1);
+    let group = Group::start_calm(3, 1);
     let mut leader = group.leader();
     for round in 0..4 {
         let target = (leader + 1) % 3;
@@ -91,7 +91,7 @@ fn the_lead_is_handed_over_and_nobody_notices() {
 
 #[test]
 fn nonsense_is_refused_in_words() {
-    let group = Group::start(3, 0);
+    let group = Group::start_calm(3, 0);
     let complaint = group.client.fails(&["admin", "master", "remove", "nobody:1"]);
     assert!(complaint.contains("no such master"), "{complaint}");
     let present = group.addresses[group.standby()].clone();

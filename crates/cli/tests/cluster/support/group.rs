@@ -14,6 +14,8 @@ const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// The flags of every master. The waits are short, so that tests are.
 const MASTER: [&str; 4] = ["--heartbeat-interval", "300ms", "--dead-after", "2s"];
+/// The flag of masters that elect nobody only because the machine is busy.
+const CALM: [&str; 2] = ["--election-timeout", "2s"];
 const DATANODE: [&str; 2] = ["--abandoned-write-timeout", "5s"];
 
 /// Which master it is: its place in [`Group::masters`].
@@ -43,10 +45,13 @@ pub(crate) fn free_address() -> String {
 }
 
 /// A master that listens where the others look for it.
-fn master(base: &Path, name: &str, own: &str, all: &[String]) -> Role {
+fn master(base: &Path, name: &str, own: &str, all: &[String], calm: bool) -> Role {
     let (host, port) = own.rsplit_once(':').unwrap();
     let mut options: Vec<String> = MASTER.map(str::to_owned).to_vec();
     options.extend(["--masters".to_owned(), all.join(",")]);
+    if calm {
+        options.extend(CALM.map(str::to_owned));
+    }
     options.extend(["--listen".to_owned(), host.to_owned()]);
     let mut role = Role::new(base, "master", name, options);
     role.set_ports(
@@ -60,18 +65,33 @@ fn master(base: &Path, name: &str, own: &str, all: &[String]) -> Role {
 impl Group {
     /// So many masters and datanodes, all there, with a leader.
     pub(crate) fn start(masters: usize, datanodes: usize) -> Self {
-        Self::place((0..masters).map(|_| free_address()).collect(), datanodes, None)
+        Self::place(
+            (0..masters).map(|_| free_address()).collect(),
+            datanodes,
+            None,
+            false,
+        )
+    }
+
+    /// The same, where no master is to be elected without a reason, however busy the machine is.
+    pub(crate) fn start_calm(masters: usize, datanodes: usize) -> Self {
+        Self::place(
+            (0..masters).map(|_| free_address()).collect(),
+            datanodes,
+            None,
+            true,
+        )
     }
 
     /// The same with each master on a machine of its own; none where that is impossible.
-    pub(crate) fn start_apart(masters: usize, datanodes: usize) -> Option<Self> {
+    pub(crate) fn start_apart(masters: usize, datanodes: usize, calm: bool) -> Option<Self> {
         let network = Network::new(masters + 1)?;
         let addresses = (0..masters).map(|place| format!("{}:9800", network.address(place)));
         let addresses = addresses.collect();
-        Some(Self::place(addresses, datanodes, Some(network)))
+        Some(Self::place(addresses, datanodes, Some(network), calm))
     }
 
-    fn place(addresses: Vec<String>, datanodes: usize, network: Option<Network>) -> Self {
+    fn place(addresses: Vec<String>, datanodes: usize, network: Option<Network>, calm: bool) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("distrifs-group-")
             .tempdir()
@@ -81,7 +101,13 @@ impl Group {
             client = client.on(&network.host(addresses.len()));
         }
         let roles = addresses.iter().enumerate().map(|(place, own)| {
-            let mut role = master(dir.path(), &format!("master-{}", place + 1), own, &addresses);
+            let mut role = master(
+                dir.path(),
+                &format!("master-{}", place + 1),
+                own,
+                &addresses,
+                calm,
+            );
             if let Some(network) = &network {
                 role.set_host(network.host(place));
             }
@@ -210,7 +236,7 @@ impl Group {
         let own = free_address();
         let all: Vec<String> = self.addresses.iter().cloned().chain([own.clone()]).collect();
         let name = format!("master-{}", self.masters.len() + 1);
-        let mut role = master(self.dir.path(), &name, &own, &all);
+        let mut role = master(self.dir.path(), &name, &own, &all, false);
         role.start();
         self.masters.push(role);
         self.addresses.push(own);
