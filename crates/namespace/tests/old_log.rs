@@ -13,7 +13,12 @@ use types::{Caller, ChunkId, FsPath, Generation, UnixMillis};
 type Answer = Result<Outcome, NamespaceError>;
 type Told = (u8, Vec<u8>, Vec<u8>);
 type Chunks = Vec<(ChunkId, Generation, Option<u64>, Option<Generation>)>;
-type Recorded = (Vec<Told>, Vec<(String, FileStatus, Chunks)>, BTreeSet<ChunkId>, ChunkId);
+type Recorded = (
+    Vec<Told>,
+    Vec<(String, FileStatus, Chunks)>,
+    BTreeSet<ChunkId>,
+    ChunkId,
+);
 
 fn recorded() -> Recorded {
     postcard::from_bytes(include_bytes!("fixtures/sequential-log.bin")).unwrap()

@@ -137,10 +137,7 @@ async fn what_can_not_be_opened_is_explained() {
     group.close().await;
     let error = open(&env).await.err().unwrap();
     assert!(
-        matches!(
-            error,
-            OpenError::Failed(Failure::Decode { index: 4, op: 9, .. })
-        ),
+        matches!(error, OpenError::Failed(Failure::Decode { index: 4, op: 9, .. })),
         "{error}"
     );
     assert!(error.to_string().contains("record 4"), "{error}");
