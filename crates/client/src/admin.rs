@@ -176,10 +176,24 @@ impl Admin {
             caller: rpc.caller(),
             address: address.to_owned(),
         };
-        let answer =
-            call!(service admin, self.change(), rpc, "add master", address, add_master, request).await?;
+        let before = self.masters().await?;
+        let limits = self.change();
+        let added = call!(service admin, limits, rpc, "add master", address, add_master, request).await;
         rpc.masters().learn([address]);
-        Ok(MasterId(answer.id))
+        match added {
+            Ok(answer) => Ok(MasterId(answer.id)),
+            Err(error) => {
+                // A leader that was lost meanwhile may have done it, and the next one says that it is done.
+                let voter = |group: &MasterGroup| {
+                    let found = group.masters.iter().find(|one| one.address == address);
+                    found.filter(|one| one.votes()).map(|one| one.id)
+                };
+                match voter(&before) {
+                    Some(_) => Err(error),
+                    None => voter(&self.masters().await?).ok_or(error),
+                }
+            }
+        }
     }
 
     /// Takes a master out of the group.
@@ -193,8 +207,16 @@ impl Admin {
             id: id.0,
         };
         let subject = id.to_string();
-        call!(service admin, self.change(), rpc, "remove master", &subject, remove_master, request).await?;
-        Ok(())
+        let before = self.masters().await?;
+        let limits = self.change();
+        let removed =
+            call!(service admin, limits, rpc, "remove master", &subject, remove_master, request).await;
+        let Err(error) = removed else { return Ok(()) };
+        let is_there = |group: &MasterGroup| group.masters.iter().any(|one| one.id == id && one.votes());
+        match is_there(&before) && !is_there(&self.masters().await?) {
+            true => Ok(()),
+            false => Err(error),
+        }
     }
 
     /// Hands the lead over, to whoever is furthest when nobody is named. Returns who leads now.
@@ -203,15 +225,24 @@ impl Admin {
     /// [`Error::PermissionDenied`], [`Error::Invalid`], [`Error::NotFound`], [`Error::Unavailable`].
     pub async fn transfer_leadership(&self, to: Option<MasterId>) -> Result<MasterId, Error> {
         let rpc = &self.inner.rpc;
+        let before = self.masters().await?;
+        // Named in any case: a call that is repeated at the new leader must not hand over once more.
+        let to = to.or_else(|| before.furthest_follower());
         let request = v1::TransferLeadershipRequest {
             caller: rpc.caller(),
             id: to.map_or(0, |id| id.0),
         };
         let subject = to.map_or_else(|| "the lead".to_owned(), |id| id.to_string());
         let limits = self.change();
-        let answer =
-            call!(service admin, limits, rpc, "transfer", &subject, transfer_leadership, request).await?;
-        Ok(MasterId(answer.id))
+        let handed =
+            call!(service admin, limits, rpc, "transfer", &subject, transfer_leadership, request).await;
+        match handed {
+            Ok(answer) => Ok(MasterId(answer.id)),
+            Err(error) => match to {
+                Some(to) if before.leader != Some(to) && self.masters().await?.leader == Some(to) => Ok(to),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Whether the cluster is read-only, and why.
@@ -415,7 +446,21 @@ fn merge(mut said: Vec<Said>) -> MasterGroup {
     }
 }
 
+impl MasterGroup {
+    /// The voter that has most of the log, other than the leader.
+    fn furthest_follower(&self) -> Option<MasterId> {
+        let others = self.masters.iter().filter(|one| one.answers && one.votes());
+        let others = others.filter(|one| Some(one.id) != self.leader);
+        others.max_by_key(|one| one.last_index).map(|one| one.id)
+    }
+}
+
 impl MasterStatus {
+    /// Whether it is a member that counts.
+    const fn votes(&self) -> bool {
+        !matches!(self.role, MasterRole::Learner | MasterRole::Joining)
+    }
+
     fn of_wire(wire: &v1::MasterStatus) -> Self {
         Self {
             id: MasterId(wire.id),
@@ -482,6 +527,11 @@ mod tests {
         ]);
         assert_eq!((group.leader, group.term), (Some(MasterId(2)), 5));
         assert_eq!(group.cluster_id.as_deref(), Some("c"));
+        assert_eq!(
+            group.furthest_follower(),
+            Some(MasterId(1)),
+            "3 is silent, 4 is no member"
+        );
         let seen: Vec<_> = group
             .masters
             .iter()
