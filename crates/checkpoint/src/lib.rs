@@ -1,7 +1,7 @@
 //! Checkpoint files: a checked container for the state as of one index of the log.
 //!
 //! It guarantees:
-//! - a checkpoint that [`write`] or [`Receiver::finish`] answered for is durable and whole; before that, and after any
+//! - a checkpoint that [`write()`] or [`Receiver::finish`] answered for is durable and whole; before that, and after any
 //!   failure, the ones before it are as they were;
 //! - a byte is handed out only when the CRC over its block, and over all blocks before it, was compared; the end only when
 //!   the footer was: a state that was read to its end is the one that was saved;
