@@ -18,8 +18,8 @@ use crate::transport::{self, Network};
 /// How often a member looks whether all is well with its place.
 const CARE: Duration = Duration::from_millis(500);
 
-/// A member that hears of no leader for so long asks whether it was removed.
-const LONELY: Duration = Duration::from_secs(3);
+/// How often a member that does not lead asks the others whether it was removed: nobody tells it.
+const DOUBT: Duration = Duration::from_secs(2);
 
 /// Brings `node` into a group, and cares for its place there. Ends when the member is closed, or its handle dropped.
 pub(crate) async fn tend(node: SharedNode, mut closing: watch::Receiver<bool>) {
@@ -32,15 +32,12 @@ pub(crate) async fn tend(node: SharedNode, mut closing: watch::Receiver<bool>) {
 async fn work(node: SharedNode) {
     let mut status = node.status.clone();
     let mut round = ROUND_MIN;
-    let mut led = Instant::now();
+    let mut asked = Instant::now();
     loop {
         let now = status.borrow_and_update().clone();
-        if now.leader.is_some() {
-            led = Instant::now();
-        }
         let pause = if belongs(&node, &now) {
             round = ROUND_MIN;
-            care(&node, &now, led.elapsed()).await;
+            care(&node, &now, &mut asked).await;
             CARE
         } else {
             seek(&node, &now).await;
@@ -131,17 +128,17 @@ async fn rejoin(node: &SharedNode, leader: &str, lost: MasterId) -> Option<Waiti
 }
 
 /// All is well, mostly.
-async fn care(node: &SharedNode, status: &Status, lonely: Duration) {
+async fn care(node: &SharedNode, status: &Status, asked: &mut Instant) {
     if status.role == Role::Leader {
         node.form.stands(Standing::Member);
         change::finish(node).await;
         change::move_to_own_address(node, status).await;
         return;
     }
-    if lonely < LONELY {
-        node.form.stands(Standing::Member);
+    if *node.form.standing.borrow() == Standing::Member && asked.elapsed() < DOUBT {
         return;
     }
+    *asked = Instant::now();
     let addresses = status.members.iter().filter(|member| member.id != node.id);
     let addresses = addresses.map(|member| member.address.as_str());
     let heard = ask(&node.form.network, addresses).await;
