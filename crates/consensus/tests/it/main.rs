@@ -6,6 +6,7 @@
     reason = "the lints let tests fail in functions marked as tests only, and these are helpers of tests"
 )]
 
+mod changing;
 mod common;
 mod crash;
 mod failing;
