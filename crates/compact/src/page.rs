@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! | used: a bit for each cell | cell 0 | cell 1 | … | unused rest |
-//!   16 bytes                    984 bytes
+//!   14 bytes                    986 bytes
 //! ```
 //!
 //! With the head of its reference count and that of the allocator a page is 1024 bytes.
@@ -13,11 +13,12 @@ use crate::trie::Trie;
 use crate::{Fields, FieldsMut, Memory, Record};
 
 /// Bytes of all cells.
-const ROOM: usize = 984;
+const ROOM: usize = 986;
 /// Bits of the mark for cells in use.
-pub(crate) const CELLS_MAX: usize = 128;
+pub(crate) const CELLS_MAX: usize = 8 * MARK_BYTES;
+const MARK_BYTES: usize = 14;
 /// Bytes of the mark for cells in use, as they are written.
-const USED_BYTES: usize = CELLS_MAX / 8;
+const USED_BYTES: usize = 16;
 
 /// How a page is cut into cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,43 +49,46 @@ impl Shape {
 /// Cells, and which of them are in use.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
-    used: [u64; 2],
+    used: [u8; MARK_BYTES],
     bytes: [u8; ROOM],
 }
 
 impl Page {
     pub(crate) const fn new() -> Self {
         Self {
-            used: [0; 2],
+            used: [0; MARK_BYTES],
             bytes: [0; ROOM],
         }
     }
 
     #[inline]
     fn marks(&self) -> u128 {
-        let [low, high] = self.used;
-        u128::from(high) << 64 | u128::from(low)
+        let mut wide = [0; USED_BYTES];
+        if let Some(low) = wide.first_chunk_mut() {
+            *low = self.used;
+        }
+        u128::from_le_bytes(wide)
     }
 
     #[inline]
     pub(crate) fn is_used(&self, cell: usize) -> bool {
         self.used
-            .get(cell / 64)
-            .is_some_and(|word| word >> (cell % 64) & 1 == 1)
+            .get(cell / 8)
+            .is_some_and(|byte| byte >> (cell % 8) & 1 == 1)
     }
 
     #[inline]
     pub(crate) fn set_used(&mut self, cell: usize, used: bool) {
-        if let Some(word) = self.used.get_mut(cell / 64) {
-            let bit = 1 << (cell % 64);
-            *word = if used { *word | bit } else { *word & !bit };
+        if let Some(byte) = self.used.get_mut(cell / 8) {
+            let bit = 1 << (cell % 8);
+            *byte = if used { *byte | bit } else { *byte & !bit };
         }
     }
 
     /// How many cells are in use.
     #[inline]
     pub(crate) fn count(&self) -> usize {
-        self.used.iter().map(|word| word.count_ones() as usize).sum()
+        self.marks().count_ones() as usize
     }
 
     /// The first cell at or after `from` that is in use.
@@ -155,9 +159,7 @@ impl Page {
 
     /// Appends the page to `out`.
     pub(crate) fn write(&self, shape: Shape, out: &mut Vec<u8>) {
-        for word in self.used {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+        out.extend_from_slice(&self.marks().to_le_bytes());
         out.extend_from_slice(self.bytes.get(..shape.bytes()).unwrap_or_default());
     }
 
@@ -167,11 +169,7 @@ impl Page {
         let (used, cells) = from.split_first_chunk::<USED_BYTES>()?;
         let marks = u128::from_le_bytes(*used);
         let mut page = Self::new();
-        let [low, high] = &mut page.used;
-        let (words, _) = used.as_chunks::<8>();
-        for (word, bytes) in [low, high].into_iter().zip(words) {
-            *word = u64::from_le_bytes(*bytes);
-        }
+        page.used = *used.first_chunk()?;
         page.bytes.get_mut(..cells.len())?.copy_from_slice(cells);
         let beyond = marks.checked_shr(u32::try_from(shape.cells).ok()?).unwrap_or(0);
         let wiped = |cell| {

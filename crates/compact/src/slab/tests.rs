@@ -56,7 +56,7 @@ fn empty_pages_are_given_back() {
     for slot in 1..=100_000 {
         slab.remove(slot);
     }
-    assert!(slab.memory().total() < 10_000, "{:?}", slab.memory());
+    assert!(slab.memory().total() < 12_000, "{:?}", slab.memory());
     let again = slab.insert(1).unwrap();
     assert_eq!(again, SlotId { birth: 1, slot: 1 });
 }
