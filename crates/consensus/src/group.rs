@@ -167,6 +167,7 @@ impl<M: StateMachine> Group<M> {
             status,
             lost,
             condition,
+            closing: group.closing.subscribe(),
         };
         tokio::spawn(observer.run());
         group.begin(blank, alone).await?;

@@ -36,6 +36,8 @@ pub(crate) struct Observer {
     /// Counts the ends of leadership.
     pub(crate) lost: watch::Sender<u64>,
     pub(crate) condition: watch::Sender<Condition>,
+    /// True once the member is being closed: Raft then ends because it was told to.
+    pub(crate) closing: watch::Receiver<bool>,
 }
 
 impl Observer {
@@ -84,6 +86,9 @@ impl Observer {
 
     /// Raft runs no more: because it was told to, because of a failure that is known already, or because of another one.
     fn ended(&self, why: &str) {
+        if *self.closing.borrow() {
+            return;
+        }
         self.condition.send_if_modified(|condition| {
             let unexpected = matches!(condition, Condition::Working);
             if unexpected {

@@ -18,10 +18,8 @@ async fn commands_are_applied_answered_and_found_again() {
         );
     }
     group.close().await;
-    assert!(matches!(
-        group.propose(append("late")).await,
-        Err(ProposeError::Closed)
-    ));
+    let late = group.propose(append("late")).await;
+    assert!(matches!(late, Err(ProposeError::Closed)), "{late:?}");
     let (_group, again) = open(&env).await.unwrap();
     assert_eq!(again.commands(), history.commands());
     assert_eq!(again.commands().len(), 100);
