@@ -89,6 +89,14 @@ impl Writer {
             }
             Err(failure) => {
                 tracing::error!(%failure, "the log has failed: this process must stop");
+                // Said already, unless it was the position that could not be made durable.
+                self.condition.send_if_modified(|condition| {
+                    let first = !matches!(condition, Condition::Failed(_));
+                    if first {
+                        *condition = Condition::Failed(Failure::from(failure.clone()));
+                    }
+                    first
+                });
                 while let Some(job) = self.queue.recv().await {
                     refuse(job, &failure);
                 }
