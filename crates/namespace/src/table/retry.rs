@@ -54,10 +54,13 @@ impl CallKey {
 ///
 /// # Invariants
 /// `order` holds the keys of `answers`, oldest first, each once.
+///
+/// Keys are shared by both, and behind a pointer: nodes of a map that come and go must be smaller than the pages of the
+/// tables, else a page takes most of the place of a node that went, and the rest of it is lost.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RetryCache {
-    answers: OrdMap<CallKey, Arc<Answer>>,
-    order: Vector<(UnixMillis, CallKey)>,
+    answers: OrdMap<Arc<CallKey>, Arc<Answer>>,
+    order: Vector<(UnixMillis, Arc<CallKey>)>,
 }
 
 impl RetryCache {
@@ -85,14 +88,15 @@ impl RetryCache {
         if self.order.len() >= RETRY_CACHE_ENTRIES_MAX {
             self.forget_oldest();
         }
-        self.order.push_back((at, key.clone()));
+        let key = Arc::new(key);
+        self.order.push_back((at, Arc::clone(&key)));
         self.answers.insert(key, Arc::new(answer));
     }
 
     /// What is to be saved, oldest first.
     pub(crate) fn saved(&self) -> Vec<(UnixMillis, &CallKey, &Answer)> {
         let kept = self.order.iter();
-        kept.filter_map(|(at, key)| Some((*at, key, self.find(key)?)))
+        kept.filter_map(|(at, key)| Some((*at, &**key, self.find(key)?)))
             .collect()
     }
 
@@ -100,7 +104,8 @@ impl RetryCache {
     pub(crate) fn loaded(saved: Vec<(UnixMillis, CallKey, Answer)>) -> Option<Self> {
         let mut cache = Self::default();
         for (at, key, answer) in saved {
-            cache.order.push_back((at, key.clone()));
+            let key = Arc::new(key);
+            cache.order.push_back((at, Arc::clone(&key)));
             if cache.answers.insert(key, Arc::new(answer)).is_some() {
                 return None;
             }
