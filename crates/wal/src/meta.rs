@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use env::disk::{Disk, read_file, replace_file};
 
 use crate::error::{Corruption, Damage, Failure, OpenError, While};
+use crate::layout::header::BadHeader;
 use crate::layout::meta::Meta;
 
 impl Meta {
@@ -21,7 +22,13 @@ impl Meta {
         };
         match Self::decode(&bytes) {
             Some(meta) => Ok(Some(meta)),
-            None => Err(Self::missing(directory).into()),
+            None => {
+                let unreadable = Self::missing(directory);
+                let damage = Self::newer(&bytes).map_or(unreadable.damage, |version| {
+                    Damage::Header(BadHeader::Version(version))
+                });
+                Err(Corruption { damage, ..unreadable }.into())
+            }
         }
     }
 
@@ -71,6 +78,14 @@ mod tests {
             disk.crash(term.as_u64());
             assert_eq!(Meta::load(&disk, directory).unwrap(), Some(meta));
         }
+        // The version becomes 2 + 64: refused by name, and nothing is advised but the program that wrote it.
+        disk.corrupt(&path(directory), 8, 64).unwrap();
+        let text = Meta::load(&disk, directory).unwrap_err().to_string();
+        assert!(
+            text.contains("version 66") && text.contains("Start the program that wrote it"),
+            "{text}"
+        );
+        disk.corrupt(&path(directory), 8, 64).unwrap();
         disk.corrupt(&path(directory), 13, 1).unwrap();
         let text = Meta::load(&disk, directory).unwrap_err().to_string();
         assert!(text.contains("/log/meta") && text.contains("restore"), "{text}");

@@ -61,6 +61,12 @@ impl Meta {
         bytes
     }
 
+    /// The version that the bytes say, when it is a later one.
+    pub(crate) fn newer(bytes: &[u8]) -> Option<u32> {
+        let version = u32_at(bytes, VERSION)?;
+        (array_at(bytes, MAGIC)? == MAGIC_BYTES && version > VERSION_NOW).then_some(version)
+    }
+
     /// None when these are not the bytes that were written, or a later version's.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         if array_at(bytes, MAGIC)? != MAGIC_BYTES {
