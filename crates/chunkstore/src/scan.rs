@@ -144,7 +144,7 @@ fn packs(shared: &Shared, position: usize, volume: &Volume, report: &mut ScanRep
                             place: Place::Packed(spot),
                             state: ReplicaState::Finalized,
                         };
-                        retired.extend(register(shared, chunk, slot, &entry.path, report));
+                        retired.extend(register(shared, chunk, slot, report));
                     }
                 }
             }
@@ -227,7 +227,7 @@ fn replica(shared: &Shared, position: usize, chunk: ChunkId, report: &mut ScanRe
         state,
     };
     // Files are looked at before packs, so that nothing packed is in the way on this volume; on another, it is left alone.
-    register(shared, chunk, slot, &paths.data, report);
+    register(shared, chunk, slot, report);
     Ok(())
 }
 
@@ -237,7 +237,6 @@ fn register(
     shared: &Shared,
     chunk: ChunkId,
     slot: Slot,
-    path: &Path,
     report: &mut ScanReport,
 ) -> Option<(usize, Spot, u64)> {
     let mut loser = None;
@@ -268,7 +267,6 @@ fn register(
     if slot.state == ReplicaState::Corrupt {
         report.corrupt += 1;
     }
-    tracing::trace!(%chunk, path = %path.display(), "found a replica");
     shared.index.put(chunk, slot);
     shared.volume(slot.volume).replica_added(slot.len);
     report.replicas += 1;

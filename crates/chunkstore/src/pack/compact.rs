@@ -17,28 +17,35 @@ use crate::units::first_mismatch;
 const MOVED_AT_ONCE: usize = 64;
 
 impl ChunkStore {
-    /// Empties one pack of which more than half is of no use, and removes it. Says whether there was one. Blocks.
+    /// Empties one pack of which more than half is of no use, and removes it. Says whether one is gone. Blocks.
     ///
     /// Nothing is marked as gone before its copy, compared with its sums, is on disk. A replica that is found corrupt is
-    /// marked so and stays where it is, and its pack with it.
+    /// marked so and stays where it is, and its pack with it. A pack that can not be emptied keeps no other from it.
     ///
     /// # Errors
-    /// As the file system answers. What was not moved stays where it is.
+    /// When none could be emptied, and one of them because of the file system. What was not moved stays where it is.
     pub fn compact(&self) -> io::Result<bool> {
         let shared = &self.0;
+        let mut failed = None;
         for (position, volume) in shared.volumes.iter().enumerate() {
             for (serial, load) in volume.packs.usage.all() {
-                if load.live_bytes * 2 < load.bytes && !volume.packs.is_active(serial) {
-                    return shared.empty_pack(position, &volume.packs, serial).map(|()| true);
+                if load.live_bytes * 2 >= load.bytes || volume.packs.is_active(serial) {
+                    continue;
+                }
+                match shared.empty_pack(position, &volume.packs, serial) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    Err(error) => failed = Some(error),
                 }
             }
         }
-        Ok(false)
+        failed.map_or(Ok(false), Err)
     }
 }
 
 impl Shared {
-    fn empty_pack(&self, position: usize, packs: &Packs, serial: u32) -> io::Result<()> {
+    /// Says whether the pack is gone.
+    fn empty_pack(&self, position: usize, packs: &Packs, serial: u32) -> io::Result<bool> {
         let mut live = Vec::new();
         for (spot, header) in packs.listed(serial)? {
             let Some(chunk) = self.pool.chunk_of(header.uuid) else {

@@ -61,6 +61,8 @@ impl Packs {
             }
         };
         let mut at = ALIGN;
+        // Entries without their bytes: what a crash tore if nothing whole follows them, and rot if something does.
+        let mut torn = Vec::new();
         while at + ALIGN <= size {
             let Ok(offset) = u32::try_from(at) else { break };
             let spot = Spot {
@@ -75,9 +77,16 @@ impl Packs {
                 }
                 Ok(Mark::Live(header)) => {
                     if trusted || whole(&*file, spot, &header)? {
+                        for at in torn.drain(..) {
+                            each(Found::Damage {
+                                at,
+                                why: "the bytes of a replica are not those that were written".into(),
+                            });
+                        }
                         each(Found::Replica(spot, header));
                     } else {
                         wasted(entry_len(header.len));
+                        torn.push(at);
                     }
                     at += entry_len(header.len);
                 }

@@ -49,7 +49,11 @@ impl Usage {
             .collect()
     }
 
-    pub(crate) fn forget(&self, serial: u32) {
+    fn has_live(&self, serial: u32) -> bool {
+        self.lock().get(&serial).is_some_and(|load| load.live > 0)
+    }
+
+    fn forget(&self, serial: u32) {
         self.lock().remove(&serial);
     }
 
@@ -97,19 +101,13 @@ impl Packs {
         Ok(())
     }
 
-    /// Removes a pack without live entries, unless it is still written to.
-    pub(crate) fn remove_if_empty(&self, serial: u32) -> io::Result<()> {
-        if self.is_active(serial)
-            || self
-                .usage
-                .all()
-                .iter()
-                .any(|&(pack, load)| pack == serial && load.live > 0)
-        {
-            return Ok(());
+    /// Removes a pack without live entries, unless it is still written to. Says whether it is gone.
+    pub(crate) fn remove_if_empty(&self, serial: u32) -> io::Result<bool> {
+        if self.is_active(serial) || self.usage.has_live(serial) {
+            return Ok(false);
         }
         absent_is_fine(self.disk.remove_file(&self.path(serial)))?;
         self.usage.forget(serial);
-        Ok(())
+        Ok(true)
     }
 }

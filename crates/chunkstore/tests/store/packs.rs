@@ -136,9 +136,14 @@ fn a_rotten_replica_stays_behind_and_is_marked() {
     for id in 0..10 {
         fixture.write(&store, id, G1, &bytes(id, 640));
     }
+    // A start begins a new pack.
     let (store, _) = fixture.reopen();
-    let path = packs(&fixture).remove(0);
-    for id in 0..8 {
+    for id in 20..30 {
+        fixture.write(&store, id, G1, &bytes(id, 640));
+    }
+    let (store, _) = fixture.reopen();
+    let [path, second] = packs(&fixture).try_into().unwrap();
+    for id in (0..8).chain(20..28) {
         store.delete(chunk(id), G1).unwrap();
     }
     let mut pack = std::fs::read(&path).unwrap();
@@ -147,7 +152,14 @@ fn a_rotten_replica_stays_behind_and_is_marked() {
     pack[last] ^= 1;
     std::fs::write(&path, &pack).unwrap();
     assert!(store.compact().unwrap());
-    assert_eq!(read_all(&store, chunk(8)).unwrap(), bytes(8, 640));
+    assert!(
+        path.exists() && !second.exists(),
+        "the one that can not go keeps no other"
+    );
+    assert!(!store.compact().unwrap());
+    for id in [8, 28, 29] {
+        assert_eq!(read_all(&store, chunk(id)).unwrap(), bytes(id, 640));
+    }
     assert_eq!(
         store.replica(chunk(9)).map(|replica| replica.state),
         Some(ReplicaState::Corrupt)
@@ -156,6 +168,31 @@ fn a_rotten_replica_stays_behind_and_is_marked() {
     fixture.write(&store, 9, G1, &bytes(9, 640));
     assert!(!path.exists());
     assert_eq!(read_all(&fixture.open(), chunk(9)).unwrap(), bytes(9, 640));
+}
+
+#[test]
+fn rot_in_a_pack_that_was_not_closed_is_reported_at_start() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    for id in 0..3 {
+        fixture.write(&store, id, G1, &bytes(id, 640));
+    }
+    drop(store);
+    let path = packs(&fixture).remove(0);
+    let good = std::fs::read(&path).unwrap();
+    let entry = (good.len() - 64) / 3;
+    for (rotten, findings) in [(0, 1), (1, 1), (2, 0)] {
+        let mut pack = good.clone();
+        pack[64 + rotten * entry + 300] ^= 1;
+        std::fs::write(&path, &pack).unwrap();
+        let (_, report) = fixture.reopen();
+        // The last one may as well be what a crash tore before anybody was told of it.
+        assert_eq!(
+            (report.replicas, report.findings.len()),
+            (2, findings),
+            "entry {rotten}"
+        );
+    }
 }
 
 #[test]
