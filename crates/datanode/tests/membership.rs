@@ -15,7 +15,11 @@ use types::ClusterId;
 
 fn delete(chunk: u64, generation: u64) -> Command {
     Command::DeleteReplicas(DeleteReplicas {
-        replicas: vec![ReplicaVersion { chunk, generation }],
+        replicas: vec![ReplicaVersion {
+            chunk,
+            generation,
+            only_corrupt: false,
+        }],
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod caller;
 mod extent;
+pub mod fingerprint;
 mod id;
 pub mod limits;
 mod path;

@@ -24,6 +24,7 @@ pub(super) fn storage_status(volume: VolumeStatus) -> v1::StorageStatus {
         available: volume.available,
         chunks: volume.chunks,
         failed: volume.failed.unwrap_or_default(),
+        ..Default::default()
     }
 }
 

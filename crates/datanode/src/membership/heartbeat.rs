@@ -30,6 +30,7 @@ pub(super) async fn run(
             datanode_id: uuid_bytes(node.id.0),
             storages: storages(replicas).await,
             streams: node.transfers.load(Ordering::Relaxed),
+            ..Default::default()
         };
         let answer = session.call("heartbeat", client.heartbeat(heartbeat)).await?;
         let admitted = node.see_term(Term(answer.term)).await;
@@ -52,6 +53,9 @@ async fn obey(session: &Session, replicas: &Arc<Replicas>, command: Command) -> 
     match command {
         Command::SendBlockReport(v1::SendBlockReport {}) => session.outbox.request_full_report(),
         Command::RegisterAgain(v1::RegisterAgain {}) => return Err(Ended::Again),
+        Command::CopyReplica(_) | Command::VerifyReplicas(_) | Command::RestoreReplicas(_) => {
+            tracing::warn!(master = %session.master, "a command that this version does not know");
+        }
         Command::DeleteReplicas(v1::DeleteReplicas { replicas: victims }) => {
             tracing::info!(master = %session.master, count = victims.len(), "deleting replicas");
             let replicas = Arc::clone(replicas);

@@ -239,6 +239,7 @@ impl Membership for Service {
             term: *self.0.term.lock().unwrap(),
             commands: commands.into_iter().map(command).collect(),
             leads: !*self.0.standby.lock().unwrap(),
+            members: None,
             masters: self.0.named.lock().unwrap().clone(),
         }))
     }
@@ -260,6 +261,13 @@ impl Membership for Service {
         });
         self.0.state.send_modify(|seen| seen.changes.extend(reported));
         Ok(Response::new(v1::IncrementalReportResponse::default()))
+    }
+
+    async fn fingerprints(
+        &self,
+        _request: Request<v1::FingerprintsRequest>,
+    ) -> Result<Response<v1::FingerprintsResponse>, Status> {
+        Err(Status::unimplemented("this master wants full reports"))
     }
 
     async fn block_report(

@@ -207,6 +207,7 @@ pub(super) fn heartbeat(
         commands: commands.into_iter().map(command).collect(),
         masters: core.masters(),
         leads: lead.is_some(),
+        members: None,
     })
 }
 
@@ -214,6 +215,7 @@ fn delete(orders: &[(types::ChunkId, types::Generation)]) -> v1::DeleteReplicas 
     let replicas = orders.iter().map(|(chunk, generation)| v1::ReplicaVersion {
         chunk: chunk.as_u64(),
         generation: generation.as_u64(),
+        only_corrupt: false,
     });
     v1::DeleteReplicas {
         replicas: replicas.collect(),

@@ -159,6 +159,13 @@ impl v1::membership_server::Membership for MembershipApi {
         answer(reports::incremental(&self.core, &request.into_inner()))
     }
 
+    async fn fingerprints(
+        &self,
+        _request: Request<v1::FingerprintsRequest>,
+    ) -> Result<Response<v1::FingerprintsResponse>, Status> {
+        Err(Status::unimplemented("this master wants full reports"))
+    }
+
     async fn block_report(
         &self,
         request: Request<Streaming<v1::BlockReportPart>>,

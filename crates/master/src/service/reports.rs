@@ -88,7 +88,7 @@ pub(super) fn incremental(
                 tracing::warn!(%chunk, generation = %extent.generation, %datanode, "a datanode found a corrupt replica");
                 cluster.replicas.corrupt(storage, chunk, extent.generation);
             }
-            ReplicaEvent::Unspecified => {}
+            ReplicaEvent::Verified | ReplicaEvent::Unspecified => {}
         }
         cluster.waiters.wake(chunk);
     }

@@ -86,6 +86,7 @@ async fn broken_reports_are_refused() {
         generations: vec![1],
         lengths: vec![5, 5],
         last_of_storage: true,
+        buckets: Vec::new(),
     };
     let uneven = harness
         .members

@@ -79,7 +79,7 @@ impl Node {
         let request = v1::HeartbeatRequest {
             datanode_id: self.id(),
             storages: self.storages(available),
-            streams: 0,
+            ..Default::default()
         };
         self.members
             .clone()
@@ -129,6 +129,7 @@ impl Node {
             generations: some.iter().map(|extent| extent.generation.as_u64()).collect(),
             lengths: some.iter().map(|extent| extent.len).collect(),
             last_of_storage: false,
+            buckets: Vec::new(),
         };
         let mut parts: Vec<_> = has.chunks(2).map(part).collect();
         parts.push(v1::BlockReportPart {
