@@ -8,6 +8,7 @@ mod caller;
 mod extent;
 pub mod fingerprint;
 mod id;
+mod job;
 pub mod limits;
 mod path;
 mod time;
@@ -19,6 +20,7 @@ pub use id::{
     ChunkId, ChunkIdError, ClusterId, DatanodeId, Generation, InodeId, InvalidId, MasterId, PoolId,
     StorageId, Term,
 };
+pub use job::{JobError, JobLimit, JobState, JobStatus};
 pub use path::{FsPath, Name, PathError, normalize};
 pub use time::UnixMillis;
 pub use units::{ByteSize, InvalidByteSize, InvalidDuration, format_duration, parse_duration};
