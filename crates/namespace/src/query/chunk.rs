@@ -21,6 +21,18 @@ impl Namespace {
             .map(|(id, chunk)| self.chunk_info(id, chunk))
     }
 
+    /// The same, from a slot on: the lower half of an id.
+    pub fn chunks_from(&self, slot: u32) -> impl Iterator<Item = ChunkInfo> + '_ {
+        let chunks = self.files.chunks.iter_from(slot);
+        chunks.map(|(id, chunk)| self.chunk_info(id, chunk))
+    }
+
+    /// All slots of chunks that were ever given out are below this.
+    #[must_use]
+    pub fn chunk_slots(&self) -> u64 {
+        self.files.chunks.slots()
+    }
+
     /// All chunks of a file in order, with those that are being written; none when there is no such file.
     #[must_use]
     pub fn file_chunks(&self, inode: InodeId) -> Option<Vec<ChunkInfo>> {
@@ -51,5 +63,29 @@ impl Namespace {
             replication: tree.replication_at(chunk.owner()),
             pending_generation: chunk.pending(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Fs;
+
+    #[test]
+    fn chunks_are_read_on_from_any_slot() {
+        let mut fs = Fs::new();
+        fs.by("ann").put("/tmp/f", &[1, 2, 3]);
+        let all: Vec<_> = fs.ns.chunks().map(|info| info.chunk).collect();
+        assert_eq!(all.len(), 3);
+        assert!(
+            all.iter()
+                .all(|chunk| chunk.as_u64() & 0xffff_ffff < fs.ns.chunk_slots())
+        );
+        for skip in 0..all.len() {
+            let slot = u32::try_from(all[skip].as_u64() & 0xffff_ffff).unwrap();
+            let from: Vec<_> = fs.ns.chunks_from(slot).map(|info| info.chunk).collect();
+            assert_eq!(from, all[skip..]);
+        }
+        let behind = u32::try_from(fs.ns.chunk_slots()).unwrap();
+        assert_eq!(fs.ns.chunks_from(behind).count(), 0);
     }
 }

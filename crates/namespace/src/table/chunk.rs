@@ -183,6 +183,16 @@ impl Chunks {
         records.map(|(id, record)| (chunk_id(id), self.unpacked(id.slot, record)))
     }
 
+    pub(crate) fn iter_from(&self, slot: u32) -> impl Iterator<Item = (ChunkId, Chunk)> + '_ {
+        let records = self.table.iter_from(slot);
+        records.map(|(id, record)| (chunk_id(id), self.unpacked(id.slot, record)))
+    }
+
+    /// All slots that were ever given out are below.
+    pub(crate) fn slots(&self) -> u64 {
+        u64::from(self.table.high_water()) + 1
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.table.len() as u64
     }
