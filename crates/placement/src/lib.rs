@@ -7,22 +7,31 @@
 //! - [`FailureDetector`]: who is live, late, suspicious or dead.
 //! - [`Placement`]: which of them take a chunk, and for each other one the reason why not. [`Spread`] is the default.
 //! - [`ReplicaMap`]: who has which chunk in which version, and what of that is to be deleted.
+//! - [`Ledger`]: how many chunks and files are healthy, at risk, lost, and which.
+//! - [`Repair`]: what is to be copied, verified and destroyed next.
 
 mod detector;
 mod first;
+mod ledger;
 mod policy;
 mod refusal;
+mod repair;
 mod replicas;
 mod spread;
 mod view;
 
 pub use detector::{FailureDetector, Liveness, Observation};
 pub use first::First;
+pub use ledger::{Class, Condition, Counts, Facts, LEFT_MAX, Ledger, ListedChunk, Page, Sweep, classify};
 pub use policy::{Choice, Placement, Request, Target};
 pub use refusal::{Reason, Refusal};
+pub use repair::{
+    Copying, Explanation, Order, Priority, QUEUED_MAX, Repair, RepairSettings, RepairStatus, Rest, Situation,
+    Wanted,
+};
 pub use replicas::{
-    ChunkFate, Excess, Expected, Replica, ReplicaMap, ReplicaState, Replicas, ReplicasIntoIter,
-    ReportSummary, Standing,
+    Buckets, ChunkFate, Excess, Expected, Located, Place, Reach, Replica, ReplicaMap, ReplicaState, Replicas,
+    ReplicasIntoIter, Report, ReportSummary, Standing,
 };
 pub use spread::Spread;
 pub use view::{ClusterView, Node, Storage, StorageReport, Thresholds};

@@ -154,7 +154,9 @@ fn entries(part: &v1::BlockReportPart) -> Result<Vec<ChunkExtent>, Rejection> {
 async fn apply(core: &Core, datanode: DatanodeId, storage: StorageId, listed: &[ChunkExtent]) {
     let summary = {
         let mut cluster = core.cluster();
-        let summary = cluster.replicas.report(storage, listed);
+        let summary = cluster
+            .replicas
+            .report(storage, &placement::Buckets::all(), listed);
         for &chunk in &summary.appeared {
             cluster.end_target(chunk, datanode);
             cluster.waiters.wake(chunk);

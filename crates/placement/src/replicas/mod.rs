@@ -13,21 +13,33 @@
 //!   arrived earlier than the report. So a replica that was received since the last report of its storage survives one
 //!   report that does not have it, but not two;
 //! - a replica that was found corrupt stays so until it is received anew, or deleted: reports do not look at the bytes.
+//!   A report need not list it: a datanode that knows it to be bad does not. Only the first report after a registration
+//!   makes it go when it does not list it;
+//! - the fingerprint of a storage is the sum over its replicas that are not known to be bad;
+//! - a replica is marked as verified only as long as it is the one that was verified, in the same life of its node.
 
 mod judge;
+mod place;
 mod report;
 mod several;
 mod storages;
 mod table;
+mod verified;
+
+use std::time::Duration;
 
 use compact::Memory;
+use types::fingerprint::{BUCKETS, Fingerprint};
 use types::{ChunkExtent, ChunkId, Generation, StorageId};
 
+use self::place::Places;
 use self::storages::Storages;
 use self::table::{Held, Table};
+use self::verified::Verified;
 
 pub use judge::{ChunkFate, Excess, Expected, Standing};
-pub use report::ReportSummary;
+pub use place::{Located, Place, Reach};
+pub use report::{Buckets, Report, ReportSummary};
 pub use several::{Replicas, ReplicasIntoIter};
 
 /// What is known of the bytes of a replica.
@@ -57,6 +69,8 @@ pub struct Replica {
 pub struct ReplicaMap {
     table: Table,
     storages: Storages,
+    places: Places,
+    verified: Verified,
 }
 
 impl ReplicaMap {
@@ -122,6 +136,7 @@ impl ReplicaMap {
             record.reported = false;
             record.fresh_only = (record.chunks > 0).then(Default::default);
         }
+        self.verified.take_back_all(number);
     }
 
     /// A replica is on disk under its final name. It takes the place of another version on the same storage.
@@ -135,6 +150,7 @@ impl ReplicaMap {
             fresh: true,
         };
         self.put(extent.chunk, held);
+        self.verified.take_back(extent.chunk, number);
         if let Some(only) = self
             .storages
             .get_mut(number)
@@ -153,15 +169,54 @@ impl ReplicaMap {
     /// The bytes of a replica are bad. False when there is none of this generation on this storage.
     pub fn corrupt(&mut self, storage: StorageId, chunk: ChunkId, generation: Generation) -> bool {
         let number = self.storages.number(storage);
-        let mut replicas = self.table.load(chunk);
-        let same = |held: &&mut Held| Some(held.storage) == number && held.generation == generation;
-        match replicas.iter_mut().find(same) {
+        let replicas = self.table.load(chunk);
+        let same = |held: &&Held| Some(held.storage) == number && held.generation == generation;
+        match replicas.iter().find(same) {
             Some(held) => {
-                held.corrupt = true;
-                self.table.store(chunk, replicas);
+                let bad = Held {
+                    corrupt: true,
+                    ..*held
+                };
+                self.put(chunk, bad);
                 true
             }
             None => false,
+        }
+    }
+
+    /// A replica was read again from disk, all of it, and is as it was written. False when it is not known in just this
+    /// version, or is known to be bad: then nothing is made of it.
+    pub fn verified(&mut self, now: Duration, storage: StorageId, extent: ChunkExtent) -> bool {
+        let Some(number) = self.storages.number(storage) else {
+            return false;
+        };
+        let same =
+            |held: Held| (held.generation, held.len, held.corrupt) == (extent.generation, extent.len, false);
+        let known = self.on(number, extent.chunk).is_some_and(same);
+        if known {
+            self.verified.mark(now, extent.chunk, number);
+        }
+        known
+    }
+
+    /// When the replica of a chunk on a storage was last verified, if that is known: of the last 65,536 marks.
+    #[must_use]
+    pub fn verified_at(&self, storage: StorageId, chunk: ChunkId) -> Option<Duration> {
+        self.verified.at(chunk, self.storages.number(storage)?)
+    }
+
+    /// The sums of the replicas of a storage that are not known to be bad. O(1); none when it has none.
+    #[must_use]
+    pub fn fingerprint(&self, storage: StorageId) -> Option<&Fingerprint> {
+        self.record(storage)?.fingerprint.as_ref()
+    }
+
+    /// The buckets in which a storage has something else than what is known of it.
+    #[must_use]
+    pub fn differing(&self, storage: StorageId, has: &Fingerprint) -> Vec<u32> {
+        match self.fingerprint(storage) {
+            Some(known) => known.differing(has),
+            None => Fingerprint::default().differing(has),
         }
     }
 
@@ -175,6 +230,7 @@ impl ReplicaMap {
         for &chunk in &chunks {
             self.drop_replica(number, chunk);
         }
+        self.verified.take_back_all(number);
         self.storages.forget(number);
         chunks
     }
@@ -182,7 +238,10 @@ impl ReplicaMap {
     /// What it takes.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        self.table.memory()
+        let sums = self.storages.iter().filter(|record| record.fingerprint.is_some());
+        let mut memory = self.table.memory();
+        memory.overhead += (sums.count() * BUCKETS * size_of::<u128>() + self.verified.bytes()) as u64;
+        memory
     }
 
     fn record(&self, storage: StorageId) -> Option<&storages::StorageRecord> {
@@ -205,30 +264,60 @@ impl ReplicaMap {
     /// Keeps a replica, in the place of one on the same storage.
     fn put(&mut self, chunk: ChunkId, new: Held) {
         let mut replicas = self.table.load(chunk);
-        match replicas.iter_mut().find(|held| held.storage == new.storage) {
-            Some(held) => *held = new,
+        let old = match replicas.iter_mut().find(|held| held.storage == new.storage) {
+            Some(held) => Some(std::mem::replace(held, new)),
             None => {
                 replicas.push(new);
-                if let Some(record) = self.storages.get_mut(new.storage) {
-                    record.chunks += 1;
-                }
+                None
             }
-        }
+        };
         self.table.store(chunk, replicas);
+        self.summed(chunk, old, Some(new));
     }
 
     fn drop_replica(&mut self, storage: usize, chunk: ChunkId) -> bool {
         let mut replicas = self.table.load(chunk);
-        let before = replicas.len();
-        replicas.retain(|held| held.storage != storage);
-        let gone = replicas.len() < before;
-        if gone {
-            self.table.store(chunk, replicas);
-            if let Some(record) = self.storages.get_mut(storage) {
-                record.chunks = record.chunks.saturating_sub(1);
-            }
+        let Some(at) = replicas.iter().position(|held| held.storage == storage) else {
+            return false;
+        };
+        let old = replicas.remove(at);
+        self.table.store(chunk, replicas);
+        self.summed(chunk, Some(old), None);
+        true
+    }
+
+    /// Keeps what is summed up of a storage, when `old` became `new` on it.
+    fn summed(&mut self, chunk: ChunkId, old: Option<Held>, new: Option<Held>) {
+        let Some(number) = old.or(new).map(|held| held.storage) else {
+            return;
+        };
+        let version = |held: Held| (held.generation, held.len, held.corrupt);
+        if let (Some(old), Some(new)) = (old, new)
+            && version(old) == version(new)
+        {
+            return;
         }
-        gone
+        self.verified.take_back(chunk, number);
+        let Some(record) = self.storages.get_mut(number) else {
+            return;
+        };
+        record.chunks += usize::from(new.is_some());
+        record.chunks = record.chunks.saturating_sub(usize::from(old.is_some()));
+        let extent = |held: Held| ChunkExtent {
+            chunk,
+            generation: held.generation,
+            len: held.len,
+        };
+        let sums = record.fingerprint.get_or_insert_default();
+        if let Some(old) = old.filter(|held| !held.corrupt) {
+            sums.remove(extent(old));
+        }
+        if let Some(new) = new.filter(|held| !held.corrupt) {
+            sums.add(extent(new));
+        }
+        if record.chunks == 0 {
+            record.fingerprint = None;
+        }
     }
 }
 

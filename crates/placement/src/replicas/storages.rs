@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use types::fingerprint::Fingerprint;
 use types::{ChunkId, StorageId};
+
+use super::place::Known;
 
 /// What is known of a storage.
 #[derive(Debug, Clone)]
@@ -15,6 +18,10 @@ pub(super) struct StorageRecord {
     /// Since a registration, and until the next report: the chunks that were received in between. The marks of all others
     /// that they are fresh count for nothing. (To take them away would be a look at every chunk.)
     pub(super) fresh_only: Option<HashSet<ChunkId>>,
+    /// The sums of its replicas that are not known to be bad; none while it has had none, as it takes 64 KiB.
+    pub(super) fingerprint: Option<Fingerprint>,
+    /// Where it is.
+    pub(super) place: Known,
 }
 
 impl StorageRecord {
@@ -46,6 +53,8 @@ impl Storages {
             chunks: 0,
             reported: false,
             fresh_only: None,
+            fingerprint: None,
+            place: Known::default(),
         });
         let number = match self.records.iter_mut().position(|place| place.is_none()) {
             Some(free) => free,
@@ -67,6 +76,14 @@ impl Storages {
 
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut StorageRecord> {
         self.records.get_mut(number)?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &StorageRecord> {
+        self.records.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut StorageRecord> {
+        self.records.iter_mut().flatten()
     }
 
     pub(super) fn forget(&mut self, number: usize) {

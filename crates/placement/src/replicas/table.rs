@@ -103,16 +103,21 @@ impl Packed {
         numbers.filter_map(|number| usize::from(number & !FRESH).checked_sub(1))
     }
 
+    #[inline]
+    fn held(self) -> impl Iterator<Item = Held> + Clone {
+        self.storages.into_iter().filter_map(move |number| {
+            Some(Held {
+                storage: usize::from(number & !FRESH).checked_sub(1)?,
+                generation: Generation(self.generation.into()),
+                len: self.len.into(),
+                corrupt: false,
+                fresh: number & FRESH != 0,
+            })
+        })
+    }
+
     fn unpack(self) -> Vec<Held> {
-        let storages = self.storages().zip(self.storages);
-        let held = storages.map(|(storage, number)| Held {
-            storage,
-            generation: Generation(self.generation.into()),
-            len: self.len.into(),
-            corrupt: false,
-            fresh: number & FRESH != 0,
-        });
-        held.collect()
+        self.held().collect()
     }
 }
 
@@ -132,6 +137,16 @@ impl Table {
             Some(packed) => packed.unpack(),
             None => self.odd.get(&chunk).cloned().unwrap_or_default(),
         }
+    }
+
+    /// The same, without a copy.
+    pub(super) fn each(&self, chunk: ChunkId) -> impl Iterator<Item = Held> + Clone + '_ {
+        let (packed, odd) = match self.record(chunk) {
+            Some(packed) => (Some(packed), None),
+            None => (None, self.odd.get(&chunk)),
+        };
+        let odd = odd.map_or(&[] as &[Held], Vec::as_slice).iter().copied();
+        packed.into_iter().flat_map(Packed::held).chain(odd)
     }
 
     /// Gives a chunk other replicas.
@@ -199,11 +214,30 @@ impl Table {
             let here = packed.storages().any(|other| other == storage);
             here.then(|| packed.chunk(slot)).flatten()
         });
-        let odd = self.odd.iter().filter_map(move |(chunk, replicas)| {
+        packed.chain(self.odd_on(storage))
+    }
+
+    /// Those of them that are in the map.
+    pub(super) fn odd_on(&self, storage: usize) -> impl Iterator<Item = ChunkId> + '_ {
+        self.odd.iter().filter_map(move |(chunk, replicas)| {
             let here = replicas.iter().any(|held| held.storage == storage);
             here.then_some(*chunk)
-        });
-        packed.chain(odd)
+        })
+    }
+
+    /// Those of them that are in the array, from slot `from` on, among so many chunks; and the slot to go on from, if
+    /// there are more chunks.
+    pub(super) fn packed_on(&self, storage: usize, from: u32, limit: usize) -> (Vec<ChunkId>, Option<u32>) {
+        let mut found = Vec::new();
+        for (looked, (slot, packed)) in self.packed.iter_from(from).enumerate() {
+            if looked >= limit {
+                return (found, Some(slot));
+            }
+            if packed.storages().any(|other| other == storage) {
+                found.extend(packed.chunk(slot));
+            }
+        }
+        (found, None)
     }
 
     /// How many chunks there are.

@@ -150,7 +150,7 @@ impl Model {
     pub(super) fn report(&mut self, storage: StorageId, listed: &[ChunkExtent]) -> ReportSummary {
         let record = self.storages.entry(storage).or_default();
         record.reports += 1;
-        record.reported = true;
+        let bad_ones_stay = std::mem::replace(&mut record.reported, true);
         let number = record.reports;
         let mut missing: Vec<ChunkId> = {
             let listed: HashSet<_> = listed.iter().map(|extent| extent.chunk).collect();
@@ -174,10 +174,11 @@ impl Model {
             }
         }
         for chunk in missing {
-            if self
-                .on(storage, chunk)
-                .is_some_and(|known| known.unsure_until >= number)
-            {
+            let known = self.on(storage, chunk);
+            if bad_ones_stay && known.is_some_and(|known| known.state == ReplicaState::Corrupt) {
+                continue;
+            }
+            if known.is_some_and(|known| known.unsure_until >= number) {
                 summary.unsure += 1;
             } else if self.deleted(storage, chunk) {
                 summary.gone.push(chunk);

@@ -1,0 +1,170 @@
+//! Chunks that are to be repaired, in the order of their urgency and then of their age.
+//!
+//! Bounded: of each priority up to [`QUEUED_MAX`] chunks are kept; the ledger knows the others, and [`RepairQueue::is_short`]
+//! tells when they are to be offered again. A chunk is ready, or it rests until a time, with a reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::time::Duration;
+
+use types::ChunkId;
+
+use super::Priority;
+
+/// Chunks of one priority that are kept.
+pub const QUEUED_MAX: usize = 64 << 10;
+
+/// Why a chunk is not worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Its node may come back.
+    Settling,
+    /// Copies are on their way.
+    Copying,
+    /// Replicas are being read again before others are destroyed.
+    Verifying,
+    /// Replicas are being destroyed.
+    Deleting,
+    /// Nobody who can send it is there.
+    NoSource,
+    /// No node can take it.
+    NoTarget,
+    /// What is too much can not be destroyed without breaking a rule, or stays until others can be verified.
+    NothingToDestroy,
+}
+
+/// Where a chunk stands in the queue: the least is the next.
+pub(super) type Turn = (Priority, Duration, ChunkId);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) priority: Priority,
+    /// Since when it is in the queue.
+    pub(super) since: Duration,
+    pub(super) rest: Option<(Duration, Rest)>,
+}
+
+impl Entry {
+    const fn turn(&self, chunk: ChunkId) -> Turn {
+        (self.priority, self.since, chunk)
+    }
+}
+
+/// See the module's text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RepairQueue {
+    entries: BTreeMap<ChunkId, Entry>,
+    ready: BTreeSet<Turn>,
+    resting: BTreeSet<(Duration, ChunkId)>,
+    counts: BTreeMap<Priority, usize>,
+    /// Priorities of which a chunk was not kept.
+    cut: BTreeSet<Priority>,
+}
+
+impl RepairQueue {
+    pub(super) fn entry(&self, chunk: ChunkId) -> Option<&Entry> {
+        self.entries.get(&chunk)
+    }
+
+    pub(super) fn count(&self, priority: Priority) -> usize {
+        self.counts.get(&priority).copied().unwrap_or_default()
+    }
+
+    /// Since when the chunk of a priority that was noted first has been here.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.entries.values().map(|entry| entry.since).min()
+    }
+
+    /// A chunk has a priority now. One that was there keeps its age; it is ready unless it settles yet.
+    pub(super) fn set(&mut self, now: Duration, chunk: ChunkId, priority: Priority, settle: Duration) {
+        let before = self.entries.get(&chunk).copied();
+        if before.is_none() && self.count(priority) >= QUEUED_MAX {
+            self.cut.insert(priority);
+            return;
+        }
+        self.remove(chunk);
+        let since = before.map_or(now, |entry| entry.since);
+        let mut entry = Entry {
+            priority,
+            since,
+            rest: None,
+        };
+        let settled = since.saturating_add(settle);
+        if priority == Priority::LastCopy || settled <= now {
+            self.ready.insert(entry.turn(chunk));
+        } else {
+            entry.rest = Some((settled, Rest::Settling));
+            self.resting.insert((settled, chunk));
+        }
+        self.entries.insert(chunk, entry);
+        *self.counts.entry(priority).or_default() += 1;
+    }
+
+    pub(super) fn remove(&mut self, chunk: ChunkId) {
+        if let Some(entry) = self.entries.remove(&chunk) {
+            match entry.rest {
+                Some((until, _)) => self.resting.remove(&(until, chunk)),
+                None => self.ready.remove(&entry.turn(chunk)),
+            };
+            if let Some(count) = self.counts.get_mut(&entry.priority) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// A chunk is not looked at before a time, unless something happens to it.
+    pub(super) fn rest(&mut self, chunk: ChunkId, until: Duration, why: Rest) {
+        self.wake(chunk);
+        if let Some(entry) = self.entries.get_mut(&chunk) {
+            self.ready.remove(&entry.turn(chunk));
+            entry.rest = Some((until, why));
+            self.resting.insert((until, chunk));
+        }
+    }
+
+    /// A chunk is ready, whatever it rests for.
+    pub(super) fn wake(&mut self, chunk: ChunkId) {
+        if let Some(entry) = self.entries.get_mut(&chunk)
+            && let Some((until, _)) = entry.rest.take()
+        {
+            self.resting.remove(&(until, chunk));
+            self.ready.insert(entry.turn(chunk));
+        }
+    }
+
+    /// Those that rested until now are ready.
+    pub(super) fn wake_due(&mut self, now: Duration) {
+        while let Some(&(until, chunk)) = self.resting.first()
+            && until <= now
+        {
+            self.wake(chunk);
+        }
+    }
+
+    /// Up to `limit` chunks that are ready, behind `after`.
+    pub(super) fn ready(&self, after: Option<Turn>, limit: usize) -> Vec<Turn> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ready
+            .range((from, Bound::Unbounded))
+            .take(limit)
+            .copied()
+            .collect()
+    }
+
+    /// When the next one that rests is ready.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.resting.first().map(|(until, _)| *until)
+    }
+
+    /// Whether chunks were not kept, and there is room for them now.
+    pub(super) fn is_short(&self) -> bool {
+        self.cut
+            .iter()
+            .any(|priority| self.count(*priority) < QUEUED_MAX / 2)
+    }
+
+    /// All chunks that are not healthy are being offered again.
+    pub(super) fn refill(&mut self) {
+        self.cut.clear();
+    }
+}
