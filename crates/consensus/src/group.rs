@@ -42,6 +42,9 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Bytes of encoded commands that are under way at most.
 const QUEUE_BYTES: u32 = 64 << 20;
 
+/// Most encoded commands are shorter.
+const COMMAND_BYTES_USUAL: usize = 192;
+
 /// Bytes of an encoded command.
 const COMMAND_BYTES_MAX: usize = 16 << 20;
 
@@ -300,7 +303,7 @@ impl<M: StateMachine> Group<M> {
     /// # Errors
     /// As [`ProposeError`] says.
     pub async fn propose(&self, command: M::Command) -> Result<M::Outcome, ProposeError> {
-        let mut payload = Vec::new();
+        let mut payload = Vec::with_capacity(COMMAND_BYTES_USUAL);
         command.encode(&mut payload);
         let (op, bytes) = (command.op_code(), payload.len());
         let Some(share) = u32::try_from(bytes).ok().filter(|_| bytes <= COMMAND_BYTES_MAX) else {

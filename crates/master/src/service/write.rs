@@ -49,7 +49,10 @@ pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1
             v1::Publish::AtCreate | v1::Publish::Unspecified => Publish::AtCreate,
         },
     };
-    lease::yield_to(core, lead, &caller, id.client, &path).await?;
+    // Without overwriting, a file that is there is in the way, whoever writes it.
+    if options.overwrite {
+        lease::yield_to(core, lead, &caller, id.client, &path).await?;
+    }
     let outcome = core
         .propose(caller, id, Command::Create { path, options })
         .await?;
