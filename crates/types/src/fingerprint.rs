@@ -16,10 +16,7 @@ pub const SUM_BYTES: usize = 16;
 /// The bucket of a chunk: less than [`BUCKETS`].
 #[must_use]
 pub const fn bucket_of(chunk: ChunkId) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "the top 12 bits")]
-    {
-        (mix(chunk.as_u64()) >> 52) as usize
-    }
+    (mix(chunk.as_u64()) >> 52) as usize
 }
 
 /// What a replica adds to the sum of its bucket.
