@@ -19,6 +19,7 @@ mod report;
 mod samples;
 mod server;
 mod small;
+mod stall;
 mod stats;
 mod system;
 mod took;
@@ -53,6 +54,8 @@ enum Command {
     Namespace(memory::Options),
     /// The leader dies again and again under load: how long that takes, and whether anything was lost.
     Failover(failover::Options),
+    /// What requests feel of a checkpoint: creates at a fixed rate, with and without one being written.
+    Stall(stall::Options),
     /// A process that is in the way of others.
     #[command(hide = true)]
     Neighbour {
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Metadata(options) => metadata::run(&options),
         Command::Namespace(options) => memory::run(&options),
         Command::Failover(options) => failover::run(&options),
+        Command::Stall(options) => stall::run(&options),
         Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),
         Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),
         Command::BareSource { file } => bare::source(&file),

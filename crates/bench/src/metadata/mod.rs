@@ -28,7 +28,7 @@ use crate::report::Report;
 use crate::system::System;
 use crate::wire::{self, Wire};
 use figures::{Figures, Setting};
-use operation::Ground;
+pub(crate) use operation::{Caller, Ground, Operation};
 use round::Plan;
 
 const DISTRIFS: &str = "DistriFS";
