@@ -1,4 +1,5 @@
-//! Any bytes as a saved state of the metadata: loaded as they are, and with the beginning and the checksum that a state has.
+//! Any bytes as a saved state of the metadata: loaded as they are, and with the beginning and the checksum that a state of
+//! each version has.
 //!
 //! What must hold, beyond not panicking and taking no more memory than the input explains: what is loaded is saved, and
 //! what is saved is loaded and saved as the same bytes.
@@ -7,16 +8,18 @@
 use libfuzzer_sys::fuzz_target;
 use namespace::Namespace;
 
-const HEAD: &[u8] = b"DFSSTATE\x01\0\0\0";
+const HEADS: [&[u8]; 2] = [b"DFSSTATE\x01\0\0\0", b"DFSSTATE\x02\0\0\0"];
 
 fuzz_target!(|input: &[u8]| {
     again(input);
-    let body = input.strip_prefix(HEAD).unwrap_or(input);
-    // Of a whole state, the old checksum would be in the way; anything else may well lose its last bytes.
-    for body in [body, &body[..body.len().saturating_sub(4)]] {
-        let mut bytes = [HEAD, body].concat();
-        bytes.extend(crc_fast::crc32_iscsi(&bytes).to_le_bytes());
-        again(&bytes);
+    for head in HEADS {
+        let body = input.strip_prefix(head).unwrap_or(input);
+        // Of a whole state, the old checksum would be in the way; anything else may well lose its last bytes.
+        for body in [body, &body[..body.len().saturating_sub(4)]] {
+            let mut bytes = [head, body].concat();
+            bytes.extend(crc_fast::crc32_iscsi(&bytes).to_le_bytes());
+            again(&bytes);
+        }
     }
 });
 

@@ -109,15 +109,16 @@ impl From<Rejection> for Status {
 impl From<NamespaceError> for Rejection {
     fn from(error: NamespaceError) -> Self {
         let code = match &error {
-            NamespaceError::NotFound(_) => ErrorCode::NotFound,
+            NamespaceError::NotFound(_) | NamespaceError::NoMember(_) => ErrorCode::NotFound,
             NamespaceError::Exists(_) => ErrorCode::Exists,
             NamespaceError::NotDirectory(_) => ErrorCode::NotDirectory,
             NamespaceError::IsDirectory(_) => ErrorCode::IsDirectory,
             NamespaceError::NotEmpty(_) => ErrorCode::NotEmpty,
             NamespaceError::PermissionDenied { .. } => ErrorCode::PermissionDenied,
-            NamespaceError::Invalid { .. } | NamespaceError::WrongChunk { .. } | NamespaceError::NoClient => {
-                ErrorCode::Invalid
-            }
+            NamespaceError::Invalid { .. }
+            | NamespaceError::WrongChunk { .. }
+            | NamespaceError::NoClient
+            | NamespaceError::Setting { .. } => ErrorCode::Invalid,
             NamespaceError::BeingWritten { .. } => ErrorCode::Busy,
             NamespaceError::NotWriter { .. } => ErrorCode::LeaseLost,
             NamespaceError::Format(_) | NamespaceError::Changed(_) => ErrorCode::NotReady,

@@ -61,6 +61,9 @@ impl Command {
             Self::SetSafeMode { .. } => 18,
             Self::DeleteTree { .. } => 19,
             Self::FormatSlotted { .. } => 20,
+            Self::SetMemberState { .. } => 21,
+            Self::RemoveMember { .. } => 22,
+            Self::SetSetting { .. } => 23,
         }
     }
 }
@@ -99,12 +102,13 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use types::{
-        CallId, ChunkExtent, ChunkId, ClientId, ClusterId, Generation, InodeId, RequestId, UnixMillis,
+        AdminState, CallId, ChunkExtent, ChunkId, ClientId, ClusterId, DatanodeId, Generation, InodeId,
+        RequestId, StorageId, UnixMillis,
     };
 
     use super::*;
     use crate::testing::{caller, options, path};
-    use crate::{Content, DeleteTicket, Member, SetAttributes};
+    use crate::{Content, DeleteTicket, MemberStorage, Registration, SetAttributes};
 
     /// One of each kind, with its op code.
     fn all() -> Vec<(u8, Command)> {
@@ -117,12 +121,16 @@ mod tests {
         };
         let written = vec![extent];
         let path = path("/a/ü");
-        let member = Member {
-            id: types::DatanodeId::from_random_bytes([2; 16]),
+        let id = DatanodeId::from_random_bytes([2; 16]);
+        let registration = Registration {
+            id,
             host: "node-1".to_owned(),
             data_port: 9866,
             rack: "/default".to_owned(),
-            storages: Vec::new(),
+            storages: vec![MemberStorage {
+                id: StorageId::from_random_bytes([3; 16]),
+                capacity: 1 << 40,
+            }],
         };
         let set = SetAttributes {
             owner: Some("ann".to_owned()),
@@ -192,7 +200,7 @@ mod tests {
                 },
             ),
             (15, Command::SetAttributes { path, set }),
-            (16, Command::RegisterDatanode(member)),
+            (16, Command::RegisterDatanode(registration)),
             (17, Command::Reap { limit: 1_000 }),
             (18, Command::SetSafeMode { on: true }),
             (
@@ -213,6 +221,23 @@ mod tests {
                 20,
                 Command::FormatSlotted {
                     cluster: ClusterId::from_random_bytes([1; 16]),
+                },
+            ),
+            (
+                21,
+                Command::SetMemberState {
+                    id,
+                    state: AdminState::Maintenance {
+                        until: UnixMillis(300),
+                    },
+                },
+            ),
+            (22, Command::RemoveMember { id }),
+            (
+                23,
+                Command::SetSetting {
+                    key: "repair.streams".to_owned(),
+                    value: "8".to_owned(),
                 },
             ),
         ]
@@ -267,7 +292,13 @@ mod tests {
 
     #[test]
     fn the_bytes_of_newer_commands_are_for_ever_too() {
-        let goldens: [(u8, &[u8]); 4] = [
+        let goldens: [(u8, &[u8]); 8] = [
+            (
+                16,
+                b"\x0f\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02\
+                \x06node-1\x8a\x4d\x08/default\
+                \x01\x10\x03\x03\x03\x03\x03\x03\x43\x03\x83\x03\x03\x03\x03\x03\x03\x03\x80\x80\x80\x80\x80\x20",
+            ),
             (17, b"\x10\xe8\x07"),
             (18, b"\x11\x01"),
             (19, b"\x12\x02/a\x01\xac\x02\xe8\x07\x01\x02"),
@@ -275,6 +306,15 @@ mod tests {
                 20,
                 b"\x13\x10\x01\x01\x01\x01\x01\x01\x41\x01\x81\x01\x01\x01\x01\x01\x01\x01",
             ),
+            (
+                21,
+                b"\x14\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02\x03\xac\x02",
+            ),
+            (
+                22,
+                b"\x15\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02",
+            ),
+            (23, b"\x16\x0erepair.streams\x018"),
         ];
         for (op, golden) in goldens {
             let (_, command) = all().swap_remove(usize::from(op) - 1);
@@ -339,7 +379,7 @@ mod tests {
         }
 
         #[test]
-        fn decoding_what_was_changed_never_panics(which in 0usize..20, at: usize, to: u8) {
+        fn decoding_what_was_changed_never_panics(which in 0usize..23, at: usize, to: u8) {
             let (op, command) = all().swap_remove(which);
             let mut bytes = encoded(&entry(command));
             let at = at % bytes.len();

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use types::{
-    Caller, ChunkExtent, ChunkId, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath, Generation, InodeId,
-    RequestId, StorageId, UnixMillis,
+    AdminState, Caller, ChunkExtent, ChunkId, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath, Generation,
+    InodeId, RequestId, StorageId, UnixMillis,
 };
 
 /// One record of the log: a command, who gave it, and when the leader took it.
@@ -62,9 +62,9 @@ pub struct SetAttributes {
     pub atime: Option<UnixMillis>,
 }
 
-/// A datanode as a member of the cluster.
+/// What a datanode says of itself when it comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub struct Registration {
     /// Who it is.
     pub id: DatanodeId,
     /// How it wants to be reached.
@@ -193,7 +193,7 @@ pub enum Command {
         set: SetAttributes,
     },
     /// Makes a datanode a member, or changes what is known of one.
-    RegisterDatanode(Member),
+    RegisterDatanode(Registration),
     /// Frees some of what recursive deletes have detached. The leader gives it as long as there is something
     /// ([`Namespace::reap_due`](crate::Namespace::reap_due)).
     Reap {
@@ -218,6 +218,25 @@ pub enum Command {
     FormatSlotted {
         /// The new cluster.
         cluster: ClusterId,
+    },
+    /// Says how a member takes part from now on.
+    SetMemberState {
+        /// Which one.
+        id: DatanodeId,
+        /// How. One that drains already, or is drained, stays so since it has been.
+        state: AdminState,
+    },
+    /// Forgets a member. The leader gives it only for one that may go.
+    RemoveMember {
+        /// Which one.
+        id: DatanodeId,
+    },
+    /// Changes a setting of the cluster.
+    SetSetting {
+        /// Which one: see [`Settings`](crate::Settings).
+        key: String,
+        /// To what; empty: to what it is by default.
+        value: String,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Why the state machine refuses.
 
 use serde::{Deserialize, Serialize};
-use types::{ChunkId, ClientId, FsPath, InodeId};
+use types::{ChunkId, ClientId, DatanodeId, FsPath, InodeId};
 
 /// A refusal. It changes nothing, and is as much a part of the deterministic answer as an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -80,4 +80,15 @@ pub enum NamespaceError {
     /// The tables can not hold any more.
     #[error("the namespace is full: {0}")]
     Full(String),
+    /// There is no such datanode.
+    #[error("datanode {0} is no member of this cluster")]
+    NoMember(DatanodeId),
+    /// There is no such setting, or it can not have this value.
+    #[error("setting {key}: {why}")]
+    Setting {
+        /// Which one.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
 }

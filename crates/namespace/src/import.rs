@@ -111,7 +111,16 @@ impl Importer {
 
     /// Takes in a datanode.
     pub fn member(&mut self, member: Member) {
-        self.state.members.put(member);
+        let now = self.state.now;
+        self.state.members.put(now, member);
+    }
+
+    /// Takes in a setting of the cluster.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it can not have this value.
+    pub fn setting(&mut self, key: &str, value: &str) -> Result<(), ImportError> {
+        Ok(self.state.settings.set(key, value)?)
     }
 
     /// Takes in a directory.
@@ -282,6 +291,9 @@ mod tests {
         importer.first_generation(ns.first_generation());
         ns.chunk_lives().for_each(|lives| importer.chunk_lives(lives));
         ns.members().for_each(|member| importer.member(member.clone()));
+        for setting in ns.setting_texts() {
+            importer.setting(setting.key, &setting.value)?;
+        }
         for (path, status) in found {
             let extents = extents(ns, status.inode);
             match status.chunk_size {
@@ -315,11 +327,13 @@ mod tests {
         assert_eq!(new.totals(), old.totals());
         assert_eq!(new.cluster(), old.cluster());
         assert!(new.members().eq(old.members()));
+        assert_eq!(new.settings(), old.settings());
     }
 
     #[test]
     fn a_state_that_is_imported_looks_the_same() {
         let mut fs = Fs::new();
+        fs.with_members();
         for number in 0..50 {
             fs.by("ann").mkdir(&format!("/tmp/d{number}")).unwrap();
             let file = format!("/tmp/d{number}/f");

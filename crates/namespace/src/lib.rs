@@ -11,12 +11,14 @@ mod command;
 mod error;
 mod handler;
 mod import;
+mod member;
 mod memory;
 mod namespace;
 mod outcome;
 mod permission;
 mod query;
 mod resolve;
+mod settings;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -24,12 +26,14 @@ mod testing;
 pub use checkpoint::LoadError;
 pub use codec::DecodeError;
 pub use command::{
-    Command, Content, CreateOptions, DeleteTicket, Entry, FIRST_GENERATION, Lease, Member, MemberStorage,
-    Publish, SetAttributes,
+    Command, Content, CreateOptions, DeleteTicket, Entry, FIRST_GENERATION, Lease, MemberStorage, Publish,
+    Registration, SetAttributes,
 };
 pub use error::NamespaceError;
 pub use import::{ImportError, Imported, Importer};
+pub use member::{Member, MemberChanges};
 pub use memory::Memory;
 pub use namespace::Namespace;
 pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome};
 pub use query::{ChunkInfo, ChunkLives, ContentSummary, Located, Page, Totals, WriterFile};
+pub use settings::{Setting, Settings};

@@ -4,8 +4,9 @@ use types::{ChunkId, ClusterId, UnixMillis};
 
 use crate::handler::{
     Answer, Call, Files, append, attributes, chunk, complete, create, delete, format, lease, member, mkdir,
-    reap, rename, safe_mode,
+    reap, rename, safe_mode, setting,
 };
+use crate::settings::Chosen;
 use crate::table::{CallKey, Members, RetryCache};
 use crate::{Command, Entry, NamespaceError, Outcome};
 
@@ -23,6 +24,7 @@ pub struct Namespace {
     /// The time of the last entry; it never goes back.
     pub(crate) now: UnixMillis,
     pub(crate) safe_mode: bool,
+    pub(crate) settings: Chosen,
 }
 
 impl Namespace {
@@ -71,6 +73,13 @@ impl Namespace {
         self.files.chunks.take_freed()
     }
 
+    /// Chunks of which something else is expected than at the last call: other generations, another length or number of
+    /// replicas, another file, or nothing at all any more. Each of them once, by id, with those of the log's past as with
+    /// [`Namespace::take_freed`]. A state that was loaded knows of no change: look at all.
+    pub fn take_touched(&mut self) -> Vec<ChunkId> {
+        self.files.chunks.take_touched()
+    }
+
     /// The answer that a call has got already, as long as it is known.
     pub(crate) fn first_answer(&self, key: &CallKey) -> Option<&Answer> {
         self.retries.find(key)
@@ -106,11 +115,14 @@ impl Namespace {
             Command::ExpireLeases { before } => lease::expire(files, call, *before),
             Command::Rename { from, to, replace } => rename::rename(files, call, from, to, *replace),
             Command::Delete { path, recursive } => delete::delete(files, call, path, *recursive),
-            Command::SetAttributes { path, set } => attributes::set(&mut files.tree, call, path, set),
+            Command::SetAttributes { path, set } => attributes::set(files, call, path, set),
             Command::RegisterDatanode(new) => member::register(&mut self.members, call, new),
             Command::Reap { limit } => reap::reap(files, call, *limit),
             Command::SetSafeMode { on } => safe_mode::set(&mut self.safe_mode, call, *on),
             Command::DeleteTree { path, ticket } => delete::delete_tree(files, call, path, ticket),
+            Command::SetMemberState { id, state } => member::set_state(&mut self.members, call, *id, *state),
+            Command::RemoveMember { id } => member::remove(&mut self.members, call, *id),
+            Command::SetSetting { key, value } => setting::set(&mut self.settings, call, key, value),
         }
     }
 }
@@ -143,5 +155,36 @@ mod tests {
         fs.by("ann").delete("/tmp/f").unwrap();
         assert_eq!(fs.freed(), [1, 2]);
         assert_eq!(fs.freed(), [0; 0]);
+    }
+
+    #[test]
+    fn touched_chunks_are_told_once() {
+        let mut fs = Fs::new();
+        let touched = |fs: &mut Fs| {
+            let touched = fs.ns.take_touched().into_iter();
+            touched.map(ChunkId::as_u64).collect::<Vec<_>>()
+        };
+        let inode = fs.by("ann").put("/tmp/f", &[1, 2]);
+        assert_eq!(touched(&mut fs), [1, 2]);
+        fs.by("ann").chmod("/tmp/f", 0o600).unwrap();
+        fs.by("ann").rename("/tmp/f", "/tmp/g").unwrap();
+        fs.by("ann").append("/tmp/g").unwrap();
+        assert_eq!(touched(&mut fs), [0; 0], "nothing else is expected of any chunk");
+        let third = fs.by("ann").add_chunk(inode, &[]).unwrap();
+        assert_eq!(touched(&mut fs), [3]);
+        fs.by("ann").bump(inode, third.chunk).unwrap();
+        assert_eq!(touched(&mut fs), [3]);
+        let set = crate::SetAttributes {
+            replication: Some(2),
+            ..Default::default()
+        };
+        for expected in [&[1, 2, 3][..], &[]] {
+            fs.by("ann").set("/tmp/g", set.clone()).unwrap();
+            assert_eq!(touched(&mut fs), expected);
+        }
+        fs.by("ann").complete(inode, &[third]).unwrap();
+        assert_eq!(touched(&mut fs), [3], "an empty chunk is dropped");
+        fs.by("ann").delete("/tmp/g").unwrap();
+        assert_eq!(touched(&mut fs), [1, 2]);
     }
 }

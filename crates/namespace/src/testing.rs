@@ -1,14 +1,14 @@
 //! A harness for tests that read like prose: `fs.by("ann").mkdir("/a")`.
 
 use types::{
-    CallId, Caller, ChunkExtent, ChunkId, ChunkSize, ClientId, ClusterId, FsPath, Generation, InodeId,
-    RequestId, UnixMillis,
+    AdminState, CallId, Caller, ChunkExtent, ChunkId, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath,
+    Generation, InodeId, RequestId, StorageId, UnixMillis,
 };
 
 use crate::handler::Answer;
 use crate::{
-    Command, CreateOptions, DeleteTicket, Entry, FileStatus, Namespace, NamespaceError, OpenedFile, Outcome,
-    Publish, SetAttributes,
+    Command, CreateOptions, DeleteTicket, Entry, FileStatus, MemberStorage, Namespace, NamespaceError,
+    OpenedFile, Outcome, Publish, Registration, SetAttributes,
 };
 
 pub(crate) const CHUNK_SIZE: u64 = 1024;
@@ -147,6 +147,34 @@ impl Fs {
         let attributes = tree.inode(InodeId::ROOT).attributes.clone();
         tree.add_directory(parent, name, attributes, UnixMillis(self.at))
             .unwrap()
+    }
+
+    /// Two members, one of which drains, the memory of a third one, and a setting that was chosen.
+    pub(crate) fn with_members(&mut self) {
+        let id = |number: u8| DatanodeId::from_random_bytes([number; 16]);
+        for number in 1..4 {
+            let registration = Registration {
+                id: id(number),
+                host: format!("node-{number}"),
+                data_port: 9866,
+                rack: format!("/rack-{number}"),
+                storages: vec![MemberStorage {
+                    id: StorageId::from_random_bytes([number; 16]),
+                    capacity: 1 << 40,
+                }],
+            };
+            self.by("root")
+                .run(Command::RegisterDatanode(registration))
+                .unwrap();
+        }
+        let state = AdminState::Decommissioning {
+            since: UnixMillis(self.at),
+        };
+        let drains = Command::SetMemberState { id: id(2), state };
+        self.by("root").run(drains).unwrap();
+        self.by("root").run(Command::RemoveMember { id: id(3) }).unwrap();
+        let (key, value) = ("balance.threshold".to_owned(), "0.1".to_owned());
+        self.by("root").run(Command::SetSetting { key, value }).unwrap();
     }
 
     /// The names in a directory.

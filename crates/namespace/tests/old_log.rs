@@ -3,12 +3,16 @@
 //! `([(op code, payload, answer)], [(path, status, [(chunk, generation, length, pending generation)])], [freed chunk],
 //! next chunk)`.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "all of this is a test"
+)]
 
 use std::collections::BTreeSet;
 
 use namespace::{Command, Entry, FileStatus, Namespace, NamespaceError, Outcome};
-use types::{Caller, ChunkId, FsPath, Generation, UnixMillis};
+use types::{AdminState, Caller, ChunkId, ClusterId, FsPath, Generation, UnixMillis};
 
 type Answer = Result<Outcome, NamespaceError>;
 type Told = (u8, Vec<u8>, Vec<u8>);
@@ -74,4 +78,43 @@ fn an_old_log_is_replayed_to_the_same_state() {
     assert_eq!(state.totals(), totals);
     assert!(!state.was_given_out(next));
     assert!(state.was_given_out(ChunkId::new(next.as_u64() - 1).unwrap()));
+}
+
+/// A registration as it was logged before operators could say anything of members.
+#[test]
+fn a_registration_of_old_is_of_a_member_in_service() {
+    let uuid = |number: u8| {
+        [number; 6]
+            .iter()
+            .chain(&[0x40 | number, number, 0x80 | number])
+            .chain(&[number; 7])
+            .copied()
+            .collect::<Vec<u8>>()
+    };
+    let payload = [
+        &b"\xe8\x07\x04root\x00\x01\x00\x0f"[..], // at, caller: user, groups, superuser; no request; RegisterDatanode
+        b"\x10",
+        &uuid(2),
+        b"\x06node-1\x8a\x4d\x08/default\x01\x10",
+        &uuid(3),
+        b"\x80\x80\x80\x80\x80\x20",
+    ]
+    .concat();
+    let register = Entry::decode(16, &payload).unwrap();
+    let format = Entry {
+        command: Command::Format {
+            cluster: ClusterId::from_random_bytes([1; 16]),
+        },
+        ..register.clone()
+    };
+    let mut state = Namespace::new();
+    for entry in [format, register] {
+        assert_eq!(state.apply(&entry), Ok(Outcome::Done));
+    }
+    let members: Vec<_> = state.members().collect();
+    assert_eq!(members.len(), 1);
+    assert_eq!((members[0].host.as_str(), members[0].data_port), ("node-1", 9866));
+    assert_eq!(members[0].storages[0].capacity, 1 << 40);
+    assert_eq!(members[0].admin, AdminState::InService);
+    assert_eq!(state.members_version(), 1_000, "the time of the change");
 }

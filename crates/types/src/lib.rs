@@ -4,6 +4,7 @@
 //! they are made (`parse`, `new`), so that inside the system a [`FsPath`] is a valid path and a [`ChunkSize`] a valid
 //! chunk size.
 
+mod admin;
 mod caller;
 mod extent;
 pub mod fingerprint;
@@ -14,6 +15,7 @@ mod path;
 mod time;
 mod units;
 
+pub use admin::AdminState;
 pub use caller::{CallId, Caller, ClientId, RequestId};
 pub use extent::{ChunkExtent, ChunkSize, ChunkSlice, InvalidChunkSize, Layout};
 pub use id::{

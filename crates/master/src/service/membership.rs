@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use namespace::{Command, Member, MemberStorage};
+use namespace::{Command, MemberStorage, Registration};
 use placement::{Liveness, StorageReport};
 use proto::v1::{self, ErrorCode};
 use types::{DatanodeId, PoolId, Term};
@@ -66,9 +66,9 @@ pub(super) async fn register(
 ) -> Result<v1::RegisterResponse, Rejection> {
     let datanode = request.datanode.ok_or(proto::Malformed::Missing("datanode"))?;
     let id = proto::datanode_id(&datanode.id)?;
-    let said = Some(datanode.host).filter(|host| !host.is_empty());
+    let named = Some(datanode.host).filter(|host| !host.is_empty());
     // Where it comes from may look different at each master: the leader's view counts.
-    let host = said.clone().or_else(|| known_host(core, id)).or(peer);
+    let host = named.or_else(|| known_host(core, id)).or(peer);
     let host = host.ok_or(proto::Malformed::Missing("datanode.host"))?;
     let cluster_id = core.cluster_id()?;
     if request.cluster_id != cluster_id.to_string() {
@@ -87,7 +87,7 @@ pub(super) async fn register(
         .filter(|rack| !rack.is_empty())
         .unwrap_or_else(|| "/default".to_owned());
     let storages = storages(&request.storages)?;
-    let member = Member {
+    let said = Registration {
         id,
         host: host.clone(),
         data_port,
@@ -100,7 +100,7 @@ pub(super) async fn register(
             })
             .collect(),
     };
-    admit(core, &member).await?;
+    admit(core, &said).await?;
     let mut cluster = core.cluster();
     let gone: Vec<_> = cluster.view.node(id).map_or_else(Vec::new, |node| {
         let before = node.storages.iter().map(|storage| storage.reported.id);
@@ -139,15 +139,19 @@ fn known_host(core: &Core, id: DatanodeId) -> Option<String> {
     namespace.member(id).map(|member| member.host.clone())
 }
 
-/// Returns when the log has `member` as it is: the leader writes it there, others wait for the leader.
-async fn admit(core: &Core, member: &Member) -> Result<(), Rejection> {
-    let known = || core.machine.read().member(member.id) == Some(member);
+/// Returns when the log has a datanode as it says: the leader writes it there, others wait for the leader.
+async fn admit(core: &Core, said: &Registration) -> Result<(), Rejection> {
+    let known = || {
+        let namespace = core.machine.read();
+        namespace
+            .member(said.id)
+            .is_some_and(|member| member.is_registered_as(said))
+    };
     if known() {
         return Ok(());
     }
     if core.leads_now().is_some() {
-        core.propose_own(Command::RegisterDatanode(member.clone()))
-            .await?;
+        core.propose_own(Command::RegisterDatanode(said.clone())).await?;
         return Ok(());
     }
     let Some(mut status) = core.group().map(|group| group.status()) else {
@@ -160,7 +164,7 @@ async fn admit(core: &Core, member: &Member) -> Result<(), Rejection> {
             ErrorCode::NotReady,
             format!(
                 "this master does not lead, and has not heard of datanode {} at {}:{} from the leader yet; try again",
-                member.id, member.host, member.data_port
+                said.id, said.host, said.data_port
             ),
         )),
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0..8    "DFSSTATE"
-//!  8..12   version of the format: 1
+//!  8..12   version of the format: 2 (1, which has no settings and less of members, is read too)
 //! 12..     what is small (postcard): length 8, bytes
 //!          inodes, names, names of directories, lists of chunks, chunks: each as its table writes it
 //! last 4   CRC32C of everything before
@@ -28,7 +28,7 @@ use crate::Namespace;
 const MAGIC: [u8; 8] = *b"DFSSTATE";
 
 /// The version that is written, and the newest that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a stream is not a state.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +97,9 @@ impl Namespace {
             return Err(damaged("it does not begin as one"));
         }
         input.read_exact(&mut version)?;
-        match u32::from_le_bytes(version) {
-            VERSION => {}
+        let version = u32::from_le_bytes(version);
+        match version {
+            1..=VERSION => {}
             0 => return Err(damaged("it has no version")),
             found => {
                 return Err(LoadError::Version {
@@ -113,7 +114,7 @@ impl Namespace {
         if small.len() as u64 != len {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        let small = Small::read(&small)?;
+        let mut state = Small::read(version, &small)?;
         let inodes = Slab::load(&mut input)?;
         let names = NameTree::load(&mut input)?;
         let own_names = NameTree::load(&mut input)?;
@@ -121,7 +122,6 @@ impl Namespace {
         let chunks = Slab::load(&mut input)?;
         input.finish()?;
 
-        let mut state = small.into_state()?;
         let tree = &mut state.files.tree;
         tree.inodes = inodes;
         tree.names = names;

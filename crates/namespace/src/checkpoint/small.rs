@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use types::{ClientId, ClusterId, Generation, InodeId, UnixMillis};
 
 use super::{LoadError, damaged};
+use crate::settings::Chosen;
 use crate::table::{
-    AttributeSets, Attributes, CallKey, GENERATION_MAX, Grave, Graveyard, Leases, Odd, RetryCache, SavedOdd,
-    Writer,
+    AttributeSets, Attributes, CallKey, GENERATION_MAX, Grave, Graveyard, Leases, Members, Odd, RetryCache,
+    SavedMembers, SavedOdd, Writer,
 };
-use crate::{FIRST_GENERATION, Lease, Member, Namespace, NamespaceError, Outcome};
+use crate::{FIRST_GENERATION, Lease, Namespace, NamespaceError, Outcome, Registration};
 
 /// When a call was answered, which, and how.
 type SavedAnswer<'s> = (
@@ -24,6 +25,16 @@ type SavedAnswer<'s> = (
 /// In the order of the stream.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Small<'s> {
+    most: Most<'s, SavedMembers>,
+    settings: BTreeMap<String, String>,
+}
+
+/// What version 1 had: members with no state and no version, and no settings.
+type First<'s> = Most<'s, Vec<Registration>>;
+
+/// What all versions have, with the members in the form of one of them.
+#[derive(Serialize, Deserialize)]
+struct Most<'s, M> {
     cluster: Option<ClusterId>,
     now: UnixMillis,
     safe_mode: bool,
@@ -38,7 +49,7 @@ pub(super) struct Small<'s> {
     /// The highest generation of chunks for which that is not the one in force.
     pending: Vec<(u32, u32)>,
     leases: Vec<(ClientId, UnixMillis, Vec<InodeId>)>,
-    members: Vec<Cow<'s, Member>>,
+    members: M,
     answers: Vec<SavedAnswer<'s>>,
 }
 
@@ -49,7 +60,7 @@ impl<'s> Small<'s> {
         let writers = tree.writers.iter();
         let leases = state.files.leases.iter();
         let answers = state.retries.saved().into_iter();
-        Self {
+        let most = Most {
             cluster: state.cluster,
             now: state.now,
             safe_mode: state.safe_mode,
@@ -73,30 +84,46 @@ impl<'s> Small<'s> {
             leases: leases
                 .map(|lease| (lease.holder, lease.renewed, lease.files))
                 .collect(),
-            members: state.members.iter().map(Cow::Borrowed).collect(),
+            members: state.members.saved(),
             answers: answers
                 .map(|(at, key, answer)| (at, Cow::Borrowed(key), Cow::Borrowed(answer)))
                 .collect(),
-        }
+        };
+        let settings = state.settings.saved();
+        Self { most, settings }
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, LoadError> {
-        match postcard::take_from_bytes(bytes) {
-            Ok((small, [])) => Ok(small),
-            Ok(_) => Err(damaged("its first part is too long")),
-            Err(error) => Err(damaged(&format!("its first part can not be read: {error}"))),
+    /// Reads what was written by this version of the format, or an older one.
+    pub(super) fn read(version: u32, bytes: &[u8]) -> Result<Namespace, LoadError> {
+        if version == 1 {
+            let first: First<'_> = read_exactly(bytes)?;
+            let now = first.now;
+            return first.into_state(|saved| Members::loaded_unversioned(now, saved));
         }
+        let Self { most, settings } = read_exactly(bytes)?;
+        let mut state = most.into_state(Members::loaded)?;
+        state.settings = Chosen::loaded(&settings)
+            .map_err(|error| damaged(&format!("it can not have its settings: {error}")))?;
+        Ok(state)
     }
+}
 
+fn read_exactly<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, LoadError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((small, [])) => Ok(small),
+        Ok(_) => Err(damaged("its first part is too long")),
+        Err(error) => Err(damaged(&format!("its first part can not be read: {error}"))),
+    }
+}
+
+impl<M> Most<'_, M> {
     /// A state with all of this; the large tables are empty.
-    pub(super) fn into_state(self) -> Result<Namespace, LoadError> {
+    fn into_state(self, members: impl FnOnce(M) -> Option<Members>) -> Result<Namespace, LoadError> {
         let mut state = Namespace::new();
         state.cluster = self.cluster;
         state.now = self.now;
         state.safe_mode = self.safe_mode;
-        for member in self.members {
-            state.members.put(member.into_owned());
-        }
+        state.members = members(self.members).ok_or_else(|| damaged("its members are not as they can be"))?;
         let answers = self.answers.into_iter();
         let answers = answers.map(|(at, key, answer)| (at, key.into_owned(), answer.into_owned()));
         state.retries =

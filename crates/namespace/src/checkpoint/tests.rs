@@ -1,15 +1,16 @@
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use types::UnixMillis;
+use types::{AdminState, UnixMillis};
 
 use super::LoadError;
 use crate::testing::{Fs, filled, options, path, saved, unpublished};
-use crate::{Command, Namespace};
+use crate::{Command, Member, Namespace};
 
 /// One with something of everything in it.
 fn everything(slotted: bool) -> Fs {
     let mut fs = if slotted { Fs::slotted() } else { Fs::new() };
+    fs.with_members();
     for name in ["/tmp/a/b", "/tmp/a/c", "/tmp/gone"] {
         fs.by("ann").mkdir_p(name).unwrap();
     }
@@ -54,6 +55,11 @@ fn what_is_saved_is_loaded() {
         let mut loaded = load(&bytes).unwrap();
         assert!(saved(&loaded) == bytes);
         assert_eq!(loaded.totals(), fs.ns.totals());
+        assert!(loaded.members().eq(fs.ns.members()));
+        for version in 0..=fs.ns.members_version() + 1 {
+            assert_eq!(loaded.changes_since(version), fs.ns.changes_since(version));
+        }
+        assert_eq!(loaded.settings(), fs.ns.settings());
         assert!(loaded.safe_mode() && loaded.reap_due());
         assert!(loaded.take_freed().is_empty());
         let again = fs.by("ann").entry(Command::Append {
@@ -72,12 +78,65 @@ fn what_is_saved_is_loaded() {
 fn the_bytes_of_a_state_are_for_ever() {
     let bytes = saved(&everything(true).ns);
     if option_env!("REGENERATE").is_some() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-1.bin");
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-2.bin");
         std::fs::write(directory, &bytes).unwrap();
     }
-    let golden = include_bytes!("../../tests/fixtures/state-1.bin");
+    let golden = include_bytes!("../../tests/fixtures/state-2.bin");
     assert!(bytes == golden, "{} bytes, not {}", bytes.len(), golden.len());
     assert!(saved(&load(golden).unwrap()) == golden);
+}
+
+/// Written by programs of before members had states: by the first test's story of then, and by one with two members.
+#[test]
+fn bytes_of_old_are_read() {
+    let alone = load(include_bytes!("../../tests/fixtures/state-1.bin")).unwrap();
+    assert_eq!(alone.members().count(), 0);
+    let old = load(include_bytes!("../../tests/fixtures/state-1-members.bin")).unwrap();
+    let members: Vec<_> = old.members().cloned().collect();
+    let mut new = Fs::new();
+    new.with_members();
+    let registered = |member: &Member| Member {
+        admin: AdminState::InService,
+        ..member.clone()
+    };
+    let expected: Vec<_> = new.ns.members().map(registered).collect();
+    assert_eq!(members, expected);
+    assert_eq!(old.settings(), Namespace::new().settings());
+    for state in [&alone, &old] {
+        assert_eq!(state.members_version(), state.now().0);
+        assert_eq!(state.changes_since(0), None, "who asks is told everything");
+        assert!(state.safe_mode() && state.reap_due() && state.totals().files > 0);
+        let again = saved(state);
+        assert_eq!(again[8], 2);
+        assert!(saved(&load(&again).unwrap()) == again);
+    }
+}
+
+/// One that replayed the log of old has other versions of members than one that began with a checkpoint of old: who comes
+/// from one to the other is told everything, and after the next change both tell the same.
+#[test]
+fn versions_of_members_agree_again_after_old_bytes() {
+    let mut replayed = Fs::slotted();
+    replayed.with_members();
+    replayed.by("ann").mkdir("/tmp/later").unwrap();
+    let old = load(include_bytes!("../../tests/fixtures/state-1-members.bin")).unwrap();
+    let (seen_there, seen_here) = (old.members_version(), replayed.ns.members_version());
+    assert!(seen_here < seen_there);
+    assert_eq!(old.changes_since(seen_here), None);
+    assert_eq!(replayed.ns.changes_since(seen_there), None);
+    let mut migrated = Fs::slotted();
+    migrated.ns = old;
+    migrated.at = 100_000;
+    replayed.at = 100_000;
+    for fs in [&mut migrated, &mut replayed] {
+        let id = fs.ns.members().next().unwrap().id;
+        let until = UnixMillis(200_000);
+        let state = AdminState::Maintenance { until };
+        fs.by("root").run(Command::SetMemberState { id, state }).unwrap();
+    }
+    assert_eq!(migrated.ns.members_version(), replayed.ns.members_version());
+    let told = |fs: &Fs| fs.ns.changes_since(seen_there).unwrap().changed.len();
+    assert_eq!((told(&migrated), told(&replayed)), (1, 1));
 }
 
 #[test]
@@ -112,11 +171,11 @@ fn what_is_cut_off_is_refused() {
 #[test]
 fn another_version_is_named() {
     let mut bytes = saved(&Namespace::new());
-    bytes[8] = 2;
+    bytes[8] = 3;
     let refused = load(&resummed(bytes)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the state has format version 2; this program reads versions up to 1: use a newer one"
+        "the state has format version 3; this program reads versions up to 2: use a newer one"
     );
 }
 
@@ -159,7 +218,9 @@ proptest! {
     #[test]
     fn what_was_never_saved_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(load(&bytes).is_err());
-        let headed = [&b"DFSSTATE\x01\0\0\0"[..], &bytes].concat();
-        let _ = load(&resummed(headed));
+        for version in [&b"DFSSTATE\x01\0\0\0"[..], b"DFSSTATE\x02\0\0\0"] {
+            let headed = [version, &bytes].concat();
+            let _ = load(&resummed(headed));
+        }
     }
 }

@@ -4,13 +4,14 @@ use types::limits::PRINCIPAL_BYTES_MAX;
 use types::{Caller, FsPath};
 
 use crate::handler::create::check_replication;
-use crate::handler::{Answer, Call};
+use crate::handler::{Answer, Call, Files};
 use crate::permission::{self, Access};
-use crate::table::{Inode, MODE_MASK, Tree};
+use crate::table::{Inode, MODE_MASK};
 use crate::{NamespaceError, Outcome, SetAttributes, resolve};
 
 /// Changes attributes: all that are asked for, or none.
-pub(crate) fn set(tree: &mut Tree, call: &Call<'_>, path: &FsPath, set: &SetAttributes) -> Answer {
+pub(crate) fn set(files: &mut Files, call: &Call<'_>, path: &FsPath, set: &SetAttributes) -> Answer {
+    let tree = &mut files.tree;
     let id = resolve::existing(tree, call.caller, path)?.found;
     let inode = tree.inode(id);
     check(call.caller, &inode, path, set)?;
@@ -30,10 +31,14 @@ pub(crate) fn set(tree: &mut Tree, call: &Call<'_>, path: &FsPath, set: &SetAttr
     }
     let mtime = set.mtime.unwrap_or(inode.mtime);
     let atime = set.atime.unwrap_or(inode.atime);
+    let replicates = attributes.replication != inode.attributes.replication;
     if attributes != *inode.attributes {
         tree.set_attributes(id, attributes)?;
     }
     tree.set_times(id, mtime, atime);
+    if replicates {
+        files.touch_chunks(id);
+    }
     Ok(Outcome::Done)
 }
 

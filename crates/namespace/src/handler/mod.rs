@@ -19,11 +19,12 @@ mod overwrite;
 pub(crate) mod reap;
 pub(crate) mod rename;
 pub(crate) mod safe_mode;
+pub(crate) mod setting;
 mod writer;
 
-use types::{Caller, ClientId, UnixMillis};
+use types::{Caller, ClientId, InodeId, UnixMillis};
 
-use crate::table::{Chunks, Leases, Tree};
+use crate::table::{Chunks, Inode, Leases, Tree};
 use crate::{NamespaceError, Outcome};
 
 /// What a handler answers.
@@ -41,6 +42,20 @@ impl Files {
     /// Whether the next command may find that there is no room.
     pub(crate) fn is_nearly_full(&self) -> bool {
         self.tree.is_nearly_full() || self.chunks.is_nearly_full()
+    }
+
+    /// Notes that something else is expected of all chunks of a file.
+    pub(crate) fn touch_chunks(&mut self, file: InodeId) {
+        let Self { tree, chunks, .. } = self;
+        for slot in tree.committed(file) {
+            if let Some((id, _)) = chunks.at(slot) {
+                chunks.touch(id);
+            }
+        }
+        let writer = tree.find(file).and_then(Inode::file);
+        for &id in writer.iter().flat_map(|file| file.uncommitted_chunks()) {
+            chunks.touch(id);
+        }
     }
 }
 

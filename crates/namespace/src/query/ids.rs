@@ -49,6 +49,7 @@ impl Namespace {
         let fits = raised < GENERATION_MAX.0;
         if fits {
             chunks.first_generation = Generation(raised);
+            self.members.begin_era();
         }
         fits
     }

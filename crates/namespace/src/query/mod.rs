@@ -6,6 +6,7 @@ mod delete;
 mod ids;
 mod list;
 mod locate;
+mod paths;
 mod stat;
 mod summary;
 mod writer;

@@ -1,9 +1,9 @@
 //! What is known of a file or directory, and of everything together.
 
-use types::{Caller, ClusterId, DatanodeId, FsPath};
+use types::{Caller, ClusterId, FsPath};
 
 use crate::table::{Body, Inode};
-use crate::{FileKind, FileStatus, Lease, Member, Namespace, NamespaceError, Totals, resolve};
+use crate::{FileKind, FileStatus, Lease, Namespace, NamespaceError, Totals, resolve};
 
 impl Namespace {
     /// The cluster's identity; none before `Format`.
@@ -40,17 +40,6 @@ impl Namespace {
     #[must_use]
     pub const fn safe_mode(&self) -> bool {
         self.safe_mode
-    }
-
-    /// The datanodes of the cluster, by id.
-    pub fn members(&self) -> impl Iterator<Item = &Member> + '_ {
-        self.members.iter()
-    }
-
-    /// A datanode of the cluster.
-    #[must_use]
-    pub fn member(&self, id: DatanodeId) -> Option<&Member> {
-        self.members.find(id)
     }
 
     /// The leases of those that write, by client. Files that were removed with a directory above them are not in it.

@@ -77,6 +77,8 @@ pub(crate) struct Chunks {
     /// The generation that new chunks begin with.
     pub(crate) first_generation: Generation,
     freed: Vec<ChunkId>,
+    /// Added, changed or let go; those may be there several times.
+    touched: Vec<ChunkId>,
 }
 
 impl Default for Chunks {
@@ -87,6 +89,7 @@ impl Default for Chunks {
             slotted: false,
             first_generation: FIRST_GENERATION,
             freed: Vec::new(),
+            touched: Vec::new(),
         }
     }
 }
@@ -117,7 +120,9 @@ impl Chunks {
             false => self.table.append(record),
         };
         let full = |_| NamespaceError::Full(format!("all of its {} chunks are given out", u32::MAX));
-        added.map_err(full).map(chunk_id)
+        let id = added.map(chunk_id).map_err(full)?;
+        self.touched.push(id);
+        Ok(id)
     }
 
     /// Lets a chunk go.
@@ -130,6 +135,7 @@ impl Chunks {
         self.table.remove(slot);
         self.pending.remove(&slot);
         self.freed.push(id);
+        self.touched.push(id);
     }
 
     /// Lets the chunk in a slot go.
@@ -144,6 +150,18 @@ impl Chunks {
 
     pub(crate) fn take_freed(&mut self) -> Vec<ChunkId> {
         std::mem::take(&mut self.freed)
+    }
+
+    /// Notes that something else is expected of a chunk, though it stays as it is.
+    pub(crate) fn touch(&mut self, id: ChunkId) {
+        self.touched.push(id);
+    }
+
+    pub(crate) fn take_touched(&mut self) -> Vec<ChunkId> {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        touched
     }
 
     pub(crate) fn find(&self, id: ChunkId) -> Option<Chunk> {
@@ -164,6 +182,7 @@ impl Chunks {
             ChunkState::Committed { len } => packed(len),
             ChunkState::BeingWritten { acknowledged, .. } => packed(acknowledged) | BEING_WRITTEN,
         };
+        self.touched.push(id);
         match chunk.pending() {
             Some(highest) => self.pending.insert(slot, packed(highest.0)),
             None => self.pending.remove(&slot),

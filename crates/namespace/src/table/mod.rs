@@ -25,7 +25,7 @@ pub(crate) use graveyard::{Grave, Graveyard};
 pub(crate) use imported::ImportedChunks;
 pub(crate) use inode::{Body, File, Inode, MODE_MASK, STICKY, Unpublished, Writer};
 pub(crate) use lease::Leases;
-pub(crate) use member::Members;
+pub(crate) use member::{Members, SavedMembers};
 pub(crate) use odd::{Odd, SavedOdd};
 pub(crate) use retry::{CallKey, RetryCache};
 pub(crate) use tree::{Doomed, Tree};

@@ -16,7 +16,7 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 
 use namespace::{
-    Command, Content, DeleteTicket, Entry, FileKind, Namespace, NamespaceError, Outcome, Totals,
+    ChunkInfo, Command, Content, DeleteTicket, Entry, FileKind, Namespace, NamespaceError, Outcome, Totals,
 };
 use proptest::prelude::*;
 use types::limits::LISTING_PAGE_MAX;
@@ -34,6 +34,8 @@ struct Story {
     now: u64,
     calls: u64,
     freed: BTreeSet<ChunkId>,
+    /// All chunks as they are known to somebody who looks only at those that are told to be touched.
+    watched: BTreeMap<ChunkId, ChunkInfo>,
     /// Whether a tree is being freed whose ticket was not of the moment in which it was removed.
     estimated: bool,
     last: Option<Entry>,
@@ -57,6 +59,7 @@ impl Story {
             now: 1_000,
             calls: 0,
             freed: BTreeSet::new(),
+            watched: BTreeMap::new(),
             estimated: false,
             last: None,
             ticket: None,
@@ -102,7 +105,14 @@ impl Story {
         for chunk in self.machine.take_freed() {
             assert!(self.freed.insert(chunk), "chunk {chunk} is freed twice");
         }
+        for chunk in self.machine.take_touched() {
+            match self.machine.chunk(chunk) {
+                Some(info) => self.watched.insert(chunk, info),
+                None => self.watched.remove(&chunk),
+            };
+        }
         self.replica.take_freed();
+        self.replica.take_touched();
         self.estimated &= self.machine.reap_due();
         answer
     }
@@ -131,6 +141,7 @@ impl Story {
         let expected = self.model.apply(&entry, &answer);
         let refusal = answer.as_ref().map(|_| ()).map_err(Refusal::of);
         assert_eq!(refusal, expected, "{entry:?}: {answer:?}");
+        self.model.members.note(self.machine.members_version());
         if let Command::DeleteTree { path, ticket } = &entry.command
             && matches!(refusal, Ok(()) | Err(Refusal::Changed))
         {
@@ -250,6 +261,14 @@ impl Story {
         assert_eq!(leases, self.model.leases());
         assert!(saved(&self.machine) == saved(&self.replica));
         assert_eq!(self.machine.safe_mode(), self.model.safe_mode);
+        self.model.members.check(&self.machine);
+        for setting in self.machine.setting_texts() {
+            let chosen = self.model.settings.get(setting.key);
+            let expected = chosen.filter(|value| !value.is_empty());
+            assert_eq!(setting.value, expected.map_or(setting.default, String::as_str));
+        }
+        let chunks: BTreeMap<_, _> = self.machine.chunks().map(|info| (info.chunk, info)).collect();
+        assert_eq!(self.watched, chunks, "every change of a chunk was told");
     }
 
     fn check_listing(&self, path: &str) {

@@ -1,6 +1,7 @@
 //! The same file system, written as naively as possible: a map from full paths to nodes. No inodes in a tree, no index,
 //! no counters; renaming a directory rewrites the path of everything below it.
 
+mod members;
 mod names;
 mod writing;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use namespace::{Command, Entry, NamespaceError, Outcome};
 use types::{Caller, ChunkId, ClientId, FsPath, Generation, InodeId};
 
+use self::members::Members;
 use self::names::parent;
 use self::writing::fits;
 
@@ -42,6 +44,8 @@ impl Refusal {
             NamespaceError::NotWriter { .. } => Self::NotWriter,
             NamespaceError::WrongChunk { .. } => Self::WrongChunk,
             NamespaceError::Changed(_) => Self::Changed,
+            NamespaceError::NoMember(_) => Self::NotFound,
+            NamespaceError::Setting { .. } => Self::Invalid,
             NamespaceError::NoClient | NamespaceError::Format(_) | NamespaceError::Full(_) => {
                 panic!("{error}")
             }
@@ -103,6 +107,8 @@ pub(crate) struct Model {
     renewed: BTreeMap<ClientId, u64>,
     now: u64,
     pub(crate) safe_mode: bool,
+    pub(crate) members: Members,
+    pub(crate) settings: BTreeMap<String, String>,
     /// Ids do not rise, but are never given out again.
     slotted: bool,
     inodes: BTreeSet<InodeId>,
@@ -138,6 +144,8 @@ impl Model {
             renewed: BTreeMap::new(),
             now: at,
             safe_mode: false,
+            members: Members::default(),
+            settings: BTreeMap::new(),
             slotted,
             inodes: BTreeSet::new(),
         }
@@ -266,9 +274,29 @@ impl Model {
             }
             Command::Reap { .. } | Command::SetSafeMode { .. } => Err(Refusal::Denied),
             Command::DeleteTree { path, .. } => self.delete_tree(by, path.as_str(), answer),
-            Command::Format { .. } | Command::FormatSlotted { .. } | Command::RegisterDatanode(_) => {
-                panic!("not in this test")
+            Command::RegisterDatanode(_)
+            | Command::SetMemberState { .. }
+            | Command::RemoveMember { .. }
+            | Command::SetSetting { .. }
+                if !by.caller.superuser =>
+            {
+                Err(Refusal::Denied)
             }
+            Command::RegisterDatanode(said) => {
+                self.members.register(said);
+                Ok(())
+            }
+            Command::SetMemberState { id, state } => self.members.set_state(*id, *state),
+            Command::RemoveMember { id } => self.members.remove(*id),
+            Command::SetSetting { key, value } => {
+                let known = ["repair.streams", "repair.settle_ms"].contains(&key.as_str());
+                if !known || (!value.is_empty() && value.parse::<u64>().is_err()) {
+                    return Err(Refusal::Invalid);
+                }
+                self.settings.insert(key.clone(), value.clone());
+                Ok(())
+            }
+            Command::Format { .. } | Command::FormatSlotted { .. } => panic!("not in this test"),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Random commands, small enough in their vocabulary to meet each other.
 
-use namespace::{Command, CreateOptions, Publish, SetAttributes};
+use namespace::{Command, CreateOptions, Publish, Registration, SetAttributes};
 use proptest::prelude::*;
-use types::{Caller, ChunkExtent, ChunkSize, ClientId, FsPath, Generation, InodeId, UnixMillis};
+use types::{
+    AdminState, Caller, ChunkExtent, ChunkSize, ClientId, DatanodeId, FsPath, Generation, InodeId, UnixMillis,
+};
 
 use crate::model::Model;
 
@@ -62,6 +64,20 @@ pub(crate) enum Step {
         limit: u64,
     },
     SafeMode(bool),
+    /// A datanode comes, under one of a few names.
+    Register {
+        datanode: u8,
+        host: u8,
+    },
+    MemberState {
+        datanode: u8,
+        state: AdminState,
+    },
+    RemoveMember(u8),
+    Setting {
+        key: &'static str,
+        value: &'static str,
+    },
     /// The last call comes again.
     Again,
     /// A machine is restarted from what it saved.
@@ -162,10 +178,10 @@ fn set() -> impl Strategy<Value = SetAttributes> {
         prop::option::of(mode()),
         principal(),
         principal(),
-        prop::option::weighted(0.2, replication()),
+        prop::option::weighted(0.5, replication()),
         time(),
         time(),
-        0usize..5,
+        0usize..6,
     )
         .prop_map(|(mode, owner, group, replication, mtime, atime, only)| {
             let owned = |name: Option<&str>| name.map(str::to_owned);
@@ -189,6 +205,7 @@ fn set() -> impl Strategy<Value = SetAttributes> {
                     group: all.group,
                     ..none
                 },
+                3 => SetAttributes { replication, ..none },
                 _ => SetAttributes { mode, ..none },
             }
         })
@@ -218,6 +235,26 @@ fn who() -> impl Strategy<Value = Who> {
     ]
 }
 
+fn state() -> impl Strategy<Value = AdminState> {
+    let time = || (0u64..3).prop_map(UnixMillis);
+    prop_oneof![
+        Just(AdminState::InService),
+        time().prop_map(|since| AdminState::Decommissioning { since }),
+        time().prop_map(|since| AdminState::Decommissioned { since }),
+        time().prop_map(|until| AdminState::Maintenance { until }),
+    ]
+}
+
+fn setting() -> impl Strategy<Value = (&'static str, &'static str)> {
+    let keys = prop::sample::select(vec!["repair.streams", "repair.settle_ms", "none"]);
+    (keys, prop::sample::select(vec!["", "1", "7", "x"]))
+}
+
+/// One of a few datanodes.
+pub(crate) fn datanode(number: u8) -> DatanodeId {
+    DatanodeId::from_random_bytes([number; 16])
+}
+
 /// A step and who takes it.
 pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
     let one = || (0usize..8, 0usize..5);
@@ -241,6 +278,10 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
         3 => (at(), prop::bool::weighted(0.3)).prop_map(|(path, stale)| Step::DeleteTree { path, stale }),
         2 => (0u64..5).prop_map(|limit| Step::Reap { limit }),
         1 => any::<bool>().prop_map(Step::SafeMode),
+        3 => (0u8..3, 0u8..2).prop_map(|(datanode, host)| Step::Register { datanode, host }),
+        2 => (0u8..3, state()).prop_map(|(datanode, state)| Step::MemberState { datanode, state }),
+        1 => (0u8..3).prop_map(Step::RemoveMember),
+        1 => setting().prop_map(|(key, value)| Step::Setting { key, value }),
         2 => Just(Step::Again),
         2 => Just(Step::Restart),
         1 => Just(Step::Snapshot),
@@ -341,6 +382,22 @@ impl Step {
             Self::Set { path: at, set } => Command::SetAttributes { path: path(at), set },
             Self::Reap { limit } => Command::Reap { limit },
             Self::SafeMode(on) => Command::SetSafeMode { on },
+            Self::Register { datanode: id, host } => Command::RegisterDatanode(Registration {
+                id: datanode(id),
+                host: host.to_string(),
+                data_port: 9866,
+                rack: "/default".to_owned(),
+                storages: Vec::new(),
+            }),
+            Self::MemberState { datanode: id, state } => Command::SetMemberState {
+                id: datanode(id),
+                state,
+            },
+            Self::RemoveMember(id) => Command::RemoveMember { id: datanode(id) },
+            Self::Setting { key, value } => Command::SetSetting {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            },
             Self::DeleteTree { .. } | Self::Again | Self::Restart | Self::Snapshot => {
                 panic!("not a command by itself")
             }

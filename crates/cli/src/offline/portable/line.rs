@@ -39,6 +39,25 @@ pub(super) struct Datanode {
     pub(super) data_port: u16,
     pub(super) rack: String,
     pub(super) storages: Vec<Storage>,
+    /// None: in service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) admin: Option<Admin>,
+}
+
+/// What an operator has said of a datanode.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Admin {
+    DecommissioningSinceMs(u64),
+    DecommissionedSinceMs(u64),
+    MaintenanceUntilMs(u64),
+}
+
+/// A setting of the cluster that was chosen.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Setting {
+    pub(super) setting: String,
+    pub(super) value: String,
 }
 
 /// One of its volumes.
@@ -96,6 +115,7 @@ pub(super) struct End {
 pub(super) enum Line<'a> {
     Lives(Lives),
     Datanode(Datanode),
+    Setting(Setting),
     Directory(Directory<'a>),
     File(File<'a>),
     End(End),
@@ -114,6 +134,7 @@ impl<'a> Line<'a> {
             directory: Option<Cow<'a, str>>,
             datanode: Option<serde::de::IgnoredAny>,
             chunk_ids: Option<serde::de::IgnoredAny>,
+            setting: Option<serde::de::IgnoredAny>,
             end: Option<bool>,
         }
         let told = |error: serde_json::Error| error.to_string();
@@ -126,10 +147,15 @@ impl<'a> Line<'a> {
             serde_json::from_str(text).map(Self::Datanode).map_err(told)
         } else if kind.chunk_ids.is_some() {
             serde_json::from_str(text).map(Self::Lives).map_err(told)
+        } else if kind.setting.is_some() {
+            serde_json::from_str(text).map(Self::Setting).map_err(told)
         } else if kind.end.is_some() {
             serde_json::from_str(text).map(Self::End).map_err(told)
         } else {
-            Err("it is neither a file, a directory, a datanode, a range of chunk ids nor the end".to_owned())
+            Err(
+                "it is neither a file, a directory, a datanode, a setting, a range of chunk ids nor the end"
+                    .to_owned(),
+            )
         }
     }
 }

@@ -8,7 +8,10 @@
 //!                                                                record of the log, the highest term
 //! {"chunk_ids":[1,4096], "lives":3}                              how often slots of chunk ids were given out, at most
 //! {"datanode":"uuid", "host":"d1.example", "data_port":9866, "rack":"/r1",
-//!  "storages":[{"id":"uuid", "capacity":1000000}]}
+//!  "storages":[{"id":"uuid", "capacity":1000000}], "admin":{"decommissioning_since_ms":…}}
+//!                                                                admin: or decommissioned_since_ms, maintenance_until_ms;
+//!                                                                none in service
+//! {"setting":"repair.streams", "value":"8"}                      what was chosen; all others are as by default
 //! {"directory":"/", "mode":"0755", "owner":"root", "group":"root", "modified_ms":…, "accessed_ms":…}
 //! {"file":"/a", "mode":"0644", "owner":"ann", "group":"staff", "modified_ms":…, "accessed_ms":…,
 //!  "replication":3, "chunk_size":67108864, "chunks":[[ID, GENERATION, LENGTH], …]}

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead};
 
-use namespace::{ChunkLives, Imported, Importer, Member, MemberStorage};
-use types::{ChunkExtent, ChunkId, ChunkSize, FsPath, Generation, Term, UnixMillis};
+use namespace::{ChunkLives, Imported, Importer, Member, MemberStorage, Registration};
+use types::{AdminState, ChunkExtent, ChunkId, ChunkSize, FsPath, Generation, Term, UnixMillis};
 
-use super::line::{Attributes, Datanode, Directory, File, Head, Line, Version};
+use super::line::{Admin, Attributes, Datanode, Directory, File, Head, Line, Setting, Version};
 use super::{Counts, VERSION};
 use crate::failure::{Exit, Failure, Result};
 use crate::offline::Current;
@@ -53,8 +53,8 @@ pub(crate) fn read(input: &mut dyn BufRead, from: &str) -> Result<(Current, Coun
                 }
                 Err(format!("the end counts {said:?}, and there are {counts:?}"))
             }
-            Ok(Line::Lives(_) | Line::Datanode(_)) => {
-                Err("datanodes and ranges of chunk ids come before the root".to_owned())
+            Ok(Line::Lives(_) | Line::Datanode(_) | Line::Setting(_)) => {
+                Err("datanodes, settings and ranges of chunk ids come before the root".to_owned())
             }
             Err(why) => Err(why),
         };
@@ -80,6 +80,7 @@ struct Root {
     root: Said,
     lives: Vec<ChunkLives>,
     members: Vec<Member>,
+    settings: Vec<Setting>,
 }
 
 impl Root {
@@ -95,6 +96,10 @@ impl Root {
         self.members
             .into_iter()
             .for_each(|member| importer.member(member));
+        for setting in &self.settings {
+            let taken = importer.setting(&setting.setting, &setting.value);
+            taken.map_err(|error| error.to_string())?;
+        }
         Ok(importer)
     }
 }
@@ -160,7 +165,7 @@ fn file(importer: &mut Importer, line: &File<'_>) -> Result<(), String> {
 
 fn member(line: Datanode) -> Member {
     let storages = line.storages.into_iter();
-    Member {
+    let said = Registration {
         id: line.datanode,
         host: line.host,
         data_port: line.data_port,
@@ -171,7 +176,19 @@ fn member(line: Datanode) -> Member {
                 capacity: storage.capacity,
             })
             .collect(),
-    }
+    };
+    let admin = line.admin.map_or(AdminState::InService, |admin| match admin {
+        Admin::DecommissioningSinceMs(since) => AdminState::Decommissioning {
+            since: UnixMillis(since),
+        },
+        Admin::DecommissionedSinceMs(since) => AdminState::Decommissioned {
+            since: UnixMillis(since),
+        },
+        Admin::MaintenanceUntilMs(until) => AdminState::Maintenance {
+            until: UnixMillis(until),
+        },
+    });
+    Member::new(said, admin)
 }
 
 /// The lines of a text, one at a time.
@@ -216,7 +233,7 @@ impl Lines<'_> {
 
     /// All lines up to that of the root.
     fn before_root(&mut self) -> Result<Root> {
-        let (mut lives, mut members) = (Vec::new(), Vec::new());
+        let (mut lives, mut members, mut settings) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             if !self.advance()? {
                 return Err(self.wrong("the root is missing: the export was cut"));
@@ -228,12 +245,14 @@ impl Lines<'_> {
                     lives: line.lives,
                 }),
                 Line::Datanode(line) => members.push(member(line)),
+                Line::Setting(line) => settings.push(line),
                 Line::Directory(line) if line.directory == "/" => {
                     let said = Said::of(&line.attributes).map_err(|why| self.wrong(&why))?;
                     return Ok(Root {
                         root: said,
                         lives,
                         members,
+                        settings,
                     });
                 }
                 Line::Directory(_) | Line::File(_) | Line::End(_) => {

@@ -1,6 +1,7 @@
-use namespace::{Command, CreateOptions, Entry, Namespace, Outcome, Publish};
+use namespace::{Command, CreateOptions, Entry, Namespace, Outcome, Publish, Registration};
 use types::{
-    CallId, Caller, ChunkExtent, ChunkSize, ClientId, ClusterId, FsPath, RequestId, Term, UnixMillis,
+    AdminState, CallId, Caller, ChunkExtent, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath, RequestId,
+    Term, UnixMillis,
 };
 
 use super::*;
@@ -40,6 +41,30 @@ impl World {
             command,
         };
         self.namespace.apply(&entry).unwrap()
+    }
+
+    /// One of each state, and a setting.
+    fn members(&mut self) {
+        let at = UnixMillis(1_700_000_000_000);
+        let states = [
+            AdminState::InService,
+            AdminState::Decommissioning { since: at },
+            AdminState::Decommissioned { since: at },
+            AdminState::Maintenance { until: at },
+        ];
+        for (number, state) in (1..).zip(states) {
+            let id = DatanodeId::from_random_bytes([number; 16]);
+            self.apply(Command::RegisterDatanode(Registration {
+                id,
+                host: format!("node-{number}"),
+                data_port: 9866,
+                rack: "/r".to_owned(),
+                storages: Vec::new(),
+            }));
+            self.apply(Command::SetMemberState { id, state });
+        }
+        let (key, value) = ("repair.streams".to_owned(), "8".to_owned());
+        self.apply(Command::SetSetting { key, value });
     }
 
     fn mkdir(&mut self, path: &str) {
@@ -87,6 +112,7 @@ impl World {
 
 fn some() -> Current {
     let mut world = World::new();
+    world.members();
     world.mkdir("/empty");
     world.mkdir("/a \"quoted\" name/ü\n");
     world.put("/a \"quoted\" name/f", &[1 << 20, 1 << 20, 5]);

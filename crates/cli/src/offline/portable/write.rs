@@ -5,9 +5,9 @@ use std::io;
 
 use namespace::FileStatus;
 use serde::Serialize;
-use types::ChunkSize;
+use types::{AdminState, ChunkSize};
 
-use super::line::{Attributes, Datanode, Directory, End, File, Head, Lives, Storage};
+use super::line::{Admin, Attributes, Datanode, Directory, End, File, Head, Lives, Setting, Storage};
 use super::{Counts, VERSION};
 use crate::failure::{Exit, Failure, Result};
 use crate::offline::{Current, walk};
@@ -55,7 +55,21 @@ pub(crate) fn write(current: &Current, out: &mut dyn io::Write, to: &str) -> Res
                     capacity: storage.capacity,
                 })
                 .collect(),
+            admin: match member.admin {
+                AdminState::InService => None,
+                AdminState::Decommissioning { since } => Some(Admin::DecommissioningSinceMs(since.0)),
+                AdminState::Decommissioned { since } => Some(Admin::DecommissionedSinceMs(since.0)),
+                AdminState::Maintenance { until } => Some(Admin::MaintenanceUntilMs(until.0)),
+            },
         })?;
+    }
+    for setting in namespace.setting_texts() {
+        if setting.value != setting.default {
+            put.line(&Setting {
+                setting: setting.key.to_owned(),
+                value: setting.value,
+            })?;
+        }
     }
     let mut counts = Counts::default();
     walk(namespace, |node| {

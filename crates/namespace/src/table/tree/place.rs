@@ -99,6 +99,12 @@ impl Tree {
         FsPath::parse(&format!("/{}", path.collect::<Vec<_>>().join("/"))).ok()
     }
 
+    /// The directory that something with a name is in.
+    pub(crate) fn parent(&self, id: InodeId) -> Option<InodeId> {
+        let slot = slot_of(self.find(id)?.id);
+        self.id_at(self.inodes.get(slot)?.parent)
+    }
+
     /// Whether an inode is there for those who ask by its id: its name, and those above it, lead up to the root and not
     /// into the graveyard. An unpublished file is there, whatever became of its directory.
     pub(crate) fn is_there(&self, id: InodeId) -> bool {
