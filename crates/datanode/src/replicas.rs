@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chunkstore::{ChunkStore, DeleteError, Replica, WriteError};
+use chunkstore::{ChunkStore, DeleteError, Replica, Victim, WriteError};
 use env::clock::Clock;
 use transfer::{Block, Refusal, pb};
 use types::{ChunkId, Generation};
@@ -120,12 +120,12 @@ impl Replicas {
         Ok(replica)
     }
 
-    /// Deletes a replica at exactly this generation, and tells the masters; blocks. One that is not there is no news: the
-    /// master hears so with the next full report.
-    pub(crate) fn delete(&self, chunk: ChunkId, generation: Generation) {
-        match self.store.delete(chunk, generation) {
+    /// Deletes a replica at exactly this generation, and tells the masters; it rests for a while. Blocks. One that is not
+    /// there is no news: the master hears so with the next report.
+    pub(crate) fn delete(&self, chunk: ChunkId, generation: Generation, victim: Victim) {
+        match self.store.delete(chunk, generation, victim) {
             Ok(replica) => self.changes.push(Event::Deleted, &replica),
-            Err(DeleteError::Unknown(_)) => {}
+            Err(DeleteError::Unknown(_) | DeleteError::NotCorrupt(_)) => {}
             Err(error) => tracing::warn!(%chunk, %generation, %error, "a replica was not deleted"),
         }
     }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chunkstore::Victim;
 use proto::v1;
 use proto::v1::command::Command;
 use tokio::time::MissedTickBehavior;
@@ -62,7 +63,14 @@ async fn obey(session: &Session, replicas: &Arc<Replicas>, command: Command) -> 
             env::blocking(move || {
                 for victim in victims {
                     match ChunkId::new(victim.chunk) {
-                        Ok(chunk) => replicas.delete(chunk, Generation(victim.generation)),
+                        Ok(chunk) => {
+                            let which = if victim.only_corrupt {
+                                Victim::OnlyCorrupt
+                            } else {
+                                Victim::Any
+                            };
+                            replicas.delete(chunk, Generation(victim.generation), which);
+                        }
                         Err(error) => tracing::warn!(%error, "asked to delete what is no chunk"),
                     }
                 }
