@@ -70,9 +70,7 @@ impl ChunkStore {
             place,
             ..slot
         };
-        if !self.0.index.put(chunk, slot) {
-            return Err(io(io::Error::other("its volume is not used any more")));
-        }
+        self.0.index.put(chunk, slot);
         Ok(self.0.describe(chunk, slot))
     }
 }
@@ -86,8 +84,7 @@ impl Shared {
         reader: &Reader,
         generation: Generation,
     ) -> Result<Place, BumpError> {
-        let (chunk, volume) = (reader.chunk(), self.volume(slot.volume));
-        let packs = &volume.packs;
+        let (chunk, packs) = (reader.chunk(), &self.volume(slot.volume).packs);
         let (data, sums) = (reader.read_all()).map_err(|error| BumpError::Open(error.into()))?;
         let header = Header {
             generation,

@@ -3,11 +3,12 @@
 //! Each master has an [`Outbox`]: changes in the order in which they happened, taken by that master's one reporter. It is
 //! bounded: when a master is away for long, its changes are dropped, and it gets a full report when it is back.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chunkstore::Replica;
 use tokio::sync::Notify;
+use types::fingerprint::bucket_of;
 use types::{ChunkExtent, StorageId};
 
 /// Changes that wait for one master, at most.
@@ -22,6 +23,8 @@ pub(crate) enum Event {
     Deleted,
     /// A replica is not what was written.
     Corrupt,
+    /// A replica was read again from disk, and is what was written.
+    Verified,
 }
 
 /// Something that happened to a replica.
@@ -85,6 +88,8 @@ struct Queue {
     changes: VecDeque<Change>,
     /// A full report is due: somebody asked, or changes were dropped.
     full_report: bool,
+    /// It is time to compare.
+    fingerprints: bool,
 }
 
 /// What is to be reported next.
@@ -94,6 +99,8 @@ pub(crate) enum Due {
     Changes(Vec<Change>),
     /// Everything.
     FullReport,
+    /// The sums of everything.
+    Fingerprints,
 }
 
 impl Outbox {
@@ -114,13 +121,26 @@ impl Outbox {
         self.wake.notify_one();
     }
 
+    /// A report by fingerprints is due when everything before it has been told.
+    pub(crate) fn request_fingerprints(&self) {
+        self.lock().fingerprints = true;
+        self.wake.notify_one();
+    }
+
+    /// The buckets of chunks that changed, and of which the master was not told yet.
+    pub(crate) fn pending_buckets(&self) -> HashSet<usize> {
+        let queue = self.lock();
+        let changed = queue.changes.iter();
+        changed.map(|change| bucket_of(change.extent.chunk)).collect()
+    }
+
     /// Forgets everything: a full report follows.
     pub(crate) fn clear(&self) {
         *self.lock() = Queue::default();
     }
 
-    /// Waits until something is to be reported. At most `limit` changes at once, and those before a full report: it would
-    /// otherwise be contradicted by changes that are older than it.
+    /// Waits until something is to be reported. At most `limit` changes at once, and those before a report of everything: it
+    /// would otherwise be contradicted by changes that are older than it.
     pub(crate) async fn due(&self, limit: usize) -> Due {
         loop {
             if let Some(due) = self.take(limit) {
@@ -136,7 +156,12 @@ impl Outbox {
             let count = queue.changes.len().min(limit);
             return Some(Due::Changes(queue.changes.drain(..count).collect()));
         }
-        std::mem::take(&mut queue.full_report).then_some(Due::FullReport)
+        if queue.full_report {
+            // Which says more than sums.
+            (queue.full_report, queue.fingerprints) = (false, false);
+            return Some(Due::FullReport);
+        }
+        std::mem::take(&mut queue.fingerprints).then_some(Due::Fingerprints)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -163,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_keep_their_order_and_come_before_a_full_report() {
+    async fn changes_keep_their_order_and_come_before_a_report_of_everything() {
         let outbox = Outbox::default();
         outbox.push(change(1));
         outbox.request_full_report();
@@ -171,6 +196,18 @@ mod tests {
         outbox.push(change(3));
         assert_eq!(outbox.due(2).await, Due::Changes(vec![change(1), change(2)]));
         assert_eq!(outbox.due(2).await, Due::Changes(vec![change(3)]));
+        assert_eq!(outbox.due(2).await, Due::FullReport);
+        assert_eq!(outbox.take(2), None);
+        outbox.request_fingerprints();
+        outbox.push(change(4));
+        assert_eq!(
+            outbox.pending_buckets(),
+            HashSet::from([bucket_of(change(4).extent.chunk)])
+        );
+        assert_eq!(outbox.due(2).await, Due::Changes(vec![change(4)]));
+        assert_eq!(outbox.due(2).await, Due::Fingerprints);
+        outbox.request_fingerprints();
+        outbox.request_full_report();
         assert_eq!(outbox.due(2).await, Due::FullReport);
         assert_eq!(outbox.take(2), None);
     }

@@ -25,16 +25,15 @@ pub struct Config {
     pub block_report_interval: Duration,
     /// Data streams at once. Each has a thread, and memory for two packets.
     pub max_streams: usize,
+    /// Bytes a second that copies which masters order may send, all together; 0: as many as they can. Masters give each of
+    /// them a limit of its own besides.
+    pub copy_bytes_per_s: u64,
     /// How long a replica whose writer is gone waits for a recovery before it is removed.
     pub abandoned_write_timeout: Duration,
     /// The free space of each disk that is left alone.
     pub reserve: Reserve,
     /// Replicas of up to this many bytes share files with others, and their syncs; 0: each has files of its own.
     pub packed_max: u64,
-    /// How long deleted replicas rest before they are destroyed; zero: they do not. Less when their disk is full.
-    pub quarantine_retention: Duration,
-    /// Every replica is read again from the disk, and compared with its checksums, within this time.
-    pub scrub_period: Duration,
     /// Time limits.
     pub timeouts: Timeouts,
 }
@@ -97,11 +96,10 @@ impl Config {
             heartbeat_interval: Duration::from_secs(3),
             block_report_interval: Duration::from_secs(30),
             max_streams: 256,
+            copy_bytes_per_s: 0,
             abandoned_write_timeout: Duration::from_secs(60),
             reserve: Reserve::Auto,
             packed_max: 64 << 10,
-            quarantine_retention: Duration::from_secs(3600),
-            scrub_period: Duration::from_secs(14 * 24 * 3600),
             timeouts: Timeouts::default(),
         }
     }

@@ -47,6 +47,11 @@ impl Fence {
         }
     }
 
+    /// Whether no higher term than this has been seen.
+    pub(crate) fn stands(&self, term: Term) -> bool {
+        self.highest.load(Ordering::Acquire) <= term.as_u64()
+    }
+
     /// Whether a master of this term may be obeyed: no higher one was seen, and the fence stands, durably, where it is.
     pub(crate) async fn admits(&self, term: Term, disk: &Arc<dyn Disk>, dirs: Vec<PathBuf>) -> bool {
         let term = term.as_u64();
@@ -141,6 +146,7 @@ mod tests {
         assert!(fence.admits(Term(5), &disk, dirs()).await);
         assert!(fence.admits(Term(7), &disk, dirs()).await);
         assert!(!fence.admits(Term(6), &disk, dirs()).await);
+        assert!(fence.stands(Term(7)) && !fence.stands(Term(6)));
         sim.crash(1);
         for dir in dirs() {
             assert_eq!(read(&*disk, &dir).unwrap(), Term(7));

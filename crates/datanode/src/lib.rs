@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            ┌ membership: one session a master ── register, heartbeat, report, obey ──▶ masters
-//! Datanode ──┤
+//! Datanode ──┼ orders: what a leader wants and takes time ── copy, verify, restore ──▶ other datanodes
 //!            └ xceiver: one thread a stream ── write, read, checksum, transfer ◀──▶ clients, other datanodes
 //!                  │
 //!              Replicas ── ChunkStore (finalized), Writing (being written), Changes (to be reported)
@@ -31,8 +31,10 @@ mod config;
 mod error;
 mod fence;
 mod identity;
+mod latency;
 mod membership;
 mod node;
+mod orders;
 mod refusal;
 mod replicas;
 mod writing;
@@ -41,4 +43,5 @@ mod xceiver;
 pub use chunkstore::Reserve;
 pub use config::{Config, Timeouts};
 pub use error::{Failure, StartError};
+pub use membership::{Admin, Member};
 pub use node::Datanode;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chunkstore::{ChunkStore, VolumeDir};
@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::error::{Failure, StartError};
 use crate::fence::Fence;
 use crate::identity::Directories;
-use crate::membership::Sessions;
+use crate::membership::{Member, Members, Sessions};
+use crate::orders::{self, Orders};
 use crate::replicas::Replicas;
 use crate::xceiver::{self, Idle};
 
@@ -33,6 +34,10 @@ pub(crate) struct Node {
     pub(crate) transfers: AtomicU32,
     /// Connections on which nothing happens.
     pub(crate) idle: Idle,
+    /// What the leader ordered and takes time.
+    pub(crate) orders: Orders,
+    /// The datanodes of the cluster, as the leader told.
+    members: Mutex<Members>,
     /// Keeps out leaders of the past.
     fence: Fence,
     pub(crate) sessions: Sessions,
@@ -81,6 +86,16 @@ impl Node {
             directories.formatted()
         };
         self.fence.admits(term, &self.env.disk, dirs).await
+    }
+
+    /// Whether an order of this term may still be carried out: no later leader has been seen.
+    pub(crate) fn obeys(&self, term: Term) -> bool {
+        self.fence.stands(term)
+    }
+
+    /// The datanodes of the cluster, as the leader told.
+    pub(crate) fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes sure that the directories belong to `cluster`, which the master at `master` leads: formats them when they
@@ -144,10 +159,8 @@ impl Node {
         let options = chunkstore::Options {
             reserve: self.config.reserve,
             packed_max: self.config.packed_max,
-            quarantine_retention: self.config.quarantine_retention,
         };
-        let (disk, clock) = (Arc::clone(&self.env.disk), Arc::clone(&self.env.clock));
-        let (store, report) = ChunkStore::open(disk, clock, pool, volumes, options)?;
+        let (store, report) = ChunkStore::open(Arc::clone(&self.env.disk), pool, volumes, options)?;
         tracing::info!(
             replicas = report.replicas,
             corrupt = report.corrupt,
@@ -232,6 +245,8 @@ impl Datanode {
             changes: Arc::default(),
             transfers: AtomicU32::new(0),
             idle: Idle::default(),
+            orders: Orders::new(config.copy_bytes_per_s),
+            members: Mutex::default(),
             fence: Fence::new(term),
             sessions: Sessions::default(),
             directories: Mutex::new(directories),
@@ -250,6 +265,7 @@ impl Datanode {
         let tasks = vec![
             tokio::spawn(xceiver::accept(Arc::clone(&node), listener)),
             tokio::spawn(Arc::clone(&node).sweep()),
+            tokio::spawn(orders::run(Arc::clone(&node))),
         ];
         Sessions::start(&node, &node.config.masters);
         tracing::info!(id = %node.id, %data_addr, "the datanode serves");
@@ -266,6 +282,12 @@ impl Datanode {
     #[must_use]
     pub fn id(&self) -> DatanodeId {
         self.node.id
+    }
+
+    /// The datanodes of the cluster, as the leader last told: a view that may be behind. Empty until a leader has told.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.node.members().all()
     }
 
     /// Waits until at least one master knows this datanode and has its block report.

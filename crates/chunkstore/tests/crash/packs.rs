@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use chunkstore::Victim;
 use env::disk::{Disk, Effect, Fault, Op, Open, SimDisk};
 
 use crate::common::{bytes, chunk, read_all};
@@ -22,7 +21,7 @@ fn power_loss_while_a_pack_is_emptied_loses_nothing() {
             drop(store);
             let store = open(&disk, PACKED_MAX).0;
             for id in 0..4 {
-                store.delete(chunk(id), G1, Victim::Any).unwrap();
+                store.delete(chunk(id), G1).unwrap();
             }
             disk.die_after(died);
             let _ = store.compact();

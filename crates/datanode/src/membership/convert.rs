@@ -1,14 +1,13 @@
 //! Between the datanode's values and messages.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use chunkstore::VolumeStatus;
 use proto::v1;
-use types::{StorageId, UnixMillis};
+use types::StorageId;
 use uuid::Uuid;
 
 use crate::changes::{Change, Event};
+use crate::orders::Failed;
 
 pub(super) fn uuid_bytes(uuid: Uuid) -> Bytes {
     Bytes::copy_from_slice(uuid.as_bytes())
@@ -26,20 +25,15 @@ pub(super) fn storage_status(volume: VolumeStatus) -> v1::StorageStatus {
         available: volume.available,
         chunks: volume.chunks,
         failed: volume.failed.unwrap_or_default(),
-        directory: volume.dir.display().to_string(),
-        quarantined: volume.quarantined,
-        sync_us: micros(volume.sync_time),
-        read_us: micros(volume.read_time),
-        scrub_begun_ms: volume.scrub_begun.map_or(0, UnixMillis::as_u64),
-        scrub_done: volume.scrub_done,
+        ..Default::default()
     }
 }
 
-/// Less than one counts as one: 0 says that nothing is known.
-fn micros(time: Duration) -> u32 {
-    match time {
-        Duration::ZERO => 0,
-        time => u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1),
+pub(super) fn failure(failed: &Failed) -> v1::OrderFailure {
+    v1::OrderFailure {
+        chunk: failed.chunk.as_u64(),
+        generation: failed.generation.as_u64(),
+        reason: failed.reason.clone(),
     }
 }
 
@@ -48,6 +42,7 @@ pub(super) fn change(change: &Change) -> v1::ReplicaChange {
         Event::Received => v1::ReplicaEvent::Received,
         Event::Deleted => v1::ReplicaEvent::Deleted,
         Event::Corrupt => v1::ReplicaEvent::Corrupt,
+        Event::Verified => v1::ReplicaEvent::Verified,
     };
     v1::ReplicaChange {
         event: event.into(),

@@ -1,19 +1,29 @@
 //! Heartbeats, and the commands that their answers bring.
+//!
+//! A leader may hold an answer back until it has something to order, as long as the heartbeat says; with orders, it is asked
+//! for more at once. So orders wait for no interval. What came to nothing is told at once, beside a heartbeat whose answer is
+//! held back.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use chunkstore::Victim;
 use proto::v1;
-use proto::v1::command::Command;
-use tokio::time::MissedTickBehavior;
-use types::{ChunkId, Generation, Term};
+use tokio::time::Instant;
+use types::Term;
 
-use super::convert::uuid_bytes;
+use super::convert::{failure, uuid_bytes};
+use super::obey::{self, Standing};
 use super::session::{Ended, Session, Terms, storages};
 use super::sessions::Sessions;
 use crate::replicas::Replicas;
+
+/// Between two heartbeats at least.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+
+/// Failures in one heartbeat.
+const FAILURES_MAX: usize = 1_000;
 
 /// Sends heartbeats, the first at once, and carries out what the answers say.
 pub(super) async fn run(
@@ -21,62 +31,78 @@ pub(super) async fn run(
     replicas: &Arc<Replicas>,
     terms: Terms,
 ) -> Result<Infallible, Ended> {
-    let node = &session.node;
-    let mut ticks = tokio::time::interval(terms.heartbeat_interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut client = session.client.clone();
+    let interval = terms.heartbeat_interval;
     loop {
-        ticks.tick().await;
-        let heartbeat = v1::HeartbeatRequest {
-            datanode_id: uuid_bytes(node.id.0),
-            storages: storages(replicas).await,
-            streams: node.transfers.load(Ordering::Relaxed),
-            ..Default::default()
-        };
-        let answer = session.call("heartbeat", client.heartbeat(heartbeat)).await?;
-        let admitted = node.see_term(Term(answer.term)).await;
-        Sessions::learn(node, &answer.masters, admitted && answer.leads);
-        for command in answer.commands.into_iter().filter_map(|c| c.command) {
-            // To be told more is nothing that only a leader may want.
-            let harmless = !matches!(command, Command::DeleteReplicas(_));
-            if harmless || (admitted && answer.leads) {
-                obey(session, replicas, command).await?;
-            } else if admitted {
-                tracing::warn!(master = %session.master, term = answer.term, "ignored a command of a master that does not lead");
-            } else {
-                tracing::warn!(master = %session.master, term = answer.term, "refused a command of an old leader");
+        let begun = Instant::now();
+        let ordered = {
+            let held = beat(session, replicas, interval);
+            tokio::pin!(held);
+            loop {
+                tokio::select! {
+                    biased;
+                    ordered = &mut held => break ordered?,
+                    () = something_failed(session) => {
+                        beat(session, replicas, Duration::ZERO).await?;
+                    }
+                }
             }
+        };
+        let pause = if ordered { PAUSE_MIN } else { interval };
+        tokio::select! {
+            () = tokio::time::sleep_until(begun + pause) => {}
+            () = something_failed(session) => {}
         }
     }
 }
 
-async fn obey(session: &Session, replicas: &Arc<Replicas>, command: Command) -> Result<(), Ended> {
-    match command {
-        Command::SendBlockReport(v1::SendBlockReport {}) => session.outbox.request_full_report(),
-        Command::RegisterAgain(v1::RegisterAgain {}) => return Err(Ended::Again),
-        Command::CopyReplica(_) | Command::VerifyReplicas(_) | Command::RestoreReplicas(_) => {
-            tracing::warn!(master = %session.master, "a command that this version does not know");
+/// Waits until something is to be told, and a little longer, for more of it.
+async fn something_failed(session: &Session) {
+    session.failures.some().await;
+    tokio::time::sleep(PAUSE_MIN).await;
+}
+
+/// One heartbeat, of which the answer may take `patience`. Says whether it ordered something.
+async fn beat(session: &Session, replicas: &Arc<Replicas>, patience: Duration) -> Result<bool, Ended> {
+    let node = &session.node;
+    let storages = storages(replicas).await;
+    let failures = session.failures.take(FAILURES_MAX);
+    let heartbeat = v1::HeartbeatRequest {
+        datanode_id: uuid_bytes(node.id.0),
+        storages,
+        streams: node.transfers.load(Ordering::Relaxed),
+        transfers: node.orders.copying(),
+        failures: failures.iter().map(failure).collect(),
+        members_seen: node.members().version(),
+        patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+    };
+    let mut client = session.client.clone();
+    let limit = node.config.timeouts.master + patience;
+    let told = session.call_within("heartbeat", limit, client.heartbeat(heartbeat));
+    let answer = match told.await {
+        Ok(answer) => answer,
+        Err(ended) => {
+            session.failures.give_back(failures);
+            return Err(ended);
         }
-        Command::DeleteReplicas(v1::DeleteReplicas { replicas: victims }) => {
-            tracing::info!(master = %session.master, count = victims.len(), "deleting replicas");
-            let replicas = Arc::clone(replicas);
-            env::blocking(move || {
-                for victim in victims {
-                    match ChunkId::new(victim.chunk) {
-                        Ok(chunk) => {
-                            let which = if victim.only_corrupt {
-                                Victim::OnlyCorrupt
-                            } else {
-                                Victim::Any
-                            };
-                            replicas.delete(chunk, Generation(victim.generation), which);
-                        }
-                        Err(error) => tracing::warn!(%error, "asked to delete what is no chunk"),
-                    }
-                }
-            })
-            .await;
-        }
+    };
+    let term = Term(answer.term);
+    let admitted = node.see_term(term).await;
+    Sessions::learn(node, &answer.masters, admitted && answer.leads);
+    let standing = match (admitted, answer.leads) {
+        (true, true) => Standing::Leader(term),
+        (true, false) => Standing::Standby,
+        (false, _) => Standing::Former(term),
+    };
+    if let (Some(update), Standing::Leader(_)) = (&answer.members, standing)
+        && let Err(error) = node.members().apply(update)
+    {
+        tracing::warn!(master = %session.master, %error, "did not understand who the members are");
     }
-    Ok(())
+    let commands = answer.commands.into_iter().filter_map(|command| command.command);
+    let mut ordered = false;
+    for command in commands {
+        ordered = true;
+        obey::carry_out(session, replicas, standing, command).await?;
+    }
+    Ok(ordered)
 }

@@ -7,9 +7,14 @@
 
 mod convert;
 mod heartbeat;
+mod listing;
+mod members;
+mod obey;
 mod report;
 mod session;
 mod sessions;
 
+pub(crate) use members::Members;
+pub use members::{Admin, Member};
 use session::Session;
 pub(crate) use sessions::Sessions;

@@ -1,35 +1,37 @@
-//! Reports: everything at first and from time to time, changes at once.
+//! Reports: everything at first, changes at once, and from time to time a comparison of everything.
+//!
+//! The comparison is of sums ([`types::fingerprint`]): 64 KiB a storage, whatever it holds. Where the master's differ, that
+//! bucket is listed. A master that does not know of sums gets lists of everything.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::vec;
 
-use chunkstore::{Replica, ReplicaState};
-use futures_util::stream;
+use futures_util::StreamExt as _;
 use proto::v1;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
-use types::{ChunkId, StorageId};
+use tonic::Code;
+use types::StorageId;
 
 use super::convert::{change, storage_bytes, uuid_bytes};
+use super::listing::{self, Buckets, Scope};
 use super::session::{Ended, Session, Terms};
-use crate::changes::{Change, Due, Event};
+use crate::changes::{Change, Due};
 use crate::replicas::Replicas;
 
 /// Changes in one report.
 const CHANGES_MAX: usize = 1_000;
 
-/// Replicas in one part of a full report: less than 300 KiB of a message.
-const PART_MAX: usize = 10_000;
-
-/// Sends the full report, and then what happens, in order; the full report again at intervals and when it is asked for.
+/// Sends the full report, and then what happens, in order; at intervals the sums of everything, and the full report again
+/// when it is asked for.
 pub(super) async fn run(
     session: &Session,
     replicas: &Arc<Replicas>,
     terms: Terms,
     served: &mut bool,
 ) -> Result<Infallible, Ended> {
-    full(session, replicas).await?;
+    list(session, replicas, everything(replicas)).await?;
     *served = true;
     let _registered = Registered::add(session.node.registered());
     let mut due_again = tokio::time::interval_at(
@@ -37,14 +39,20 @@ pub(super) async fn run(
         terms.block_report_interval,
     );
     due_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut knows_sums = true;
     loop {
         let due = tokio::select! {
             due = session.outbox.due(CHANGES_MAX) => due,
-            _ = due_again.tick() => Due::FullReport,
+            _ = due_again.tick() => {
+                // Behind what waits: so only what happens from now on makes the two sides differ without a reason.
+                session.outbox.request_fingerprints();
+                continue;
+            }
         };
         match due {
             Due::Changes(changes) => incremental(session, &changes).await?,
-            Due::FullReport => full(session, replicas).await?,
+            Due::Fingerprints if knows_sums => knows_sums = compare(session, replicas).await?,
+            Due::FullReport | Due::Fingerprints => list(session, replicas, everything(replicas)).await?,
         }
     }
 }
@@ -77,19 +85,21 @@ async fn incremental(session: &Session, changes: &[Change]) -> Result<(), Ended>
     Ok(())
 }
 
-/// Everything that is there and fit to be read; then, as changes, what is corrupt.
+fn everything(replicas: &Replicas) -> Scope {
+    let storages = replicas.store.storages().into_iter();
+    storages.map(|storage| (storage, Buckets::all())).collect()
+}
+
+/// Everything within `scope` that is fit to be read; then, as changes, what is corrupt.
 ///
 /// Changes that happen meanwhile stay in the outbox and follow: a replica that was listed and then deleted, or that was
 /// finalized behind the place that the list had come to, is set right by them.
-async fn full(session: &Session, replicas: &Arc<Replicas>) -> Result<(), Ended> {
+async fn list(session: &Session, replicas: &Arc<Replicas>, scope: Scope) -> Result<(), Ended> {
     let datanode = uuid_bytes(session.node.id.0);
-    let parts = Parts::new(Arc::clone(replicas));
-    let parts = stream::unfold(parts, move |mut parts| {
-        let datanode_id = datanode.clone();
-        async move {
-            let part = parts.next_part()?;
-            Some((v1::BlockReportPart { datanode_id, ..part }, parts))
-        }
+    let parts = listing::parts(Arc::clone(replicas), scope.clone());
+    let parts = parts.map(move |part| v1::BlockReportPart {
+        datanode_id: datanode.clone(),
+        ..part
     });
     let mut client = session.client.clone();
     // Six times as long as a small question: a full report may be large.
@@ -99,64 +109,83 @@ async fn full(session: &Session, replicas: &Arc<Replicas>) -> Result<(), Ended> 
         Ok(answer) => session.call(call, std::future::ready(answer)).await?,
         Err(_) => return Err(Ended::Timeout { call, limit }),
     };
+    let scope = Arc::new(scope);
     let mut after = None;
     loop {
-        let page = replicas.store.replicas(after, PART_MAX);
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.chunk);
-        let corrupt = page.iter().filter(|r| r.state == ReplicaState::Corrupt);
-        let corrupt: Vec<_> = corrupt.map(|r| Change::of(Event::Corrupt, r)).collect();
+        let (replicas, scope) = (Arc::clone(replicas), Arc::clone(&scope));
+        let page = env::blocking(move || listing::corrupt(&replicas, &scope, after)).await;
+        let Some((corrupt, last)) = page else {
+            return Ok(());
+        };
+        after = Some(last);
         for changes in corrupt.chunks(CHANGES_MAX) {
             incremental(session, changes).await?;
         }
     }
 }
 
-/// A full report, storage by storage, in parts of bounded size.
-struct Parts {
-    replicas: Arc<Replicas>,
-    storages: vec::IntoIter<StorageId>,
-    storage: Option<StorageId>,
-    after: Option<ChunkId>,
+/// Tells the sums of everything, and lists what differs. False when the master does not know of sums.
+async fn compare(session: &Session, replicas: &Arc<Replicas>) -> Result<bool, Ended> {
+    let here = Arc::clone(replicas);
+    let storages = env::blocking(move || sums(&here)).await;
+    let request = v1::FingerprintsRequest {
+        datanode_id: uuid_bytes(session.node.id.0),
+        storages,
+    };
+    let mut client = session.client.clone();
+    let answer = session.call("fingerprints", client.fingerprints(request)).await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(Ended::Call { status, .. }) if status.code() == Code::Unimplemented => {
+            tracing::debug!(master = %session.master, "it wants lists of everything");
+            session.outbox.request_full_report();
+            return Ok(false);
+        }
+        Err(ended) => return Err(ended),
+    };
+    let scope = differing(session, replicas, &answer.differing);
+    if !scope.is_empty() {
+        let (storages, buckets) = (scope.len(), answer.differing.iter().map(|d| d.buckets.len()));
+        tracing::info!(
+            master = %session.master, storages, buckets = buckets.sum::<usize>(),
+            "the master knows something else of a part of the replicas; listing that"
+        );
+        list(session, replicas, scope).await?;
+    }
+    Ok(true)
 }
 
-impl Parts {
-    fn new(replicas: Arc<Replicas>) -> Self {
-        let mut storages = replicas.store.storages().into_iter();
-        Self {
-            storage: storages.next(),
-            storages,
-            replicas,
-            after: None,
-        }
-    }
+fn sums(replicas: &Replicas) -> Vec<v1::StorageFingerprint> {
+    let sums = replicas.fingerprints().into_iter();
+    sums.map(|(storage, sums)| v1::StorageFingerprint {
+        storage_id: storage_bytes(storage),
+        sums: sums.to_bytes().into(),
+    })
+    .collect()
+}
 
-    fn next_part(&mut self) -> Option<v1::BlockReportPart> {
-        let storage = self.storage?;
-        let mut part = v1::BlockReportPart {
-            storage_id: storage_bytes(storage),
-            ..Default::default()
+/// What is to be listed. Not the buckets of which the master does not know the newest yet: they are compared next time. A
+/// storage named without buckets is one of which it knows nothing.
+fn differing(session: &Session, replicas: &Replicas, named: &[v1::DifferingBuckets]) -> Scope {
+    let ours = replicas.store.storages();
+    let pending = session.outbox.pending_buckets();
+    let is_settled = |bucket: &u32| usize::try_from(*bucket).is_ok_and(|bucket| !pending.contains(&bucket));
+    let mut scope: HashMap<StorageId, Buckets> = HashMap::new();
+    for differing in named {
+        let Ok(storage) = proto::storage_id(&differing.storage_id) else {
+            continue;
         };
-        while !part.last_of_storage && part.chunks.len() < PART_MAX {
-            let page = self
-                .replicas
-                .store
-                .replicas(self.after, PART_MAX - part.chunks.len());
-            match page.last() {
-                Some(last) => self.after = Some(last.chunk),
-                None => part.last_of_storage = true,
-            }
-            let ours = |r: &&Replica| r.storage == storage && r.state == ReplicaState::Finalized;
-            for replica in page.iter().filter(ours) {
-                part.chunks.push(replica.chunk.as_u64());
-                part.generations.push(replica.generation.as_u64());
-                part.lengths.push(replica.len);
-            }
+        if !ours.contains(&storage) {
+            continue;
         }
-        if part.last_of_storage {
-            self.storage = self.storages.next();
-            self.after = None;
+        let buckets = if differing.buckets.is_empty() {
+            Some(Buckets::all())
+        } else {
+            Buckets::these(differing.buckets.iter().copied().filter(is_settled))
+        };
+        if let Some(buckets) = buckets {
+            scope.insert(storage, buckets);
         }
-        Some(part)
     }
+    scope.into_iter().collect()
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chunkstore::VolumeStatus;
 use env::net::TcpStream;
 use proto::v1;
 use proto::v1::membership_client::MembershipClient;
@@ -18,6 +19,7 @@ use super::{heartbeat, report};
 use crate::changes::Outbox;
 use crate::error::Failure;
 use crate::node::Node;
+use crate::orders::Failures;
 use crate::replicas::Replicas;
 
 /// The first pause between two attempts; doubled each time.
@@ -64,6 +66,8 @@ pub(crate) struct Session {
     configured: bool,
     pub(super) client: MembershipClient<Channel>,
     pub(super) outbox: Arc<Outbox>,
+    /// Orders of this master that came to nothing.
+    pub(super) failures: Arc<Failures>,
 }
 
 /// What a master said when this datanode registered.
@@ -87,6 +91,7 @@ impl Session {
             configured,
             client: MembershipClient::new(channel),
             outbox,
+            failures: Arc::default(),
         }
     }
 
@@ -227,7 +232,17 @@ impl Session {
         call: &'static str,
         answer: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Ended> {
-        let limit = self.node.config.timeouts.master;
+        self.call_within(call, self.node.config.timeouts.master, answer)
+            .await
+    }
+
+    /// The same, with another limit.
+    pub(super) async fn call_within<T>(
+        &self,
+        call: &'static str,
+        limit: Duration,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Ended> {
         match tokio::time::timeout(limit, answer).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(self.refused(call, status)),
@@ -249,7 +264,15 @@ impl Session {
 
 /// The state of the storages; asks the disks.
 pub(super) async fn storages(replicas: &Arc<Replicas>) -> Vec<v1::StorageStatus> {
-    let replicas = Arc::clone(replicas);
-    let volumes = env::blocking(move || replicas.store.volumes()).await;
-    volumes.into_iter().map(storage_status).collect()
+    let asked = Arc::clone(replicas);
+    let volumes = env::blocking(move || asked.store.volumes()).await;
+    let status = |volume: VolumeStatus| {
+        let (sync_us, read_us) = replicas.recent_us(volume.storage);
+        v1::StorageStatus {
+            sync_us,
+            read_us,
+            ..storage_status(volume)
+        }
+    };
+    volumes.into_iter().map(status).collect()
 }

@@ -1,13 +1,20 @@
-//! The next datanode of a pipeline.
+//! The next datanode of a pipeline, or the one that a replica is copied to.
 
 use std::time::Duration;
 
 use transfer::{Node as Peer, Op, Refusal, pb};
 use wire::{Reader, Writer};
 
-use super::deadline::within;
+use super::deadline::{Lost, within};
 use super::request::Context;
 use crate::refusal::{at_link, invalid, refuse};
+
+/// A connection to another datanode with nothing under way.
+pub(crate) struct Connection {
+    reader: Reader,
+    writer: Writer,
+    address: String,
+}
 
 /// A connection to the next datanode, and how many are behind it.
 pub(super) struct Mirror {
@@ -44,29 +51,82 @@ impl Mirror {
         target: &pb::DatanodeInfoProto,
         op: pb::OpWriteBlockProto,
     ) -> Result<Self, Refusal> {
-        let peer = Peer::try_from(target).map_err(|error| invalid(error.to_string()))?;
-        let address = peer.address();
-        let lost = |error: String| at_link(&address, refuse(pb::Status::Error, error));
-        let timeouts = context.timeouts();
-        let stream = within(timeouts.connect, context.node.env.net.connect(&address))
-            .await
-            .map_err(|error| lost(format!("can not connect to datanode {address}: {error}")))?;
-        let (reader, mut writer) = wire::split(stream);
-        let behind = u32::try_from(op.targets.len()).unwrap_or(u32::MAX);
-        let op = Op::WriteBlock(Box::new(op));
-        within(timeouts.connect, writer.write_op(&op))
-            .await
-            .map_err(|error| {
-                lost(format!(
-                    "can not pass the request on to datanode {address}: {error}"
-                ))
-            })?;
-        Ok(Self {
+        let behind = behind(&op);
+        let connection = Connection::to(context, &address(target)?).await?;
+        let mut mirror = Self::over(connection, behind);
+        let sent = mirror.ask(context, &Op::WriteBlock(Box::new(op))).await;
+        sent.map_err(|error| {
+            let why = format!(
+                "can not pass the request on to datanode {}: {error}",
+                mirror.address
+            );
+            mirror.lost(why)
+        })?;
+        Ok(mirror)
+    }
+
+    /// As [`open`](Self::open), and waits for the answer. `kept` is used when it leads to `target`; should it have been closed
+    /// meanwhile, which says nothing, another one is made.
+    pub(super) async fn set_up(
+        context: &Context<'_>,
+        kept: Option<Connection>,
+        target: &pb::DatanodeInfoProto,
+        op: pb::OpWriteBlockProto,
+        alone: Duration,
+    ) -> Result<Self, Refusal> {
+        let address = address(target)?;
+        if let Some(kept) = kept.filter(|kept| kept.address == address) {
+            let mut mirror = Self::over(kept, behind(&op));
+            let limit = mirror.limit(context, alone);
+            let request = Op::WriteBlock(Box::new(op.clone()));
+            let answer = async {
+                mirror.ask(context, &request).await?;
+                within(limit, mirror.reader.read_response()).await
+            };
+            match answer.await {
+                Err(Lost::Wire(error)) => {
+                    tracing::debug!(%error, address, "a connection that was kept is gone")
+                }
+                Err(lost @ Lost::Silent(_)) => return Err(mirror.no_answer(&lost)),
+                Ok(answer) => return mirror.judge(answer).map(|()| mirror),
+            }
+        }
+        let mut mirror = Self::open(context, target, op).await?;
+        mirror.accepted(context, alone).await?;
+        Ok(mirror)
+    }
+
+    /// The connection, when nothing is under way on it any more.
+    pub(super) fn into_connection(self) -> Connection {
+        let Self {
+            reader,
+            writer,
+            address,
+            behind: _,
+        } = self;
+        Connection {
+            reader,
+            writer,
+            address,
+        }
+    }
+
+    fn over(connection: Connection, behind: u32) -> Self {
+        let Connection {
+            reader,
+            writer,
+            address,
+        } = connection;
+        Self {
             reader,
             writer,
             address,
             behind,
-        })
+        }
+    }
+
+    async fn ask(&mut self, context: &Context<'_>, op: &Op) -> Result<(), Lost> {
+        within(context.timeouts().connect, self.writer.write_op(op)).await
     }
 
     /// Waits for the answer to the request that was sent.
@@ -74,18 +134,56 @@ impl Mirror {
         let limit = self.limit(context, alone);
         let answer = within(limit, self.reader.read_response())
             .await
-            .map_err(|error| {
-                let why = format!("no answer from datanode {}: {error}", self.address);
-                at_link(&self.address, refuse(pb::Status::Error, why))
-            })?;
+            .map_err(|lost| self.no_answer(&lost))?;
+        self.judge(answer)
+    }
+
+    /// What an answer says.
+    pub(super) fn judge(&self, answer: pb::BlockOpResponseProto) -> Result<(), Refusal> {
         match answer.accepted() {
             Ok(_) => Ok(()),
             Err(refusal) => Err(at_link(&self.address, refusal)),
         }
     }
 
+    /// This datanode is why it does not work.
+    pub(super) fn lost(&self, why: String) -> Refusal {
+        at_link(&self.address, refuse(pb::Status::Error, why))
+    }
+
+    fn no_answer(&self, lost: &Lost) -> Refusal {
+        self.lost(format!("no answer from datanode {}: {lost}", self.address))
+    }
+
     /// How long to wait for what takes `alone` without anyone behind the next datanode.
     pub(super) fn limit(&self, context: &Context<'_>, alone: Duration) -> Duration {
         alone.saturating_add(context.timeouts().hop.saturating_mul(self.behind))
     }
+}
+
+impl Connection {
+    async fn to(context: &Context<'_>, address: &str) -> Result<Self, Refusal> {
+        let connecting = context.node.env.net.connect(address);
+        let stream = within(context.timeouts().connect, connecting)
+            .await
+            .map_err(|error| {
+                let why = format!("can not connect to datanode {address}: {error}");
+                at_link(address, refuse(pb::Status::Error, why))
+            })?;
+        let (reader, writer) = wire::split(stream);
+        Ok(Self {
+            reader,
+            writer,
+            address: address.to_owned(),
+        })
+    }
+}
+
+fn address(target: &pb::DatanodeInfoProto) -> Result<String, Refusal> {
+    let peer = Peer::try_from(target).map_err(|error| invalid(error.to_string()))?;
+    Ok(peer.address())
+}
+
+fn behind(op: &pb::OpWriteBlockProto) -> u32 {
+    u32::try_from(op.targets.len()).unwrap_or(u32::MAX)
 }

@@ -5,15 +5,18 @@
 //!                                     ├ write     setup: replica (create | recover), mirror; then packets in, acks out
 //!                                     ├ read      packets out
 //!                                     ├ checksum
-//!                                     └ transfer  a replica to another datanode; and the other end of that
+//!                                     └ transfer  a replica to another datanode; `newcomer` is the other end of that,
+//!                                                 and of `copy`, which a master orders
 //! ```
 
 mod accept;
 mod ack;
 mod checksum;
+mod copy;
 mod deadline;
 mod idle;
 mod mirror;
+mod newcomer;
 mod read;
 mod receive;
 mod recover;
@@ -22,4 +25,6 @@ mod transfer;
 mod write;
 
 pub(crate) use accept::accept;
+pub(crate) use copy::{Pace, copy_replica};
 pub(crate) use idle::Idle;
+pub(crate) use mirror::Connection;

@@ -133,8 +133,7 @@ impl Sending {
         self.fill(context)
     }
 
-    /// Reads and checks the next packet. A replica that seems corrupt is opened again and read again, to be sure, before it
-    /// is called so.
+    /// Reads and checks the next packet.
     fn fill(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
         let len =
             usize::try_from((self.end - self.at.min(self.end)).min(self.packet_bytes)).unwrap_or_default();
@@ -143,27 +142,47 @@ impl Sending {
         if len == 0 {
             return Ok(());
         }
-        let Err(first) = (self.replica).read_verified(self.at, &mut self.data, &mut self.sums) else {
-            return Ok(());
-        };
-        tracing::warn!(error = %first, "reading again, to be sure");
-        let generation = self.replica.generation();
-        let again = context.replicas.store.open_replica(self.block.chunk);
-        let second = match again {
-            Ok(again) if again.generation() == generation => {
-                let read = again.read_verified(self.at, &mut self.data, &mut self.sums);
-                self.replica = again;
-                match read {
-                    Ok(()) => return Ok(()),
-                    Err(error) => OpenReplicaError::Read(error),
-                }
-            }
-            // It was deleted or has moved on meanwhile: no wonder.
-            Ok(_) => return Err(moved_on(&self.block)),
-            Err(error) => error,
-        };
-        Err(failed(context, &self.block, &second))
+        read_verified(
+            context,
+            &self.block,
+            &mut self.replica,
+            self.at,
+            &mut self.data,
+            &mut self.sums,
+        )
     }
+}
+
+/// Reads and checks a part of a finalized replica. One that seems corrupt is opened again and read again, to be sure, before
+/// it is called so.
+pub(super) fn read_verified(
+    context: &Context<'_>,
+    block: &Block,
+    replica: &mut Replica,
+    offset: u64,
+    data: &mut [u8],
+    sums: &mut [u8],
+) -> Result<(), Refusal> {
+    let Err(first) = (context.replicas).read_verified(replica, offset, data, sums) else {
+        return Ok(());
+    };
+    tracing::warn!(error = %first, "reading again, to be sure");
+    let generation = replica.generation();
+    let again = context.replicas.store.open_replica(block.chunk);
+    let second = match again {
+        Ok(again) if again.generation() == generation => {
+            let read = again.read_verified(offset, data, sums);
+            *replica = again;
+            match read {
+                Ok(()) => return Ok(()),
+                Err(error) => OpenReplicaError::Read(error),
+            }
+        }
+        // It was deleted or has moved on meanwhile: no wonder.
+        Ok(_) => return Err(moved_on(block)),
+        Err(error) => error,
+    };
+    Err(failed(context, block, &second))
 }
 
 /// Opens the replica that a request is about. One that seems corrupt is looked at twice.

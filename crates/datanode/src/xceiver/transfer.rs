@@ -1,4 +1,4 @@
-//! TRANSFER_BLOCK: a copy of a replica to another datanode, and the other end of it.
+//! TRANSFER_BLOCK: a client has a replica copied to another datanode. The other end is in `newcomer`.
 //!
 //! ```text
 //! client ── TRANSFER_BLOCK ──▶ source ── WRITE_BLOCK, stage TRANSFER_RBW ──▶ newcomer
@@ -10,24 +10,25 @@
 //! The newcomer keeps a replica that is being written, of the same generation, so that it can take part in the recovery
 //! that follows.
 
-use chunkstore::{ReadError, Reader as Replica};
+use std::time::Duration;
+
+use chunkstore::Reader as Replica;
 use transfer::{Block, PacketHeader, Refusal, checksum, client_header, pb};
 use types::Generation;
 use types::limits::CHECKSUM_UNIT_BYTES;
-use wire::{Packet, Reader, Writer};
+use wire::Writer;
 
 use super::deadline::{Lost, within};
 use super::mirror::Mirror;
 use super::read;
-use super::receive;
 use super::request::{Context, Next, answer};
-use crate::refusal::{at_link, invalid, refuse};
-use crate::writing::Claim;
+use crate::refusal::refuse;
+use crate::writing::{Claim, Fence};
 
 const UNIT: usize = CHECKSUM_UNIT_BYTES as usize;
 
 /// Data of a packet.
-const PACKET_BYTES: usize = 1 << 20;
+pub(super) const PACKET_BYTES: usize = 1 << 20;
 
 /// Carries a TRANSFER_BLOCK out: the first `numBytes` of the replica, to each of the targets.
 pub(super) async fn serve(
@@ -38,9 +39,9 @@ pub(super) async fn serve(
     let limit = context.timeouts().idle;
     let copied = async {
         let block = context.replicas.block(&op.header.base_header.block)?;
-        let source = Source::find(context, &block).await?;
+        let mut source = Source::find(context, &block).await?;
         for target in &op.targets {
-            send(context, &source, &block, target, &op.header.client_name).await?;
+            send(context, &mut source, &block, target, &op.header.client_name).await?;
         }
         Ok(())
     };
@@ -96,25 +97,43 @@ impl Source {
         }
     }
 
-    fn read(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> Result<(), ReadError> {
+    fn read(
+        &mut self,
+        context: &Context<'_>,
+        block: &Block,
+        offset: u64,
+        data: &mut [u8],
+        sums: &mut [u8],
+    ) -> Result<(), Refusal> {
         match self {
-            Self::Writing(claim) => match claim.peek() {
-                Some(writer) => writer.read_verified(offset, data, sums),
-                None => Ok(()),
-            },
-            Self::Finalized(replica) => replica.read_verified(offset, data, sums),
+            Self::Writing(claim) => {
+                let writer = claim
+                    .peek()
+                    .ok_or_else(|| refuse(pb::Status::Error, "the replica is lost"))?;
+                let read = writer.read_verified(offset, data, sums);
+                read.map_err(|error| refuse(pb::Status::ErrorChecksum, error.to_string()))
+            }
+            Self::Finalized(replica) => read::read_verified(context, block, replica, offset, data, sums),
+        }
+    }
+
+    /// What tells that a recovery takes the replica over.
+    fn fence(&self) -> Option<Fence> {
+        match self {
+            Self::Writing(claim) => Some(claim.fence()),
+            Self::Finalized(_) => None,
         }
     }
 }
 
 async fn send(
     context: &Context<'_>,
-    source: &Source,
+    source: &mut Source,
     block: &Block,
     target: &pb::DatanodeInfoProto,
     client_name: &str,
 ) -> Result<(), Refusal> {
-    let (generation, _) = source.describe()?;
+    let (generation, available) = source.describe()?;
     let copy = Block {
         generation,
         ..block.clone()
@@ -131,143 +150,109 @@ async fn send(
     op.set_stage(pb::BlockConstructionStage::TransferRbw);
     let mut mirror = Mirror::open(context, target, op).await?;
     mirror.accepted(context, context.timeouts().setup).await?;
+    let mut fence = source.fence();
+    let fenced = async {
+        match &mut fence {
+            Some(fence) => fence.fenced().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         biased;
-        () = fenced(source) => return Err(refuse(pb::Status::Error, "another recovery came in between")),
-        sent = packets(context, source, block.len, &mut mirror) => sent?,
+        () = fenced => return Err(refuse(pb::Status::Error, "another recovery came in between")),
+        sent = packets(context, source, block, available, &mut mirror) => sent?,
     }
     mirror.accepted(context, context.timeouts().finish).await
 }
 
-async fn fenced(source: &Source) {
-    match source {
-        Source::Writing(claim) => claim.fence().fenced().await,
-        Source::Finalized(_) => std::future::pending().await,
-    }
-}
-
-/// Sends the first `len` bytes.
+/// Sends the first `block.len` of the `available` bytes.
 async fn packets(
     context: &Context<'_>,
-    source: &Source,
-    len: u64,
+    source: &mut Source,
+    block: &Block,
+    available: u64,
     mirror: &mut Mirror,
 ) -> Result<(), Refusal> {
-    let (_, available) = source.describe()?;
-    let limit = context.timeouts().idle;
-    let (mut data, mut sums) = (Vec::new(), Vec::new());
-    let mut header = PacketHeader {
-        offset: 0,
-        seqno: 0,
-        last: false,
-        data_len: 0,
-        sync: false,
-    };
+    let mut packet = Outgoing::default();
     loop {
-        let wanted = usize::try_from(len - header.offset).map_or(PACKET_BYTES, |left| left.min(PACKET_BYTES));
-        // Whole units are read, as far as there are whole ones, so that their sums can be checked.
-        let readable = usize::try_from(available - header.offset).unwrap_or(usize::MAX);
-        let whole = match wanted {
-            // The end may be within a unit, from where nothing can be read.
-            0 => 0,
-            wanted => wanted.next_multiple_of(UNIT).min(readable),
-        };
-        data.resize(whole, 0);
-        sums.resize(checksum::sums_len(whole), 0);
-        if whole > 0 {
-            source
-                .read(header.offset, &mut data, &mut sums)
-                .map_err(|error| refuse(pb::Status::ErrorChecksum, error.to_string()))?;
+        let wanted = packet.begin(block.len, PACKET_BYTES);
+        if wanted > 0 {
+            // Whole units are read, as far as there are whole ones, so that their sums can be checked.
+            let readable = usize::try_from(available - packet.header.offset).unwrap_or(usize::MAX);
+            packet.resize(wanted.next_multiple_of(UNIT).min(readable));
+            let (offset, data, sums) = packet.parts();
+            source.read(context, block, offset, data, sums)?;
+            packet.cut(wanted);
         }
-        if wanted < whole {
-            // The last unit is cut, and gets the sum of what is left of it.
-            data.truncate(wanted);
-            sums.resize(checksum::sums_len(wanted), 0);
-            checksum::compute(&data, &mut sums);
-        }
-        header.last = data.is_empty();
-        header.data_len = u32::try_from(data.len()).map_err(|error| invalid(error.to_string()))?;
-        let sent = within(limit, mirror.writer.write_packet(&header, &sums, &data)).await;
-        sent.map_err(|error| {
-            let why = format!("lost datanode {} while copying: {error}", mirror.address);
-            at_link(&mirror.address, refuse(pb::Status::Error, why))
+        let sent = packet.send(context.timeouts().idle, &mut mirror.writer).await;
+        let over = sent.map_err(|error| {
+            mirror.lost(format!("lost datanode {} while copying: {error}", mirror.address))
         })?;
-        if header.last {
+        if over {
             return Ok(());
         }
-        header.offset += data.len() as u64;
-        header.seqno += 1;
     }
 }
 
-/// The newcomer's end: takes a copy.
-pub(super) async fn receive(
-    context: &Context<'_>,
-    block: &Block,
-    finalize: bool,
-    reader: &mut Reader,
-    writer: &mut Writer,
-) -> Result<Next, Lost> {
-    let limit = context.timeouts().idle;
-    let patience = context.timeouts().take_over;
-    let begun = (context.replicas)
-        .create_copy(block.chunk, block.generation, patience)
-        .await;
-    let mut claim = match begun {
-        Ok(claim) => claim,
-        Err(refusal) => return answer(context.node, writer, refusal).await,
-    };
-    within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
-    let mut fence = claim.fence();
-    let taken = tokio::select! {
-        biased;
-        () = fence.fenced() => return Ok(Next::Close),
-        taken = take(context, &mut claim, finalize, reader) => taken,
-    };
-    match taken {
-        Ok(()) => {
-            drop(claim);
-            within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
-            Ok(Next::Request)
-        }
-        Err(error) => {
-            // Half a copy is of no use.
-            claim.abandon();
-            let refusal = refuse(pb::Status::Error, error.to_string());
-            answer(context.node, writer, refusal).await?;
-            Ok(Next::Close)
+/// The packet of a copy that goes out next.
+pub(super) struct Outgoing {
+    header: PacketHeader,
+    data: Vec<u8>,
+    sums: Vec<u8>,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            header: PacketHeader {
+                offset: 0,
+                seqno: 0,
+                last: false,
+                data_len: 0,
+                sync: false,
+            },
+            data: Vec::new(),
+            sums: Vec::new(),
         }
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum NotTaken {
-    #[error(transparent)]
-    Lost(#[from] Lost),
-    #[error(transparent)]
-    Checksum(#[from] checksum::Mismatch),
-    #[error(transparent)]
-    Write(#[from] chunkstore::WriteError),
-}
+impl Outgoing {
+    /// Makes room for the next bytes of `len`; says how many they are. None: this packet is the last.
+    pub(super) fn begin(&mut self, len: u64, packet_bytes: usize) -> usize {
+        let left = len.saturating_sub(self.header.offset);
+        let wanted = usize::try_from(left).map_or(packet_bytes, |left| left.min(packet_bytes));
+        self.resize(wanted);
+        wanted
+    }
 
-async fn take(
-    context: &Context<'_>,
-    claim: &mut Claim,
-    finalize: bool,
-    reader: &mut Reader,
-) -> Result<(), NotTaken> {
-    let mut packet = Packet::new();
-    loop {
-        within(context.timeouts().idle, reader.read_packet(&mut packet)).await?;
-        packet.verify()?;
-        let header = *packet.header();
-        receive::write(claim, &header, &packet)?;
-        if header.last {
-            break;
+    /// Where in the chunk it begins, its data and their sums, to be filled.
+    pub(super) fn parts(&mut self) -> (u64, &mut [u8], &mut [u8]) {
+        (self.header.offset, &mut self.data, &mut self.sums)
+    }
+
+    /// Sends it, and says whether it was the last.
+    pub(super) async fn send(&mut self, limit: Duration, writer: &mut Writer) -> Result<bool, Lost> {
+        self.header.last = self.data.is_empty();
+        // A packet is never as long as that.
+        self.header.data_len = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
+        within(limit, writer.write_packet(&self.header, &self.sums, &self.data)).await?;
+        self.header.offset += self.data.len() as u64;
+        self.header.seqno += 1;
+        Ok(self.header.last)
+    }
+
+    fn resize(&mut self, len: usize) {
+        self.data.resize(len, 0);
+        self.sums.resize(checksum::sums_len(len), 0);
+    }
+
+    /// Cuts it to `len` bytes: the last unit gets the sum of what is left of it.
+    fn cut(&mut self, len: usize) {
+        if len < self.data.len() {
+            self.data.truncate(len);
+            self.sums.resize(checksum::sums_len(len), 0);
+            checksum::compute(&self.data, &mut self.sums);
         }
     }
-    if finalize {
-        context.replicas.finalize(claim)?;
-    }
-    Ok(())
 }

@@ -17,10 +17,10 @@ use wire::{Packet, Reader, Writer};
 use super::ack::{self, Behind};
 use super::deadline::{Lost, within};
 use super::mirror::Mirror;
+use super::newcomer;
 use super::receive::Receiver;
 use super::recover::{self, Recovery};
 use super::request::{Context, Next, answer};
-use super::transfer as copy;
 use crate::refusal::{invalid, refuse};
 use crate::writing::Claim;
 
@@ -81,7 +81,7 @@ pub(super) async fn serve(
     let limit = context.timeouts().idle;
     let set_up = match Purpose::of(context, &op) {
         Ok(Purpose::Copy { block, finalize }) => {
-            return copy::receive(context, &block, finalize, reader, writer).await;
+            return newcomer::receive(context, &block, finalize, reader, writer).await;
         }
         Ok(Purpose::Finish(recovery)) => {
             return match finish(context, &op, &recovery).await {
@@ -216,7 +216,7 @@ async fn stream(
 
 /// Says the end and waits for the other side to close: a connection that is closed with bytes unread is reset, and the
 /// reset would overtake the last acks.
-async fn goodbye(context: &Context<'_>, reader: &mut Reader, writer: &mut Writer) {
+pub(super) async fn goodbye(context: &Context<'_>, reader: &mut Reader, writer: &mut Writer) {
     let limit = context.timeouts().ack;
     let listening = async {
         if writer.shutdown().await.is_err() {

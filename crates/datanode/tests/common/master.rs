@@ -1,8 +1,9 @@
 //! A master that notes what datanodes tell it, and says what a test wants.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use env::net::{Incoming, Network};
 use proto::v1;
@@ -10,7 +11,8 @@ use proto::v1::membership_server::{Membership, MembershipServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
-use types::{ClusterId, DatanodeId, PoolId};
+use types::fingerprint::{Fingerprint, bucket_of};
+use types::{ChunkExtent, ChunkId, ClusterId, DatanodeId, Generation, PoolId};
 
 use super::in_time;
 
@@ -24,10 +26,12 @@ pub(crate) struct Reported {
     pub(crate) length: u64,
 }
 
-/// A full report.
+/// A full report, or one of some buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FullReport {
     pub(crate) datanode: DatanodeId,
+    /// None: all.
+    pub(crate) buckets: Vec<u32>,
     /// Chunk, generation, length.
     pub(crate) replicas: Vec<(u64, u64, u64)>,
 }
@@ -39,13 +43,22 @@ pub(crate) struct Seen {
     pub(crate) last_heartbeat: Option<v1::HeartbeatRequest>,
     pub(crate) changes: Vec<Reported>,
     pub(crate) reports: Vec<FullReport>,
+    /// Reports by fingerprints.
+    pub(crate) comparisons: usize,
+    /// Orders that came to nothing: at which datanode, chunk, why.
+    pub(crate) failures: Vec<(DatanodeId, u64, String)>,
+    /// What it believes the storages to have: chunk, generation and length of what is fit to be read.
+    pub(crate) picture: BTreeMap<Vec<u8>, BTreeMap<u64, (u64, u64)>>,
 }
 
 struct Shared {
     cluster: ClusterId,
     state: watch::Sender<Seen>,
     term: Mutex<u64>,
-    commands: Mutex<Vec<v1::command::Command>>,
+    /// For one datanode, or whichever asks first.
+    commands: Mutex<Vec<(Option<DatanodeId>, v1::command::Command)>>,
+    options: Options,
+    members: Mutex<v1::MembersUpdate>,
     standby: Mutex<bool>,
     /// The masters that it names.
     named: Mutex<Vec<String>>,
@@ -55,6 +68,28 @@ struct Shared {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// What a master is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) heartbeat_ms: u64,
+    pub(crate) report_ms: u64,
+    /// Whether it knows of fingerprints.
+    pub(crate) sums: bool,
+    /// Whether it holds answers to heartbeats back until there is a command.
+    pub(crate) holds: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 20,
+            report_ms: 60_000,
+            sums: true,
+            holds: false,
+        }
+    }
+}
 
 #[derive(Clone)]
 struct Service(Arc<Shared>);
@@ -81,11 +116,17 @@ impl FakeMaster {
     }
 
     pub(crate) async fn start_at(cluster: u8, address: &str) -> Self {
+        Self::start_as(cluster, address, Options::default()).await
+    }
+
+    pub(crate) async fn start_as(cluster: u8, address: &str, options: Options) -> Self {
         let shared = Arc::new(Shared {
             cluster: ClusterId::from_random_bytes([cluster; 16]),
             state: watch::channel(Seen::default()).0,
             term: Mutex::new(5),
             commands: Mutex::default(),
+            options,
+            members: Mutex::default(),
             standby: Mutex::new(false),
             named: Mutex::default(),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -164,7 +205,37 @@ impl FakeMaster {
 
     /// Goes with the next heartbeat's answer.
     pub(crate) fn command(&self, command: v1::command::Command) {
-        self.shared.commands.lock().unwrap().push(command);
+        self.shared.commands.lock().unwrap().push((None, command));
+    }
+
+    /// Goes with the next answer to this datanode.
+    pub(crate) fn order(&self, datanode: DatanodeId, command: v1::command::Command) {
+        self.shared
+            .commands
+            .lock()
+            .unwrap()
+            .push((Some(datanode), command));
+    }
+
+    /// Who the members are, for datanodes that know an older version.
+    pub(crate) fn tell_members(&self, update: v1::MembersUpdate) {
+        *self.shared.members.lock().unwrap() = update;
+    }
+
+    /// Changes what it believes.
+    pub(crate) fn imagine(&self, change: impl FnOnce(&mut BTreeMap<Vec<u8>, BTreeMap<u64, (u64, u64)>>)) {
+        self.shared.state.send_modify(|seen| change(&mut seen.picture));
+    }
+
+    /// Waits for the failure of an order for `chunk`, and gives the reason.
+    pub(crate) async fn failed(&self, datanode: DatanodeId, chunk: u64) -> String {
+        let of = |(at, of, _): &&(DatanodeId, u64, String)| (*at, *of) == (datanode, chunk);
+        let seen = self
+            .wait(&format!("a failure of {chunk}"), |seen| {
+                seen.failures.iter().any(|failure| of(&failure))
+            })
+            .await;
+        seen.failures.iter().rfind(of).unwrap().2.clone()
     }
 
     pub(crate) async fn wait(&self, what: &str, condition: impl FnMut(&Seen) -> bool) -> Seen {
@@ -176,6 +247,25 @@ impl FakeMaster {
     pub(crate) async fn reported(&self, what: Reported) {
         self.wait(&format!("{what:?}"), |seen| seen.changes.contains(&what))
             .await;
+    }
+}
+
+impl Service {
+    fn commands_for(&self, datanode: DatanodeId) -> Vec<v1::command::Command> {
+        let mut commands = self.0.commands.lock().unwrap();
+        let is_for = |(to, _): &mut (Option<DatanodeId>, _)| to.is_none_or(|to| to == datanode);
+        commands
+            .extract_if(.., is_for)
+            .map(|(_, command)| command)
+            .collect()
+    }
+}
+
+fn extent(chunk: u64, generation: u64, len: u64) -> ChunkExtent {
+    ChunkExtent {
+        chunk: ChunkId::new(chunk).unwrap(),
+        generation: Generation(generation),
+        len,
     }
 }
 
@@ -209,8 +299,8 @@ impl Membership for Service {
         self.0.state.send_modify(|seen| seen.registrations.push(request));
         Ok(Response::new(v1::RegisterResponse {
             term: *self.0.term.lock().unwrap(),
-            heartbeat_interval_ms: 20,
-            block_report_interval_ms: 60_000,
+            heartbeat_interval_ms: self.0.options.heartbeat_ms,
+            block_report_interval_ms: self.0.options.report_ms,
             masters: self.0.named.lock().unwrap().clone(),
         }))
     }
@@ -227,11 +317,25 @@ impl Membership for Service {
                 ..Default::default()
             }));
         }
-        let commands = std::mem::take(&mut *self.0.commands.lock().unwrap());
+        let asks = id(&request.datanode_id);
+        let patience = Duration::from_millis(request.patience_ms);
+        let members_seen = request.members_seen;
         self.0.state.send_modify(|seen| {
             seen.heartbeats += 1;
+            let failures = request.failures.iter();
+            seen.failures
+                .extend(failures.map(|failure| (asks, failure.chunk, failure.reason.clone())));
             seen.last_heartbeat = Some(request);
         });
+        let begun = Instant::now();
+        let commands = loop {
+            let commands = self.commands_for(asks);
+            if !commands.is_empty() || !self.0.options.holds || begun.elapsed() >= patience {
+                break commands;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        };
+        let members = self.0.members.lock().unwrap().clone();
         let command = |command| v1::Command {
             command: Some(command),
         };
@@ -239,7 +343,7 @@ impl Membership for Service {
             term: *self.0.term.lock().unwrap(),
             commands: commands.into_iter().map(command).collect(),
             leads: !*self.0.standby.lock().unwrap(),
-            members: None,
+            members: (members.version > members_seen).then_some(members),
             masters: self.0.named.lock().unwrap().clone(),
         }))
     }
@@ -259,15 +363,51 @@ impl Membership for Service {
                 length: extent.length,
             }
         });
-        self.0.state.send_modify(|seen| seen.changes.extend(reported));
+        self.0.state.send_modify(|seen| {
+            seen.changes.extend(reported);
+            for change in &request.changes {
+                let has = seen.picture.entry(change.storage_id.to_vec()).or_default();
+                let extent = change.extent.unwrap();
+                match change.event() {
+                    v1::ReplicaEvent::Received => {
+                        has.insert(extent.chunk, (extent.generation, extent.length));
+                    }
+                    v1::ReplicaEvent::Deleted | v1::ReplicaEvent::Corrupt => {
+                        has.remove(&extent.chunk);
+                    }
+                    v1::ReplicaEvent::Verified | v1::ReplicaEvent::Unspecified => {}
+                }
+            }
+        });
         Ok(Response::new(v1::IncrementalReportResponse::default()))
     }
 
     async fn fingerprints(
         &self,
-        _request: Request<v1::FingerprintsRequest>,
+        request: Request<v1::FingerprintsRequest>,
     ) -> Result<Response<v1::FingerprintsResponse>, Status> {
-        Err(Status::unimplemented("this master wants full reports"))
+        if !self.0.options.sums {
+            return Err(Status::unimplemented("this master wants full reports"));
+        }
+        let mut answer = v1::FingerprintsResponse::default();
+        self.0.state.send_modify(|seen| {
+            seen.comparisons += 1;
+            for told in request.into_inner().storages {
+                let mut known = Fingerprint::default();
+                for (chunk, (generation, length)) in seen.picture.entry(told.storage_id.to_vec()).or_default()
+                {
+                    known.add(extent(*chunk, *generation, *length));
+                }
+                let buckets = known.differing(&Fingerprint::from_bytes(&told.sums).unwrap());
+                if !buckets.is_empty() {
+                    answer.differing.push(v1::DifferingBuckets {
+                        storage_id: told.storage_id,
+                        buckets,
+                    });
+                }
+            }
+        });
+        Ok(Response::new(answer))
     }
 
     async fn block_report(
@@ -279,7 +419,23 @@ impl Membership for Service {
         while let Some(part) = parts.message().await? {
             let report = report.get_or_insert_with(|| FullReport {
                 datanode: id(&part.datanode_id),
+                buckets: part.buckets.clone(),
                 replicas: Vec::new(),
+            });
+            let listed: Vec<_> = (part.chunks.iter().zip(&part.generations).zip(&part.lengths))
+                .map(|((chunk, generation), length)| (*chunk, (*generation, *length)))
+                .collect();
+            self.0.state.send_modify(|seen| {
+                // Tests have no more than one part of a storage.
+                assert!(part.last_of_storage);
+                let has = seen.picture.entry(part.storage_id.to_vec()).or_default();
+                has.retain(|chunk, _| {
+                    !part.buckets.is_empty()
+                        && !part
+                            .buckets
+                            .contains(&(bucket_of(ChunkId::new(*chunk).unwrap()) as u32))
+                });
+                has.extend(listed);
             });
             for ((chunk, generation), length) in part.chunks.iter().zip(&part.generations).zip(&part.lengths)
             {

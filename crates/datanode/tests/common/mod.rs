@@ -20,6 +20,7 @@ use std::time::Duration;
 use datanode::{Config, Datanode, Reserve};
 use env::Env;
 use env::disk::{FaultDisk, Faults, RealDisk};
+use env::net::Network;
 use tempfile::TempDir;
 use transfer::{Block, Node};
 use types::{ChunkId, Generation};
@@ -60,6 +61,8 @@ pub(crate) struct TestNode {
     pub(crate) datanode: Option<Datanode>,
     pub(crate) dir: TempDir,
     pub(crate) disk: FaultDisk,
+    /// How it reaches others.
+    pub(crate) net: Network,
 }
 
 impl TestNode {
@@ -68,6 +71,7 @@ impl TestNode {
             datanode: None,
             dir: tempfile::tempdir().unwrap(),
             disk: FaultDisk::new(Arc::new(RealDisk)),
+            net: Network::real(),
         }
     }
 
@@ -90,6 +94,7 @@ impl TestNode {
     pub(crate) async fn start_with(&mut self, config: Config) {
         let env = Env {
             disk: Arc::new(self.disk.clone()),
+            net: self.net.clone(),
             ..Env::real()
         };
         self.datanode = Some(Datanode::start(env, config).await.unwrap());
@@ -139,11 +144,20 @@ impl Cluster {
 
     pub(crate) async fn start_with(count: usize, change: impl Fn(&mut Config)) -> Self {
         let master = FakeMaster::start(1).await;
+        Self::start_under(master, count, |_, config| change(config)).await
+    }
+
+    /// As [`start_with`](Self::start_with), where each node may differ, under this master.
+    pub(crate) async fn start_under(
+        master: FakeMaster,
+        count: usize,
+        change: impl Fn(usize, &mut Config),
+    ) -> Self {
         let mut nodes = Vec::new();
-        for _ in 0..count {
+        for at in 0..count {
             let mut node = TestNode::new();
             let mut config = node.config(&master);
-            change(&mut config);
+            change(at, &mut config);
             node.start_with(config).await;
             in_time("registration", node.running().registered()).await;
             nodes.push(node);
