@@ -26,8 +26,8 @@ pub use ledger::{Class, Condition, Counts, Facts, LEFT_MAX, Ledger, ListedChunk,
 pub use policy::{Choice, Placement, Request, Target};
 pub use refusal::{Reason, Refusal};
 pub use repair::{
-    Copying, Explanation, Order, Priority, QUEUED_MAX, Repair, RepairSettings, RepairStatus, Rest, Situation,
-    Wanted,
+    Copying, Explanation, LOOKED_MAX, Order, Priority, QUEUED_MAX, Repair, RepairSettings, RepairStatus,
+    Rest, Situation, Wanted,
 };
 pub use replicas::{
     Buckets, ChunkFate, Excess, Expected, Located, Place, Reach, Replica, ReplicaMap, ReplicaState, Replicas,

@@ -20,22 +20,31 @@
 //! - a bad replica is replaced before it is destroyed;
 //! - what was ordered is heard of again: it is done, fails, or runs out of time, and is tried in another way then.
 
+mod copy;
 mod order;
+mod plan;
 mod priority;
 mod queue;
+mod running;
 mod settings;
+mod status;
+mod trim;
 
 use std::time::Duration;
 
-use types::{ChunkId, DatanodeId, Generation};
+use types::{ChunkId, DatanodeId};
 
-use self::queue::RepairQueue;
+use self::queue::{RepairQueue, Turn};
+use self::running::Running;
+use self::status::Tally;
 use crate::{ClusterView, Condition, Expected, Placement, ReplicaMap};
 
 pub use order::Order;
+pub use plan::LOOKED_MAX;
 pub use priority::Priority;
 pub use queue::{QUEUED_MAX, Rest};
 pub use settings::RepairSettings;
+pub use status::{Copying, Explanation, RepairStatus};
 
 /// What the metadata wants of a chunk that a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,66 +70,15 @@ pub struct Situation<'a> {
     pub policy: &'a dyn Placement,
 }
 
-/// How repair goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RepairStatus {
-    /// Chunks in the queue, by priority. Where it is cut off, there are more: see the ledger.
-    pub queued: Vec<(Priority, usize)>,
-    /// Whether the queue has not room for all.
-    pub is_cut: bool,
-    /// Since when the one that has waited longest has been in the queue.
-    pub oldest: Option<Duration>,
-    /// Copies on their way.
-    pub copying: usize,
-    /// Bytes of these.
-    pub copying_bytes: u64,
-    /// Verifications that were asked for.
-    pub verifying: usize,
-    /// Chunks that no node can take, or nobody can send.
-    pub stuck: usize,
-    /// Copies that arrived, since this began.
-    pub copied: u64,
-    /// Bytes of these.
-    pub copied_bytes: u64,
-    /// Orders that failed.
-    pub failed: u64,
-    /// Orders that nothing was heard of.
-    pub timed_out: u64,
-    /// What failed last.
-    pub last_error: Option<String>,
-}
-
-/// A copy on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Copying {
-    /// Who sends it.
-    pub source: DatanodeId,
-    /// Who is to get it.
-    pub target: DatanodeId,
-    /// Since when.
-    pub since: Duration,
-    /// When it counts as failed.
-    pub deadline: Duration,
-}
-
-/// Why a chunk is where it is in the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Since when it is in the queue.
-    pub since: Duration,
-    /// What it rests for, and until when; none when it waits for its turn: for streams of nodes that are busy.
-    pub rest: Option<(Rest, Duration)>,
-    /// Copies on their way.
-    pub copying: Vec<Copying>,
-}
-
 /// See the module's text. For the one who leads; others have none, or an empty one.
 #[derive(Debug, Clone, Default)]
 pub struct Repair {
     settings: RepairSettings,
     queue: RepairQueue,
+    running: Running,
+    /// Behind whom to look on, when not all that is ready was looked at.
+    turn: Option<Turn>,
+    tally: Tally,
 }
 
 impl Repair {
@@ -153,42 +111,56 @@ impl Repair {
         }
     }
 
+    /// Forgets everything: another one leads.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.settings);
+    }
+
     /// A replica of `chunk` is on disk on `node`: a copy may have arrived.
-    pub fn received(&mut self, _now: Duration, chunk: ChunkId, _node: DatanodeId) {
+    pub fn received(&mut self, chunk: ChunkId, node: DatanodeId) {
+        self.running.finish_deletion(chunk, node);
+        if let Some(run) = self.running.finish_copy(chunk, node) {
+            self.running.note_success(&run);
+            self.tally.copied += 1;
+            self.tally.copied_bytes += run.extent.len;
+        }
+        self.queue.wake(chunk);
+    }
+
+    /// A replica of `chunk` on `node` was read again: it is good, or it is bad.
+    pub fn verified(&mut self, chunk: ChunkId, node: DatanodeId) {
+        self.running.finish_verification(chunk, node);
+        self.queue.wake(chunk);
+    }
+
+    /// A replica of `chunk` on `node` is gone.
+    pub fn deleted(&mut self, chunk: ChunkId, node: DatanodeId) {
+        self.tally.deleted += u64::from(self.running.finish_deletion(chunk, node));
         self.queue.wake(chunk);
     }
 
     /// `node` could not do what it was ordered to.
-    pub fn failed(
-        &mut self,
-        _now: Duration,
-        _node: DatanodeId,
-        chunk: ChunkId,
-        _generation: Generation,
-        _why: &str,
-    ) {
+    pub fn failed(&mut self, now: Duration, node: DatanodeId, chunk: ChunkId, why: &str) {
+        let sent: Vec<DatanodeId> = self
+            .running
+            .copies_of(chunk)
+            .iter()
+            .filter(|run| run.source == node)
+            .map(|run| run.target.datanode)
+            .collect();
+        let mut known = self.running.finish_verification(chunk, node);
+        known |= self.running.finish_deletion(chunk, node);
+        for target in sent {
+            if let Some(run) = self.running.finish_copy(chunk, target) {
+                known = true;
+                self.running.note_failure(now, &run, &self.settings);
+            }
+        }
+        if known {
+            self.tally.failed += 1;
+            self.tally.last_error = Some(why.to_owned());
+        }
         self.queue.wake(chunk);
-    }
-
-    /// What is to be done now: up to `limit` orders, with a look at up to [`LOOKED_MAX`] chunks.
-    pub fn plan(
-        &mut self,
-        _situation: &Situation<'_>,
-        _wanted: impl Fn(ChunkId) -> Option<Wanted>,
-        _rng: &mut fastrand::Rng,
-        _limit: usize,
-    ) -> Vec<Order> {
-        Vec::new()
-    }
-
-    /// Whether an order is still right at the moment when it is sent. For destruction this is what counts.
-    pub fn is_right(
-        &self,
-        _situation: &Situation<'_>,
-        _order: &Order,
-        _wanted: impl Fn(ChunkId) -> Option<Wanted>,
-    ) -> bool {
-        false
     }
 
     /// When [`Repair::plan`] is to be called at the latest, if nothing happens before.
@@ -209,22 +181,7 @@ impl Repair {
     pub fn refill(&mut self) {
         self.queue.refill();
     }
-
-    /// How it goes.
-    #[must_use]
-    pub fn status(&self) -> RepairStatus {
-        RepairStatus::default()
-    }
-
-    /// Where a chunk stands; none when it is not in the queue.
-    #[must_use]
-    pub fn explain(&self, chunk: ChunkId) -> Option<Explanation> {
-        let entry = self.queue.entry(chunk)?;
-        Some(Explanation {
-            priority: entry.priority,
-            since: entry.since,
-            rest: entry.rest.map(|(until, rest)| (rest, until)),
-            copying: Vec::new(),
-        })
-    }
 }
+
+#[cfg(test)]
+mod tests;

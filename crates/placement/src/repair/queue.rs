@@ -29,8 +29,16 @@ pub enum Rest {
     NoSource,
     /// No node can take it.
     NoTarget,
+    /// Nodes that have copies are silent together with too many others to believe that they are dead.
+    Silent,
     /// What is too much can not be destroyed without breaking a rule, or stays until others can be verified.
     NothingToDestroy,
+}
+
+impl Rest {
+    const fn is_stuck(self) -> bool {
+        matches!(self, Self::NoSource | Self::NoTarget)
+    }
 }
 
 /// Where a chunk stands in the queue: the least is the next.
@@ -57,6 +65,8 @@ pub(super) struct RepairQueue {
     ready: BTreeSet<Turn>,
     resting: BTreeSet<(Duration, ChunkId)>,
     counts: BTreeMap<Priority, usize>,
+    /// Those that rest because nobody can send or take them.
+    stuck: usize,
     /// Priorities of which a chunk was not kept.
     cut: BTreeSet<Priority>,
 }
@@ -70,9 +80,14 @@ impl RepairQueue {
         self.counts.get(&priority).copied().unwrap_or_default()
     }
 
-    /// Since when the chunk of a priority that was noted first has been here.
+    /// Since when the one that has been here longest has been: a look at all.
     pub(super) fn oldest(&self) -> Option<Duration> {
         self.entries.values().map(|entry| entry.since).min()
+    }
+
+    /// How many rest because nobody can send or take them.
+    pub(super) const fn stuck(&self) -> usize {
+        self.stuck
     }
 
     /// A chunk has a priority now. One that was there keeps its age; it is ready unless it settles yet.
@@ -103,9 +118,14 @@ impl RepairQueue {
     pub(super) fn remove(&mut self, chunk: ChunkId) {
         if let Some(entry) = self.entries.remove(&chunk) {
             match entry.rest {
-                Some((until, _)) => self.resting.remove(&(until, chunk)),
-                None => self.ready.remove(&entry.turn(chunk)),
-            };
+                Some((until, why)) => {
+                    self.resting.remove(&(until, chunk));
+                    self.stuck -= usize::from(why.is_stuck());
+                }
+                None => {
+                    self.ready.remove(&entry.turn(chunk));
+                }
+            }
             if let Some(count) = self.counts.get_mut(&entry.priority) {
                 *count = count.saturating_sub(1);
             }
@@ -114,20 +134,29 @@ impl RepairQueue {
 
     /// A chunk is not looked at before a time, unless something happens to it.
     pub(super) fn rest(&mut self, chunk: ChunkId, until: Duration, why: Rest) {
-        self.wake(chunk);
+        self.end_rest(chunk);
         if let Some(entry) = self.entries.get_mut(&chunk) {
             self.ready.remove(&entry.turn(chunk));
             entry.rest = Some((until, why));
             self.resting.insert((until, chunk));
+            self.stuck += usize::from(why.is_stuck());
         }
     }
 
-    /// A chunk is ready, whatever it rests for.
+    /// A chunk is ready, unless it settles: something happened to it.
     pub(super) fn wake(&mut self, chunk: ChunkId) {
+        let settles = |entry: &Entry| matches!(entry.rest, Some((_, Rest::Settling)));
+        if !self.entries.get(&chunk).is_some_and(settles) {
+            self.end_rest(chunk);
+        }
+    }
+
+    fn end_rest(&mut self, chunk: ChunkId) {
         if let Some(entry) = self.entries.get_mut(&chunk)
-            && let Some((until, _)) = entry.rest.take()
+            && let Some((until, why)) = entry.rest.take()
         {
             self.resting.remove(&(until, chunk));
+            self.stuck -= usize::from(why.is_stuck());
             self.ready.insert(entry.turn(chunk));
         }
     }
@@ -137,7 +166,7 @@ impl RepairQueue {
         while let Some(&(until, chunk)) = self.resting.first()
             && until <= now
         {
-            self.wake(chunk);
+            self.end_rest(chunk);
         }
     }
 
@@ -161,6 +190,11 @@ impl RepairQueue {
         self.cut
             .iter()
             .any(|priority| self.count(*priority) < QUEUED_MAX / 2)
+    }
+
+    /// Whether there are chunks that were not kept.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.cut.is_empty()
     }
 
     /// All chunks that are not healthy are being offered again.

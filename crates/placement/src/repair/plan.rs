@@ -1,0 +1,310 @@
+//! The next orders.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use types::{ChunkId, DatanodeId};
+
+use super::copy::{Found, Search, Way, missing};
+use super::queue::Turn;
+use super::running::CopyRun;
+use super::settings::units;
+use super::trim::Verdict;
+use super::{Order, Priority, Repair, Rest, Situation, Wanted};
+use crate::{Facts, Standing, classify};
+
+/// Chunks that one plan looks at.
+pub const LOOKED_MAX: usize = 2_000;
+
+/// How long a chunk rests that nobody can send or take.
+const STUCK: Duration = Duration::from_secs(5);
+/// How long a chunk rests of which nothing can be destroyed.
+const UNTOUCHED: Duration = Duration::from_secs(60);
+
+impl Repair {
+    /// What is to be done now: up to about `limit` orders, with a look at up to [`LOOKED_MAX`] chunks. What `wanted` answers
+    /// with is what the metadata says of a chunk; none when no file holds it.
+    ///
+    /// To be called whenever something happened, and at [`Repair::next_due`]. Every order is expected to be sent, or to be
+    /// taken back by [`Repair::failed`].
+    pub fn plan(
+        &mut self,
+        situation: &Situation<'_>,
+        wanted: impl Fn(ChunkId) -> Option<Wanted>,
+        rng: &mut fastrand::Rng,
+        limit: usize,
+    ) -> Vec<Order> {
+        self.give_up(situation);
+        self.queue.wake_due(situation.now);
+        let mut orders = Vec::new();
+        for (priority, _, chunk) in self.next_turns() {
+            if orders.len() >= limit {
+                // Nobody was passed over: the next plan begins with the first again.
+                self.turn = None;
+                break;
+            }
+            let has_room = self.running.units() < self.settings.cluster_units(priority);
+            if has_room || priority == Priority::Surplus {
+                self.work(situation, chunk, wanted(chunk), rng, &mut orders);
+            }
+        }
+        orders
+    }
+
+    /// Those to be looked at now: the first ones, and as many from where the last plan stopped, so that those whose nodes
+    /// are busy keep nobody else from his turn.
+    fn next_turns(&mut self) -> Vec<Turn> {
+        let mut turns = self.queue.ready(None, LOOKED_MAX / 2);
+        if turns.len() < LOOKED_MAX / 2 {
+            self.turn = None;
+            return turns;
+        }
+        let from = self.turn.max(turns.last().copied());
+        let more = self.queue.ready(from, LOOKED_MAX / 2);
+        self.turn = match more.len() < LOOKED_MAX / 2 {
+            true => None,
+            false => more.last().copied(),
+        };
+        turns.extend(more);
+        turns
+    }
+
+    /// Ends what is out of time, or whose nodes are gone.
+    fn give_up(&mut self, situation: &Situation<'_>) {
+        let now = situation.now;
+        let nodes = situation.view.nodes();
+        let gone: BTreeSet<DatanodeId> = nodes
+            .filter(|node| !node.liveness.is_usable())
+            .map(|node| node.id)
+            .collect();
+        let (copies, unverified) = self.running.expire(now, &self.settings, &gone);
+        for (run, is_gone) in copies {
+            let (chunk, source, target) = (run.extent.chunk, run.source, run.target.datanode);
+            if !is_gone {
+                self.running.note_failure(now, &run, &self.settings);
+                self.tally.timed_out += 1;
+                let took = now.saturating_sub(run.since).as_secs();
+                self.tally.last_error = Some(format!(
+                    "the copy of chunk {chunk} from {source} to {target} did not arrive within {took} s"
+                ));
+            }
+            self.queue.wake(chunk);
+        }
+        for chunk in unverified {
+            self.queue.wake(chunk);
+        }
+    }
+
+    fn work(
+        &mut self,
+        situation: &Situation<'_>,
+        chunk: ChunkId,
+        wanted: Option<Wanted>,
+        rng: &mut fastrand::Rng,
+        orders: &mut Vec<Order>,
+    ) {
+        let now = situation.now;
+        let Some(wanted) = wanted else {
+            self.queue.remove(chunk);
+            return;
+        };
+        let facts = Facts::of(situation.replicas, chunk, wanted.expected, wanted.replicas);
+        let Some(priority) = Priority::of(classify(&facts), wanted.min_replicas) else {
+            self.queue.remove(chunk);
+            return;
+        };
+        if self.queue.entry(chunk).map(|entry| entry.priority) != Some(priority) {
+            self.queue.set(now, chunk, priority, self.settings.settle);
+            if self.queue.entry(chunk).is_none_or(|entry| entry.rest.is_some()) {
+                return;
+            }
+        }
+        match priority {
+            Priority::Surplus => self.tidy(situation, chunk, wanted, orders),
+            _ => self.copy(situation, (chunk, wanted, priority), &facts, rng, orders),
+        }
+    }
+
+    fn copy(
+        &mut self,
+        situation: &Situation<'_>,
+        (chunk, wanted, priority): (ChunkId, Wanted, Priority),
+        facts: &Facts,
+        rng: &mut fastrand::Rng,
+        orders: &mut Vec<Order>,
+    ) {
+        let now = situation.now;
+        loop {
+            let running = self.running.copies_of(chunk);
+            let deadline = running.iter().map(|run| run.deadline).min();
+            if missing(facts, priority, running.len()) == 0 {
+                let (until, why) = match deadline {
+                    Some(deadline) => (deadline, Rest::Copying),
+                    None => (now.saturating_add(STUCK), Rest::Silent),
+                };
+                self.queue.rest(chunk, until, why);
+                return;
+            }
+            if self.running.units() >= self.settings.cluster_units(priority) {
+                return;
+            }
+            let search = Search {
+                situation,
+                settings: &self.settings,
+                running: &self.running,
+            };
+            let rest = match search.find(chunk, wanted, priority, rng) {
+                Found::Way(way) => {
+                    orders.push(self.begin(now, way, priority));
+                    continue;
+                }
+                Found::Busy => return,
+                Found::NoSource => Rest::NoSource,
+                Found::NoTarget => Rest::NoTarget,
+            };
+            let again = now.saturating_add(STUCK);
+            self.queue
+                .rest(chunk, deadline.map_or(again, |at| at.min(again)), rest);
+            return;
+        }
+    }
+
+    fn begin(&mut self, now: Duration, way: Way, urgency: Priority) -> Order {
+        let Way {
+            extent,
+            source,
+            target,
+        } = way;
+        let bytes_per_s = self.settings.rate(units(extent.len));
+        self.running.copy(CopyRun {
+            extent,
+            source,
+            target,
+            since: now,
+            deadline: now.saturating_add(self.settings.time_for(extent.len, bytes_per_s)),
+        });
+        Order::Copy {
+            extent,
+            source,
+            target,
+            urgency,
+            bytes_per_s,
+        }
+    }
+
+    /// There are enough copies, and something beside them is to go: first those that stay are verified.
+    fn tidy(&mut self, situation: &Situation<'_>, chunk: ChunkId, wanted: Wanted, orders: &mut Vec<Order>) {
+        let now = situation.now;
+        let verdict = self.verdict(situation, chunk, wanted);
+        let len = wanted.expected.len.unwrap_or_default();
+        let until = now.saturating_add(self.settings.time_for(len, 0));
+        if verdict.doomed.is_empty() {
+            self.queue
+                .rest(chunk, now.saturating_add(UNTOUCHED), Rest::NothingToDestroy);
+            return;
+        }
+        let mut waits = false;
+        for &node in &verdict.unverified {
+            if self.running.is_verifying(chunk, node) {
+                continue;
+            }
+            let (share, busy) = (units(len), self.running.verified(node));
+            if busy > 0 && busy + share > self.settings.node_units(Priority::Surplus) {
+                waits = true;
+                continue;
+            }
+            self.running.verify(chunk, node, until, share);
+            orders.push(Order::Verify {
+                node,
+                chunk,
+                generation: wanted.expected.generation,
+            });
+        }
+        if !verdict.unverified.is_empty() {
+            if !waits {
+                self.queue.rest(chunk, until, Rest::Verifying);
+            }
+            return;
+        }
+        for doomed in verdict.doomed {
+            self.running.delete(now, chunk, doomed.node);
+            orders.push(Order::Delete {
+                node: doomed.node,
+                chunk,
+                generation: doomed.generation,
+                only_corrupt: doomed.only_corrupt,
+            });
+        }
+        self.queue
+            .rest(chunk, now.saturating_add(self.settings.patience), Rest::Deleting);
+    }
+
+    fn verdict(&self, situation: &Situation<'_>, chunk: ChunkId, wanted: Wanted) -> Verdict {
+        let going = self.running.deletions_of(chunk);
+        Verdict::of(situation, chunk, wanted, going, self.settings.verified_within)
+    }
+
+    /// Whether an order is still right at the moment when it is sent; if it is not, it counts as taken back. For destruction
+    /// it is this moment that counts: the copies that stay are there, serve, and were verified.
+    pub fn confirm(
+        &mut self,
+        situation: &Situation<'_>,
+        order: &Order,
+        wanted: impl Fn(ChunkId) -> Option<Wanted>,
+    ) -> bool {
+        let chunk = order.chunk();
+        let right = wanted(chunk).is_some_and(|wanted| self.is_right(situation, order, wanted));
+        if !right {
+            match *order {
+                Order::Copy { target, .. } => {
+                    self.running.finish_copy(chunk, target.datanode);
+                }
+                Order::Verify { node, .. } => {
+                    self.running.finish_verification(chunk, node);
+                }
+                Order::Delete { node, .. } => {
+                    self.running.finish_deletion(chunk, node);
+                }
+            }
+            self.queue.wake(chunk);
+        }
+        right
+    }
+
+    fn is_right(&self, situation: &Situation<'_>, order: &Order, wanted: Wanted) -> bool {
+        let mut located = situation.replicas.located(order.chunk());
+        match *order {
+            Order::Copy {
+                extent,
+                source,
+                target,
+                ..
+            } => {
+                let runs = self.running.copies_of(extent.chunk);
+                runs.iter()
+                    .any(|run| (run.source, run.target, run.extent) == (source, target, extent))
+                    && located.any(|here| {
+                        here.node == Some(source)
+                            && here.replica.standing(wanted.expected) == Standing::Valid
+                            && here.replica.generation == extent.generation
+                            && here.replica.len == extent.len
+                    })
+            }
+            Order::Verify { node, generation, .. } => {
+                located.any(|here| here.node == Some(node) && here.replica.generation == generation)
+            }
+            Order::Delete {
+                node,
+                chunk,
+                generation,
+                only_corrupt,
+            } => {
+                let verdict = self.verdict(situation, chunk, wanted);
+                let same = |doomed: &super::trim::Doomed| {
+                    (doomed.node, doomed.generation, doomed.only_corrupt) == (node, generation, only_corrupt)
+                };
+                verdict.unverified.is_empty() && verdict.doomed.iter().any(same)
+            }
+        }
+    }
+}
