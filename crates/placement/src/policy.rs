@@ -11,6 +11,9 @@ use crate::{ClusterView, Refusal};
 pub struct Request<'a> {
     /// Now, on the clock that the view's heartbeats were stamped with.
     pub now: Duration,
+    /// A number for the chunk, from which policies that place by a hash go on: its id, or, before it has one, any that
+    /// differs from chunk to chunk.
+    pub key: u64,
     /// How many nodes are wanted.
     pub count: usize,
     /// The bytes that each must have room for.

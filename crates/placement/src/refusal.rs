@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use types::{ByteSize, DatanodeId, format_duration};
 
+use crate::Slow;
+
 /// Why one node was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -45,6 +47,25 @@ pub enum Reason {
         /// How many are allowed.
         max: u32,
     },
+    /// It is on its way out.
+    Draining {
+        /// Whether nothing is left to be copied from it.
+        drained: bool,
+    },
+    /// It is in maintenance.
+    Maintenance {
+        /// How much longer.
+        for_another: Duration,
+    },
+    /// It is slower than its peers, and others can take the chunk.
+    Slow(Slow),
+    /// It came back from the dead too often, and others can take the chunk.
+    Unsteady {
+        /// How often, of late.
+        comebacks: u32,
+        /// How much longer it has to be heard without a gap.
+        wait: Duration,
+    },
 }
 
 /// Which node was not chosen, and why.
@@ -58,12 +79,12 @@ pub struct Refusal {
     pub reason: Reason,
 }
 
-/// A silence in whole seconds: nobody needs `12003ms`.
-fn rounded(silence: Duration) -> String {
-    if silence < Duration::from_secs(1) {
-        format_duration(silence)
-    } else {
-        format!("{:.0} s", silence.as_secs_f64())
+/// A time in whole seconds or minutes: nobody needs `12003ms`.
+pub(crate) fn rounded(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format_duration(time),
+        1..600 => format!("{:.0} s", time.as_secs_f64()),
+        _ => format!("{:.0} min", time.as_secs_f64() / 60.0),
     }
 }
 
@@ -111,6 +132,18 @@ impl fmt::Display for Reason {
             Self::Busy { streams, max } => {
                 write!(f, "busy: {streams} data streams, at most {max} are allowed")
             }
+            Self::Draining { drained: false } => f.write_str("is being decommissioned: takes no new chunks"),
+            Self::Draining { drained: true } => f.write_str("is decommissioned"),
+            Self::Maintenance { for_another } => {
+                write!(f, "in maintenance for another {}", rounded(*for_another))
+            }
+            Self::Slow(slow) => write!(f, "slow: {slow}; used only when there is nothing else"),
+            Self::Unsteady { comebacks, wait } => write!(
+                f,
+                "unsteady: it came back from the dead {comebacks} times; for another {} used only when there is nothing \
+                 else",
+                rounded(*wait)
+            ),
         }
     }
 }

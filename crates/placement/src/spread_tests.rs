@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use types::{DatanodeId, StorageId};
 
 use super::*;
-use crate::{FailureDetector, StorageReport, Thresholds};
+use crate::{DiskTimes, FailureDetector, StorageReport, Thresholds};
 
 fn id(n: u8) -> DatanodeId {
     DatanodeId::from_random_bytes([n; 16])
@@ -27,6 +27,7 @@ fn view(nodes: &[(&str, &str, u64)]) -> ClusterView {
             available: available << 30,
             chunks: 0,
             failed: None,
+            times: DiskTimes::default(),
         };
         let named = ((*host).to_owned(), 9866, (*rack).to_owned());
         view.register(Duration::ZERO, id(n), named, vec![storage]);
@@ -37,6 +38,7 @@ fn view(nodes: &[(&str, &str, u64)]) -> ClusterView {
 fn request(count: usize, client_host: &str) -> Request<'_> {
     Request {
         now: Duration::ZERO,
+        key: 0,
         count,
         bytes: 1 << 20,
         existing: &[],

@@ -172,6 +172,7 @@ mod tests {
                 available: 1 << 40,
                 chunks: 0,
                 failed: None,
+                times: placement::DiskTimes::default(),
             };
             let named = (format!("node-{n}"), 9866, "/default".to_owned());
             cluster

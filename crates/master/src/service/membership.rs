@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use namespace::{Command, MemberStorage, Registration};
-use placement::{Liveness, StorageReport};
+use placement::{DiskTimes, Liveness, StorageReport};
 use proto::v1::{self, ErrorCode};
 use types::{DatanodeId, PoolId, Term};
 
@@ -54,6 +54,10 @@ fn storages(messages: &[v1::StorageStatus]) -> Result<Vec<StorageReport>, Reject
             available: message.available,
             chunks: message.chunks,
             failed: Some(message.failed.clone()).filter(|why| !why.is_empty()),
+            times: DiskTimes {
+                sync_us: message.sync_us,
+                read_us: message.read_us,
+            },
         })
     };
     messages.iter().map(report).collect()

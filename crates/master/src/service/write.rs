@@ -98,6 +98,7 @@ pub(super) async fn add_chunk(
         wanted,
         &Request {
             now: core.now(),
+            key: inode.as_u64().rotate_left(24) ^ written.len() as u64,
             count: wanted.replication.into(),
             bytes: wanted.bytes,
             existing: &[],
@@ -237,6 +238,7 @@ pub(super) async fn additional_datanodes(
         wanted,
         &Request {
             now: core.now(),
+            key: chunk.as_u64(),
             count: usize::try_from(request.count).unwrap_or(usize::MAX),
             bytes: wanted.bytes,
             existing: &existing,

@@ -30,8 +30,8 @@ pub(super) enum Found {
 }
 
 /// Whether a node is known to be slower than its peers.
-pub(super) fn is_slow(_view: &ClusterView, _node: DatanodeId) -> bool {
-    false
+pub(super) fn is_slow(view: &ClusterView, node: DatanodeId) -> bool {
+    view.node(node).is_some_and(|node| node.slow.is_some())
 }
 
 /// How many copies of a chunk are to be ordered beside those on their way.
@@ -109,7 +109,7 @@ impl Search<'_> {
             let avoided = self.running.avoided(chunk, source);
             let mut ask = |but: &[DatanodeId]| {
                 let exclude = [&others, &avoided, but].concat();
-                self.target(len, priority, &existing, exclude, rng)
+                self.target(extent, priority, &existing, exclude, rng)
             };
             let mut target = ask(&full);
             if target.is_none() && !full.is_empty() && ask(&[]).is_some() {
@@ -163,7 +163,7 @@ impl Search<'_> {
     /// Whom the policy names, if he can take it.
     fn target(
         &self,
-        len: u64,
+        extent: ChunkExtent,
         priority: Priority,
         existing: &[DatanodeId],
         mut exclude: Vec<DatanodeId>,
@@ -172,15 +172,16 @@ impl Search<'_> {
         for _ in 0..TRIES {
             let request = Request {
                 now: self.situation.now,
+                key: extent.chunk.as_u64(),
                 count: 1,
-                bytes: len,
+                bytes: extent.len,
                 existing,
                 exclude: &exclude,
                 client_host: "",
             };
             let choice = self.situation.policy.choose(self.situation.view, &request, rng);
             let target = *choice.targets.first()?;
-            if self.can_take(target, len, priority, existing) {
+            if self.can_take(target, extent.len, priority, existing) {
                 return Some(target);
             }
             exclude.push(target.datanode);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Request;
 
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
@@ -15,6 +16,7 @@ fn storage(n: u8, available: u64) -> StorageReport {
         available,
         chunks: 0,
         failed: None,
+        times: DiskTimes::default(),
     }
 }
 
@@ -35,6 +37,7 @@ fn register(view: &mut ClusterView, at: u64, n: u8, storages: Vec<StorageReport>
 fn reasons(view: &ClusterView, at: u64, exclude: &[DatanodeId]) -> Vec<String> {
     let request = Request {
         now: Duration::from_secs(at),
+        key: 0,
         count: 3,
         bytes: 64 * MIB,
         existing: &[],
@@ -132,13 +135,17 @@ fn the_emptiest_working_storage_is_taken() {
     );
     let request = Request {
         now: Duration::ZERO,
+        key: 0,
         count: 1,
         bytes: 1,
         existing: &[],
         exclude: &[],
         client_host: "",
     };
-    assert_eq!(view.candidates(&request).0[0].target.storage, storage(3, 0).id);
+    assert_eq!(
+        view.candidates(&request).0[0].emptiest().storage,
+        storage(3, 0).id
+    );
 }
 
 #[test]
