@@ -70,7 +70,9 @@ impl ChunkStore {
             place,
             ..slot
         };
-        self.0.index.put(chunk, slot);
+        if !self.0.index.put(chunk, slot) {
+            return Err(io(io::Error::other("its volume is not used any more")));
+        }
         Ok(self.0.describe(chunk, slot))
     }
 }
@@ -84,7 +86,8 @@ impl Shared {
         reader: &Reader,
         generation: Generation,
     ) -> Result<Place, BumpError> {
-        let (chunk, packs) = (reader.chunk(), &self.volume(slot.volume).packs);
+        let (chunk, volume) = (reader.chunk(), self.volume(slot.volume));
+        let packs = &volume.packs;
         let (data, sums) = (reader.read_all()).map_err(|error| BumpError::Open(error.into()))?;
         let header = Header {
             generation,

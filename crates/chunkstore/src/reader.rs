@@ -3,16 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
+use env::clock::Clock;
 use env::disk::{Disk, File, Open, read_exact_at};
 use transfer::checksum::{self, Composite};
-use types::{ChunkId, Generation, PoolId};
+use types::{ChunkId, Generation};
 
 use crate::index::Slot;
 use crate::names::Paths;
 use crate::pack::layout::{Mark, decode_entry};
 use crate::pack::{Packs, Spot};
 use crate::sidecar::{self, BrokenHeader, HEADER_BYTES, Header};
+use crate::store::Shared;
 use crate::units::{SUM, UNIT, align_down, first_mismatch, units};
+use crate::volume::Volume;
 
 /// What is wrong with a corrupt replica.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +91,8 @@ pub struct Reader {
     chunk: ChunkId,
     header: Header,
     source: Source,
+    clock: Arc<dyn Clock>,
+    volume: Arc<Volume>,
 }
 
 /// The two parts of a replica, wherever they are.
@@ -130,6 +135,26 @@ impl Source {
 
     /// An entry of a pack.
     pub(crate) fn of_pack(packs: &Packs, spot: Spot, chunk: ChunkId) -> Result<Self, ReadError> {
+        Self::of_entry(packs, spot, chunk, |mark| match mark {
+            Mark::Live(header) => Some(header),
+            _ => None,
+        })
+    }
+
+    /// An entry of a pack that rests.
+    pub(crate) fn of_resting(packs: &Packs, spot: Spot, chunk: ChunkId) -> Result<Self, ReadError> {
+        Self::of_entry(packs, spot, chunk, |mark| match mark {
+            Mark::Resting(header) => Some(header),
+            _ => None,
+        })
+    }
+
+    fn of_entry(
+        packs: &Packs,
+        spot: Spot,
+        chunk: ChunkId,
+        wanted: impl FnOnce(Mark) -> Option<Header>,
+    ) -> Result<Self, ReadError> {
         let opened = packs.disk.open(&packs.path(spot.pack), Open::Read);
         let file = opened.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => corrupt(chunk, Corruption::Missing("pack")),
@@ -137,16 +162,9 @@ impl Source {
         })?;
         let mut bytes = [0; HEADER_BYTES];
         read_whole(chunk, &*file, &mut bytes, spot.at.into(), 0)?;
-        let header = match decode_entry(&bytes, packs.storage, spot) {
-            Ok(Mark::Live(header)) => header,
-            Ok(_) => {
-                return Err(corrupt(
-                    chunk,
-                    Corruption::Sidecar("it is marked as deleted".to_owned()),
-                ));
-            }
-            Err(broken) => return Err(corrupt(chunk, Corruption::Sidecar(broken.to_string()))),
-        };
+        let wrong = |why: String| corrupt(chunk, Corruption::Sidecar(why));
+        let mark = decode_entry(&bytes, packs.storage, spot).map_err(|broken| wrong(broken.to_string()))?;
+        let header = wanted(mark).ok_or_else(|| wrong("it is marked as something else".to_owned()))?;
         let at = u64::from(spot.at);
         Ok(Self {
             data: Part {
@@ -179,10 +197,15 @@ const fn corrupt(chunk: ChunkId, why: Corruption) -> ReadError {
 }
 
 impl Reader {
-    pub(crate) fn open(pool: &PoolId, source: Source, chunk: ChunkId, slot: Slot) -> Result<Self, ReadError> {
+    pub(crate) fn open(
+        shared: &Shared,
+        source: Source,
+        chunk: ChunkId,
+        slot: Slot,
+    ) -> Result<Self, ReadError> {
         let header = source.header;
         let wrong = |what: String| Err(corrupt(chunk, Corruption::Sidecar(what)));
-        if header.uuid != pool.chunk_uuid(chunk) {
+        if header.uuid != shared.pool.chunk_uuid(chunk) {
             return wrong(format!("it is that of {}", header.uuid));
         }
         if (header.generation, header.len) != (slot.generation, slot.len) {
@@ -195,6 +218,8 @@ impl Reader {
             chunk,
             header,
             source,
+            clock: Arc::clone(&shared.clock),
+            volume: shared.volume(slot.volume),
         })
     }
 
@@ -229,9 +254,34 @@ impl Reader {
     /// See [`ReadError`]; what the buffers hold then is not to be used.
     pub fn read_verified(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> Result<(), ReadError> {
         check_range(self.chunk, self.header.len, offset, data, sums)?;
-        self.source.data(self.chunk, data, offset)?;
-        self.source.sums(self.chunk, sums, offset / UNIT)?;
+        let begun = self.clock.monotonic();
+        let read = (self.source.data(self.chunk, data, offset))
+            .and_then(|()| self.source.sums(self.chunk, sums, offset / UNIT));
+        // Failed reads are counted by who asks what they mean.
+        if read.is_ok() {
+            self.volume.note_read(false);
+            self.volume
+                .reads
+                .note(self.clock.monotonic().saturating_sub(begun));
+        }
+        read?;
         verify(self.chunk, offset, data, sums)
+    }
+
+    /// Asks the system to forget what it has of the replica in memory, so that the next reads come from the disk.
+    pub(crate) fn uncache(&self) {
+        let Source {
+            data,
+            sidecar,
+            header,
+        } = &self.source;
+        data.file.uncache(data.at, header.len);
+        sidecar.file.uncache(sidecar.at, sidecar::file_len(header.len));
+    }
+
+    /// Compares the stored sums with the checksum over them.
+    pub(crate) fn check_sums(&self) -> Result<(), ReadError> {
+        self.sums(|_, _| Ok(()))
     }
 
     /// The CRC32C of the first `len` bytes, put together from the stored sums. These are compared with the checksum over

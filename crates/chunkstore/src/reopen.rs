@@ -35,6 +35,9 @@ pub enum ReopenError {
     Write(#[from] WriteError),
 }
 
+/// Space that is kept for what may be added to a replica.
+const REOPENED_BYTES: u64 = 64 << 20;
+
 impl ChunkStore {
     /// Takes a finalized replica, at exactly this generation, back: it leaves the index, and is lost unless it is
     /// finalized again. Gives what it was, too.
@@ -84,7 +87,6 @@ impl Shared {
         // The data goes first, as when deleting: what a crash leaves behind is then known for what it is.
         self.disk.rename(&from.data, &to.data).map_err(io)?;
         self.index.remove(chunk);
-        volume.replica_removed(slot.len);
         let mut files = Files::over(Arc::clone(&self.disk), to.clone(), data, sidecar);
         self.disk.rename(&from.sidecar, &to.sidecar).map_err(io)?;
         // Before a byte changes: else a crash could bring the old names back, over changed bytes.
@@ -99,6 +101,7 @@ impl Shared {
             slot.generation,
             body,
             received,
+            REOPENED_BYTES,
         ))
     }
 
@@ -125,6 +128,7 @@ impl Shared {
             slot.generation,
             body,
             slot.len,
+            REOPENED_BYTES,
         ))
     }
 }

@@ -8,6 +8,7 @@ use types::{ChunkId, Generation};
 use uuid::Uuid;
 
 use crate::index::{Place, ReplicaState, Slot};
+use crate::marks::Marked;
 use crate::names::{CHUNKS, FileName, Paths, TMP};
 use crate::pack::Spot;
 use crate::pack::layout::entry_len;
@@ -79,10 +80,13 @@ pub enum Problem {
     /// There is another replica of the chunk that is not older. Left alone.
     #[error("there is another replica of the chunk, at generation {0}; left alone")]
     Duplicate(Generation),
+    /// The same replica is on another volume too. Moved to quarantine.
+    #[error("the same replica is on another volume too; moved to quarantine")]
+    Twice,
 }
 
 impl ScanReport {
-    fn note(&mut self, path: &Path, problem: Problem) {
+    pub(crate) fn note(&mut self, path: &Path, problem: Problem) {
         tracing::warn!(path = %path.display(), %problem, "found at start");
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding {
@@ -95,7 +99,8 @@ impl ScanReport {
     }
 }
 
-/// Prepares a volume, empties its temporary directory and puts its replicas into the index.
+/// Looks through a volume that was prepared: empties its temporary directory, and puts its replicas into the index. Requests
+/// may go on meanwhile, on other volumes and on this one.
 pub(crate) fn volume(
     shared: &Shared,
     position: usize,
@@ -103,25 +108,32 @@ pub(crate) fn volume(
     report: &mut ScanReport,
 ) -> io::Result<()> {
     let disk = &*shared.disk;
-    volume.prepare(disk)?;
     for entry in disk.read_dir(&volume.dir.join(TMP))? {
         if entry.kind == EntryKind::File {
             disk.remove_file(&entry.path)?;
             report.temporary_removed += 1;
         }
     }
+    shared.scan_quarantine(position, report)?;
+    let marked = shared.marked_corrupt(position)?;
     for subdirectory in disk.read_dir(&volume.dir.join(CHUNKS))? {
         if subdirectory.kind != EntryKind::Directory {
             report.note(&subdirectory.path, Problem::Unknown);
             continue;
         }
-        directory(shared, position, &subdirectory.path, report)?;
+        directory(shared, position, &subdirectory.path, &marked, report)?;
     }
-    packs(shared, position, volume, report)
+    packs(shared, position, volume, &marked, report)
 }
 
 /// Puts what is packed into the index.
-fn packs(shared: &Shared, position: usize, volume: &Volume, report: &mut ScanReport) -> io::Result<()> {
+fn packs(
+    shared: &Shared,
+    position: usize,
+    volume: &Volume,
+    marked: &Marked,
+    report: &mut ScanReport,
+) -> io::Result<()> {
     let packs = &volume.packs;
     for entry in shared.disk.read_dir(&packs.directory)? {
         let Some(serial) = serial_of(&entry.path).filter(|_| entry.kind == EntryKind::File) else {
@@ -129,35 +141,61 @@ fn packs(shared: &Shared, position: usize, volume: &Volume, report: &mut ScanRep
             continue;
         };
         packs.begin_after(serial);
-        let mut retired = Vec::new();
-        packs.walk(serial, true, |found| match found {
+        let (mut found, mut resting) = (Vec::new(), Vec::new());
+        packs.walk(serial, true, |entry_found| match entry_found {
             Found::Damage { at, why } => report.note(&entry.path, Problem::BrokenPack { at, why }),
             Found::Replica(spot, header) => {
                 packs.usage.added(serial, entry_len(header.len));
                 match shared.pool.chunk_of(header.uuid) {
                     None => report.note(&entry.path, Problem::Foreign),
-                    Some(chunk) => {
-                        let slot = Slot {
-                            generation: header.generation,
-                            len: header.len,
-                            volume: position,
-                            place: Place::Packed(spot),
-                            state: ReplicaState::Finalized,
-                        };
-                        retired.extend(register(shared, chunk, slot, report));
-                    }
+                    Some(chunk) => found.push((
+                        chunk,
+                        packed(position, spot, &header, marked.contains(chunk, &header)),
+                    )),
+                }
+            }
+            Found::Resting(spot, header) => {
+                packs.usage.found_resting(serial, entry_len(header.len));
+                if let Some(chunk) = shared.pool.chunk_of(header.uuid) {
+                    resting.push((chunk, packed(position, spot, &header, false)));
                 }
             }
         })?;
-        for (volume, spot, len) in retired {
-            shared.volume(volume).packs.retire(spot, len, false)?;
+        for (chunk, slot) in found {
+            let _names = shared.lock_bucket(chunk);
+            register(shared, chunk, slot, report)?;
+        }
+        for (chunk, slot) in resting {
+            let _names = shared.lock_bucket(chunk);
+            // Since when is not written down: from now on, then.
+            shared.enter(chunk, slot, shared.clock.wall());
         }
         packs.remove_if_empty(serial)?;
     }
     Ok(())
 }
 
-fn directory(shared: &Shared, position: usize, path: &Path, report: &mut ScanReport) -> io::Result<()> {
+fn packed(position: usize, spot: Spot, header: &Header, corrupt: bool) -> Slot {
+    Slot {
+        generation: header.generation,
+        len: header.len,
+        volume: position,
+        place: Place::Packed(spot),
+        state: if corrupt {
+            ReplicaState::Corrupt
+        } else {
+            ReplicaState::Finalized
+        },
+    }
+}
+
+fn directory(
+    shared: &Shared,
+    position: usize,
+    path: &Path,
+    marked: &Marked,
+    report: &mut ScanReport,
+) -> io::Result<()> {
     let disk = &*shared.disk;
     // Sorted by name, so that data comes directly before its sidecar.
     let mut data: Option<(Uuid, PathBuf)> = None;
@@ -190,7 +228,8 @@ fn directory(shared: &Shared, position: usize, path: &Path, report: &mut ScanRep
         } else if let FileName::Data(uuid) = name {
             data = Some((uuid, entry.path));
         } else if data.take().is_some() {
-            replica(shared, position, chunk, report)?;
+            let _names = shared.lock_bucket(chunk);
+            replica(shared, position, chunk, marked, report)?;
         } else {
             absent_is_fine(disk.remove_file(&entry.path))?;
             report.note(&entry.path, Problem::NoData);
@@ -203,7 +242,13 @@ fn directory(shared: &Shared, position: usize, path: &Path, report: &mut ScanRep
 }
 
 /// Puts a replica that has both files into the index.
-fn replica(shared: &Shared, position: usize, chunk: ChunkId, report: &mut ScanReport) -> io::Result<()> {
+fn replica(
+    shared: &Shared,
+    position: usize,
+    chunk: ChunkId,
+    marked: &Marked,
+    report: &mut ScanReport,
+) -> io::Result<()> {
     let paths = shared.paths(chunk, position);
     let (header, corrupt) = match inspect(shared, &paths, chunk) {
         Ok(found) => found,
@@ -212,7 +257,8 @@ fn replica(shared: &Shared, position: usize, chunk: ChunkId, report: &mut ScanRe
             return Ok(());
         }
     };
-    let state = match corrupt {
+    let known = (marked.contains(chunk, &header)).then(|| "it was found so before".to_owned());
+    let state = match corrupt.or(known) {
         None => ReplicaState::Finalized,
         Some(why) => {
             report.note(&paths.data, Problem::Corrupt(why));
@@ -226,51 +272,74 @@ fn replica(shared: &Shared, position: usize, chunk: ChunkId, report: &mut ScanRe
         place: Place::Files,
         state,
     };
-    // Files are looked at before packs, so that nothing packed is in the way on this volume; on another, it is left alone.
-    register(shared, chunk, slot, report);
-    Ok(())
+    register(shared, chunk, slot, report)
 }
 
-/// Puts a replica into the index, unless a newer one is there. Gives the packed entry that is of no use then: its mark was
-/// lost in a crash, or another volume has the chunk.
-fn register(
-    shared: &Shared,
-    chunk: ChunkId,
-    slot: Slot,
-    report: &mut ScanReport,
-) -> Option<(usize, Spot, u64)> {
-    let mut loser = None;
+/// Puts a replica into the index, unless a better one is there: a newer one, or a whole one of the same generation. What is
+/// of no use then goes: a packed entry whose mark was lost in a crash is marked again, and a replica that is on two volumes
+/// (its move was cut short by a crash) goes to quarantine from one. Older ones in files are left alone. The caller holds the
+/// chunk's bucket.
+fn register(shared: &Shared, chunk: ChunkId, slot: Slot, report: &mut ScanReport) -> io::Result<()> {
     if let Some(present) = shared.index.find(chunk) {
+        // A volume that is taken in while requests go on: it was finalized on it just now.
+        if (present.volume, present.place) == (slot.volume, slot.place) {
+            return Ok(());
+        }
+        let rank = |slot: &Slot| (slot.generation, slot.state == ReplicaState::Finalized, slot.len);
         let newer = if let (Place::Packed(_), Place::Packed(_)) = (slot.place, present.place)
             && slot.volume == present.volume
         {
             // Later entries replace earlier ones; packs are walked in the order of their numbers.
             slot.generation >= present.generation
         } else {
-            (slot.generation, slot.len) > (present.generation, present.len)
+            rank(&slot) > rank(&present)
         };
         let (lost, won) = if newer { (present, slot) } else { (slot, present) };
-        match lost.place {
-            Place::Packed(spot) => loser = Some((lost.volume, spot, lost.len)),
-            Place::Files => {
-                let lost = shared.paths(chunk, lost.volume).data;
-                report.note(&lost, Problem::Duplicate(won.generation));
-            }
+        if newer {
+            report.replicas = report.replicas.saturating_sub(1);
+            report.corrupt = report
+                .corrupt
+                .saturating_sub(u64::from(present.state == ReplicaState::Corrupt));
+            shared.index.remove(chunk);
         }
+        give_way(shared, chunk, lost, won, report)?;
         if !newer {
-            return loser;
+            return Ok(());
         }
-        shared.volume(present.volume).replica_removed(present.len);
-        report.replicas -= 1;
-        report.corrupt -= u64::from(present.state == ReplicaState::Corrupt);
     }
-    if slot.state == ReplicaState::Corrupt {
-        report.corrupt += 1;
+    if shared.index.put(chunk, slot) {
+        report.replicas += 1;
+        report.corrupt += u64::from(slot.state == ReplicaState::Corrupt);
     }
-    shared.index.put(chunk, slot);
-    shared.volume(slot.volume).replica_added(slot.len);
-    report.replicas += 1;
-    loser
+    Ok(())
+}
+
+fn give_way(
+    shared: &Shared,
+    chunk: ChunkId,
+    lost: Slot,
+    won: Slot,
+    report: &mut ScanReport,
+) -> io::Result<()> {
+    let path = shared.paths(chunk, lost.volume).data;
+    let same = (lost.generation, lost.len) == (won.generation, won.len);
+    match lost.place {
+        Place::Packed(spot) => {
+            let volume = shared.volume(lost.volume);
+            volume.packs.retire(spot, lost.len, false)
+        }
+        Place::Files if same && won.state == ReplicaState::Finalized => {
+            if let Some(since) = shared.rest_files(chunk, lost.generation, lost.volume)? {
+                shared.enter(chunk, lost, since);
+            }
+            report.note(&path, Problem::Twice);
+            Ok(())
+        }
+        Place::Files => {
+            report.note(&path, Problem::Duplicate(won.generation));
+            Ok(())
+        }
+    }
 }
 
 /// The header of a replica, and what is wrong with its files; an error when the header is not to be had.

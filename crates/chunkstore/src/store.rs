@@ -3,17 +3,22 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
+use env::clock::Clock;
 use env::disk::Disk;
-use types::{ChunkId, Generation, PoolId, StorageId};
+use types::{ChunkId, Generation, PoolId};
 
 use crate::index::{Index, Place, Replica, ReplicaState, Slot};
 use crate::names::{BUCKETS, Paths, bucket};
 use crate::pack::scan::PACKED_BYTES_MAX;
+use crate::quarantine::Quarantine;
 use crate::reader::{ReadError, Reader, Source};
 use crate::scan::{self, ScanReport};
-use crate::volume::{Reserve, Volume, VolumeDir, VolumeStatus};
+use crate::sidecar;
+use crate::volume::{Reserve, Volume, VolumeDir};
+use crate::volumes::VolumeChange;
 use crate::writer::Writer;
 
 /// Why a store can not be opened.
@@ -84,51 +89,26 @@ pub enum OpenReplicaError {
     Read(#[from] ReadError),
 }
 
-/// Why a replica was not deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteError {
-    /// There is none.
-    #[error("chunk {0} is not here")]
-    Unknown(ChunkId),
-    /// It has another generation.
-    #[error("chunk {chunk} is here at generation {present}, not {asked}")]
-    Generation {
-        /// The chunk.
-        chunk: ChunkId,
-        /// The generation that is here.
-        present: Generation,
-        /// The generation that was to be deleted.
-        asked: Generation,
-    },
-    /// It is not corrupt.
-    #[error("the replica of chunk {chunk} at generation {generation} is not corrupt")]
-    NotCorrupt {
-        /// The chunk.
-        chunk: ChunkId,
-        /// Its generation.
-        generation: Generation,
-    },
-    /// Its files can not be removed.
-    #[error("can not delete chunk {chunk}: {source}")]
-    Io {
-        /// The chunk.
-        chunk: ChunkId,
-        /// What the file system said.
-        source: io::Error,
-    },
-}
-
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pool: PoolId,
-    pub(crate) volumes: Vec<Volume>,
+    /// Only ever added to: see [`crate::volumes`].
+    pub(crate) volumes: RwLock<Vec<Arc<Volume>>>,
     pub(crate) index: Index,
+    pub(crate) quarantine: Quarantine,
     /// One for each subdirectory: held while files in it change their names.
     buckets: Vec<Mutex<()>>,
     serial: AtomicU64,
-    /// Replicas up to this length are packed.
-    pub(crate) packed_max: u64,
+    pub(crate) options: Options,
+    /// What happened to volumes, and was not asked for yet.
+    pub(crate) changes: Mutex<Vec<VolumeChange>>,
+    /// Volumes are taken in one after the other.
+    pub(crate) attaching: Mutex<()>,
 }
+
+/// Space that is kept for a replica whose length nobody knows.
+const EXPECTED_BYTES: u64 = 64 << 20;
 
 /// How a store is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +118,8 @@ pub struct Options {
     /// Replicas of up to this many bytes share files with others; longer ones have files of their own. At most 1 MiB; 0:
     /// none is packed. May be changed at every start.
     pub packed_max: u64,
+    /// How long deleted replicas rest; zero: they do not.
+    pub quarantine_retention: Duration,
 }
 
 impl Default for Options {
@@ -145,6 +127,7 @@ impl Default for Options {
         Self {
             reserve: Reserve::Auto,
             packed_max: 64 << 10,
+            quarantine_retention: Duration::from_secs(3600),
         }
     }
 }
@@ -156,36 +139,56 @@ pub struct ChunkStore(pub(crate) Arc<Shared>);
 impl ChunkStore {
     /// Opens the volumes, removes what was being written when the process last ended, and builds the index.
     ///
+    /// A volume that can not be read or prepared is isolated; it is told of by [`ChunkStore::take_volume_changes`].
+    ///
     /// # Errors
-    /// When a directory can not be read or prepared. What is wrong with single files is in the report.
+    /// When there is no volume that can be used. What is wrong with single files is in the report.
     pub fn open(
         disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
         pool: PoolId,
         volumes: Vec<VolumeDir>,
         options: Options,
     ) -> Result<(Self, ScanReport), OpenError> {
-        if volumes.is_empty() {
-            return Err(OpenError::NoVolumes);
-        }
+        let options = Options {
+            packed_max: options.packed_max.min(PACKED_BYTES_MAX),
+            ..options
+        };
         let shared = Shared {
-            volumes: (volumes.into_iter())
-                .map(|place| Volume::new(&disk, place, options.reserve))
-                .collect(),
+            volumes: RwLock::default(),
             buckets: (0..BUCKETS).map(|_| Mutex::new(())).collect(),
             index: Index::default(),
+            quarantine: Quarantine::default(),
             serial: AtomicU64::new(0),
-            packed_max: options.packed_max.min(PACKED_BYTES_MAX),
+            options,
+            changes: Mutex::default(),
+            attaching: Mutex::default(),
             disk,
+            clock,
             pool,
         };
         let mut report = ScanReport::default();
-        for (position, volume) in shared.volumes.iter().enumerate() {
-            scan::volume(&shared, position, volume, &mut report).map_err(|source| OpenError::Volume {
-                dir: volume.dir.clone(),
-                source,
-            })?;
+        let (mut usable, mut failed) = (0, None);
+        for place in volumes {
+            let (position, volume) = shared.add_volume(Volume::new(&shared.disk, place, options.reserve));
+            let scanned = (volume.prepare(&*shared.disk))
+                .and_then(|()| scan::volume(&shared, position, &volume, &mut report));
+            match scanned {
+                Ok(()) => usable += 1,
+                Err(source) => {
+                    shared.isolate(position, format!("it can not be looked through: {source}"));
+                    failed.get_or_insert(OpenError::Volume {
+                        dir: volume.dir.clone(),
+                        source,
+                    });
+                }
+            }
         }
-        Ok((Self(Arc::new(shared)), report))
+        match failed {
+            Some(error) if usable == 0 => Err(error),
+            None if usable == 0 => Err(OpenError::NoVolumes),
+            _ => Ok((Self(Arc::new(shared)), report)),
+        }
     }
 
     /// The block pool whose chunks are kept here.
@@ -194,15 +197,35 @@ impl ChunkStore {
         &self.0.pool
     }
 
-    /// Begins a replica on the volume that has the most room. Nothing of it is visible before it is finalized.
-    ///
-    /// A replica of a lower generation, or one marked as corrupt, may be here; it is replaced when the new one is
-    /// finalized.
+    /// Begins a replica of unknown length: see [`ChunkStore::create_expecting`]. A chunk of the usual size may not fit, and
+    /// is then refused when it is written.
     ///
     /// # Errors
     /// See [`CreateError`].
     pub fn create(&self, chunk: ChunkId, generation: Generation) -> Result<Writer, CreateError> {
-        if let Some(present) = self.0.index.find(chunk)
+        self.begin(chunk, generation, None)
+    }
+
+    /// Begins a replica of at most `len` bytes on the volume that has the most room, and keeps room for all of it. Nothing
+    /// of it is visible before it is finalized.
+    ///
+    /// A replica of a lower generation, or one marked as corrupt, may be here; it is replaced when the new one is
+    /// finalized. Where a volume is short of space, replicas that rest in quarantine make room.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub fn create_expecting(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        len: u64,
+    ) -> Result<Writer, CreateError> {
+        self.begin(chunk, generation, Some(len))
+    }
+
+    fn begin(&self, chunk: ChunkId, generation: Generation, len: Option<u64>) -> Result<Writer, CreateError> {
+        let shared = &self.0;
+        if let Some(present) = shared.index.find(chunk)
             && (present.generation > generation
                 || (present.generation == generation && present.state == ReplicaState::Finalized))
         {
@@ -212,56 +235,23 @@ impl ChunkStore {
                 asked: generation,
             });
         }
-        let best = (self.0.volumes.iter().enumerate())
-            .filter_map(|(position, volume)| Some((position, volume, volume.room(&*self.0.disk)?)))
-            // Of equals the first: `max_by_key` would take the last.
-            .reduce(|best, next| if next.2 > best.2 { next } else { best });
-        let Some((position, volume, _)) = best else {
+        // Without a length, any room will do; with one, all of it is needed, and its sums.
+        let needed = len.map_or(1, |len| len.saturating_add(sidecar::file_len(len)));
+        let Some(position) = shared.roomiest(needed) else {
             return Err(CreateError::NoRoom {
                 chunk,
-                why: self.why_no_room(),
+                why: shared.why_no_room(needed),
             });
         };
-        Writer::create(Arc::clone(&self.0), position, chunk, generation).map_err(|source| {
-            volume.probe(&*self.0.disk);
+        let promised = len.map_or(EXPECTED_BYTES, |_| needed);
+        Writer::create(Arc::clone(shared), position, chunk, generation, promised).map_err(|source| {
+            shared.examine(position);
             CreateError::Io {
                 chunk,
-                dir: volume.dir.clone(),
+                dir: shared.volume(position).dir.clone(),
                 source,
             }
         })
-    }
-
-    /// The replica of `chunk`.
-    #[must_use]
-    pub fn replica(&self, chunk: ChunkId) -> Option<Replica> {
-        self.0.index.find(chunk).map(|slot| self.0.describe(chunk, slot))
-    }
-
-    /// Up to `limit` replicas with ids above `after`, in the order of ids.
-    #[must_use]
-    pub fn replicas(&self, after: Option<ChunkId>, limit: usize) -> Vec<Replica> {
-        let page = self.0.index.page(after, limit).into_iter();
-        page.map(|(chunk, slot)| self.0.describe(chunk, slot)).collect()
-    }
-
-    /// The storages, in the order of the volumes.
-    #[must_use]
-    pub fn storages(&self) -> Vec<StorageId> {
-        self.0.volumes.iter().map(|volume| volume.storage).collect()
-    }
-
-    /// What there is to say about each volume. One that failed is tried again.
-    #[must_use]
-    pub fn volumes(&self) -> Vec<VolumeStatus> {
-        let disk = &*self.0.disk;
-        let status = |volume: &Volume| {
-            if volume.failure().is_some() {
-                volume.probe(disk);
-            }
-            volume.status(disk)
-        };
-        self.0.volumes.iter().map(status).collect()
     }
 
     /// Opens a finalized replica for reading.
@@ -271,66 +261,6 @@ impl ChunkStore {
     pub fn open_replica(&self, chunk: ChunkId) -> Result<Reader, OpenReplicaError> {
         let _names = self.0.lock_bucket(chunk);
         self.0.open_replica(chunk)
-    }
-
-    /// Marks a replica as corrupt, when it is still this generation: it is not opened any more, and a new replica of the
-    /// same generation may take its place. Says whether it was there and not marked before.
-    #[must_use]
-    pub fn mark_corrupt(&self, chunk: ChunkId, generation: Generation) -> bool {
-        self.0.index.mark_corrupt(chunk, generation)
-    }
-
-    /// Deletes a replica, at exactly this generation. Gives what was deleted.
-    ///
-    /// # Errors
-    /// See [`DeleteError`].
-    pub fn delete(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, DeleteError> {
-        self.delete_if(chunk, generation, false)
-    }
-
-    /// As [`delete`](Self::delete), when it is marked as corrupt: a whole one that has taken its place stays.
-    ///
-    /// # Errors
-    /// See [`DeleteError`].
-    pub fn delete_corrupt(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, DeleteError> {
-        self.delete_if(chunk, generation, true)
-    }
-
-    fn delete_if(
-        &self,
-        chunk: ChunkId,
-        generation: Generation,
-        only_corrupt: bool,
-    ) -> Result<Replica, DeleteError> {
-        let _names = self.0.lock_bucket(chunk);
-        let slot = self.0.index.find(chunk).ok_or(DeleteError::Unknown(chunk))?;
-        if slot.generation != generation {
-            return Err(DeleteError::Generation {
-                chunk,
-                present: slot.generation,
-                asked: generation,
-            });
-        }
-        if only_corrupt && slot.state != ReplicaState::Corrupt {
-            return Err(DeleteError::NotCorrupt { chunk, generation });
-        }
-        self.0
-            .remove_replica(chunk, slot, false)
-            .map_err(|source| DeleteError::Io { chunk, source })?;
-        Ok(self.0.describe(chunk, slot))
-    }
-
-    fn why_no_room(&self) -> String {
-        let disk = &*self.0.disk;
-        let reasons = self.0.volumes.iter().map(|volume| {
-            let why = match (volume.failure(), volume.space(disk)) {
-                (Some(failed), _) => format!("it can not be written to: {failed}"),
-                (None, Err(error)) => format!("its free space is not known: {error}"),
-                (None, Ok(_)) => "it has no free space beyond its reserve".to_owned(),
-            };
-            format!("{}: {why}", volume.dir.display())
-        });
-        reasons.collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -345,12 +275,51 @@ impl Shared {
         lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the positions in the index are those of the list, which never changes"
-    )]
-    pub(crate) fn volume(&self, position: usize) -> &Volume {
-        &self.volumes[position]
+    /// The working volume with the most room, of those with at least `needed` bytes of it. Of equals the first. Where none
+    /// has, what rests in quarantine makes room, on the volume where most does.
+    fn roomiest(&self, needed: u64) -> Option<usize> {
+        let disk = &*self.disk;
+        let volumes = self.volumes();
+        let rooms = volumes.iter().enumerate();
+        let rooms = rooms.filter_map(|(position, volume)| Some((position, volume.room(disk)?)));
+        let (mut best, mut roomy) = (None, Vec::new());
+        for (position, room) in rooms {
+            let (_, resting) = self.quarantine.bytes(position);
+            roomy.push((position, room.saturating_add(resting)));
+            // `max_by_key` would take the last.
+            if room >= needed && best.is_none_or(|(_, most)| room > most) {
+                best = Some((position, room));
+            }
+        }
+        if let Some((position, _)) = best {
+            return Some(position);
+        }
+        roomy.retain(|(_, room)| *room >= needed);
+        roomy.sort_by_key(|(_, room)| std::cmp::Reverse(*room));
+        let mut candidates = roomy.into_iter().map(|(position, _)| position);
+        candidates.find(|position| self.make_room(*position, needed))
+    }
+
+    fn why_no_room(&self, needed: u64) -> String {
+        let disk = &*self.disk;
+        let volumes = self.volumes();
+        let present = volumes.iter().filter(|volume| !volume.is_detached());
+        let reasons = present.map(|volume| {
+            let why = match (volume.failure(), volume.space(disk)) {
+                (Some(failed), _) => format!("it can not be used: {failed}"),
+                (None, Err(error)) => format!("its free space is not known: {error}"),
+                (None, Ok((_, 0))) => "it has no free space beyond its reserve".to_owned(),
+                (None, Ok((_, free))) => {
+                    let left = volume.room(disk).unwrap_or_default();
+                    format!(
+                        "{needed} bytes are needed; beyond its reserve {free} are free, of which {left} are not kept for \
+                         replicas that are being written"
+                    )
+                }
+            };
+            format!("{}: {why}", volume.dir.display())
+        });
+        reasons.collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) fn describe(&self, chunk: ChunkId, slot: Slot) -> Replica {
@@ -358,13 +327,9 @@ impl Shared {
             chunk,
             generation: slot.generation,
             len: slot.len,
-            storage: self.storage(slot.volume),
+            storage: self.volume(slot.volume).storage,
             state: slot.state,
         }
-    }
-
-    fn storage(&self, position: usize) -> StorageId {
-        self.volume(position).storage
     }
 
     pub(crate) fn paths(&self, chunk: ChunkId, position: usize) -> Paths {
@@ -380,35 +345,53 @@ impl Shared {
                 generation: slot.generation,
             });
         }
+        Ok(self.open_slot(chunk, slot)?)
+    }
+
+    /// Opens a replica, whatever is known of it. The caller holds the chunk's bucket.
+    pub(crate) fn open_slot(&self, chunk: ChunkId, slot: Slot) -> Result<Reader, ReadError> {
         let source = match slot.place {
             Place::Files => Source::of_files(&*self.disk, &self.paths(chunk, slot.volume), chunk)?,
             Place::Packed(spot) => Source::of_pack(&self.volume(slot.volume).packs, spot, chunk)?,
         };
-        Ok(Reader::open(&self.pool, source, chunk, slot)?)
+        Reader::open(self, source, chunk, slot)
     }
 
     /// Removes a finalized replica from the disk and from the index; `durably`: so that it does not come back after a crash.
     /// Of files the data goes first: a sidecar alone is known, at the next start, for what it is. The caller holds the
     /// chunk's bucket.
     pub(crate) fn remove_replica(&self, chunk: ChunkId, slot: Slot, durably: bool) -> io::Result<()> {
-        let volume = self.volume(slot.volume);
         match slot.place {
             Place::Files => {
                 let paths = self.paths(chunk, slot.volume);
                 absent_is_fine(self.disk.remove_file(&paths.data))?;
                 self.index.remove(chunk);
-                volume.replica_removed(slot.len);
                 absent_is_fine(self.disk.remove_file(&paths.sidecar))?;
                 if durably {
                     self.disk.sync_dir(&paths.directory)?;
                 }
             }
             Place::Packed(spot) => {
-                volume.packs.retire(spot, slot.len, durably)?;
+                self.volume(slot.volume).packs.retire(spot, slot.len, durably)?;
                 self.index.remove(chunk);
-                volume.replica_removed(slot.len);
             }
         }
+        self.unmark_corrupt(chunk, &slot);
+        Ok(())
+    }
+
+    /// Removes what is left on the disk of a replica whose place in the index another one has taken. The caller holds the
+    /// chunk's bucket.
+    pub(crate) fn erase(&self, chunk: ChunkId, slot: Slot) -> io::Result<()> {
+        match slot.place {
+            Place::Files => {
+                let paths = self.paths(chunk, slot.volume);
+                absent_is_fine(self.disk.remove_file(&paths.data))?;
+                absent_is_fine(self.disk.remove_file(&paths.sidecar))?;
+            }
+            Place::Packed(spot) => self.volume(slot.volume).packs.retire(spot, slot.len, false)?,
+        }
+        self.unmark_corrupt(chunk, &slot);
         Ok(())
     }
 }

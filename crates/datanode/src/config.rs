@@ -34,6 +34,10 @@ pub struct Config {
     pub reserve: Reserve,
     /// Replicas of up to this many bytes share files with others, and their syncs; 0: each has files of its own.
     pub packed_max: u64,
+    /// How long deleted replicas rest before they are destroyed; zero: they do not. Less when their disk is full.
+    pub quarantine_retention: Duration,
+    /// Every replica is read again from the disk, and compared with its checksums, within this time.
+    pub scrub_period: Duration,
     /// Time limits.
     pub timeouts: Timeouts,
 }
@@ -100,6 +104,8 @@ impl Config {
             abandoned_write_timeout: Duration::from_secs(60),
             reserve: Reserve::Auto,
             packed_max: 64 << 10,
+            quarantine_retention: Duration::from_secs(3600),
+            scrub_period: Duration::from_secs(14 * 24 * 3600),
             timeouts: Timeouts::default(),
         }
     }

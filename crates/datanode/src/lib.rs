@@ -31,7 +31,6 @@ mod config;
 mod error;
 mod fence;
 mod identity;
-mod latency;
 mod membership;
 mod node;
 mod orders;

@@ -159,8 +159,10 @@ impl Node {
         let options = chunkstore::Options {
             reserve: self.config.reserve,
             packed_max: self.config.packed_max,
+            quarantine_retention: self.config.quarantine_retention,
         };
-        let (store, report) = ChunkStore::open(Arc::clone(&self.env.disk), pool, volumes, options)?;
+        let (disk, clock) = (Arc::clone(&self.env.disk), Arc::clone(&self.env.clock));
+        let (store, report) = ChunkStore::open(disk, clock, pool, volumes, options)?;
         tracing::info!(
             replicas = report.replicas,
             corrupt = report.corrupt,

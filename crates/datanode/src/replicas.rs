@@ -3,51 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chunkstore::{
-    ChunkStore, DeleteError, OpenReplicaError, ReadError, Reader, Replica, ReplicaState, WriteError,
-};
+use chunkstore::{ChunkStore, DeleteError, Replica, ReplicaState, Verdict, Victim, WriteError};
 use env::clock::Clock;
-use transfer::{Block, Refusal, checksum, pb};
+use transfer::{Block, Refusal, pb};
 use types::fingerprint::Fingerprint;
 use types::{ChunkId, Generation, StorageId};
 
-use crate::changes::{Change, Changes, Event};
-use crate::latency::Latencies;
+use crate::changes::{Changes, Event};
 use crate::refusal::{invalid, refuse};
 use crate::writing::{Claim, ClaimError, Writing};
-
-/// Bytes that are verified at once.
-const VERIFY_BYTES: usize = 1 << 20;
-
-/// Replicas that are summed up at once.
-const FINGERPRINT_PAGE: usize = 10_000;
-
-/// Why a replica is not known to be what was written.
-#[derive(Debug)]
-enum Unverified {
-    /// It is not.
-    Corrupt(String),
-    /// It is not there to be looked at.
-    Unknown(String),
-}
 
 /// The replicas of a datanode whose cluster is known.
 pub(crate) struct Replicas {
     pub(crate) store: ChunkStore,
     pub(crate) writing: Arc<Writing>,
     pub(crate) changes: Arc<Changes>,
-    latencies: Latencies,
-    clock: Arc<dyn Clock>,
 }
 
 impl Replicas {
     pub(crate) fn new(store: ChunkStore, clock: Arc<dyn Clock>, changes: Arc<Changes>) -> Self {
         Self {
             store,
-            writing: Writing::new(Arc::clone(&clock)),
+            writing: Writing::new(clock),
             changes,
-            latencies: Latencies::default(),
-            clock,
         }
     }
 
@@ -158,35 +136,13 @@ impl Replicas {
     /// Finalizes, and tells the masters; blocks.
     pub(crate) fn finalize(&self, claim: &mut Claim) -> Result<Replica, WriteError> {
         let before = claim.peek().and_then(|writer| self.store.replica(writer.chunk()));
-        let begun = self.clock.monotonic();
         let replica = claim.finalize()?;
-        let now = self.clock.monotonic();
-        (self.latencies.of(replica.storage).sync).add(now, now.saturating_sub(begun));
         // What it takes the place of may have been on another disk.
         if let Some(before) = before.filter(|before| before.storage != replica.storage) {
             self.changes.push(Event::Deleted, &before);
         }
         self.changes.push(Event::Received, &replica);
         Ok(replica)
-    }
-
-    /// Reads and checks a part of an open replica; notes how long it took.
-    pub(crate) fn read_verified(
-        &self,
-        replica: &Reader,
-        offset: u64,
-        data: &mut [u8],
-        sums: &mut [u8],
-    ) -> Result<(), ReadError> {
-        let begun = self.clock.monotonic();
-        let read = replica.read_verified(offset, data, sums);
-        let now = self.clock.monotonic();
-        if read.is_ok()
-            && let Some(present) = self.store.replica(replica.chunk())
-        {
-            (self.latencies.of(present.storage).read).add(now, now.saturating_sub(begun));
-        }
-        read
     }
 
     /// Raises the generation of a finalized replica, and tells the masters; blocks.
@@ -200,42 +156,20 @@ impl Replicas {
         Ok(replica)
     }
 
-    /// How many microseconds a storage takes of late to make a replica durable, and to read; 0: not known.
-    pub(crate) fn recent_us(&self, storage: StorageId) -> (u32, u32) {
-        let (now, latency) = (self.clock.monotonic(), self.latencies.of(storage));
-        (latency.sync.us(now), latency.read.us(now))
-    }
-
-    /// The sums of what each storage has and is fit to be read; blocks.
+    /// The sums of what each storage has and is fit to be read.
     pub(crate) fn fingerprints(&self) -> Vec<(StorageId, Fingerprint)> {
         let storages = self.store.storages().into_iter();
-        let mut sums: Vec<_> = storages
-            .map(|storage| (storage, Fingerprint::default()))
-            .collect();
-        let mut after = None;
-        loop {
-            let page = self.store.replicas(after, FINGERPRINT_PAGE);
-            let Some(last) = page.last() else { return sums };
-            after = Some(last.chunk);
-            for replica in page.iter().filter(|r| r.state == ReplicaState::Finalized) {
-                if let Some((_, sums)) = sums.iter_mut().find(|(storage, _)| *storage == replica.storage) {
-                    sums.add(Change::of(Event::Received, replica).extent);
-                }
-            }
-        }
+        storages
+            .map(|storage| (storage, self.store.fingerprint(storage)))
+            .collect()
     }
 
-    /// Deletes a replica at exactly this generation, and tells the masters; blocks. `only_corrupt`: only when it is corrupt.
-    /// One that is not there is no news: the master hears so with the next report.
-    pub(crate) fn delete(&self, chunk: ChunkId, generation: Generation, only_corrupt: bool) {
-        let deleted = if only_corrupt {
-            self.store.delete_corrupt(chunk, generation)
-        } else {
-            self.store.delete(chunk, generation)
-        };
-        match deleted {
+    /// Deletes a replica at exactly this generation, and tells the masters; it rests for a while. Blocks. One that is not
+    /// there is no news: the master hears so with the next report.
+    pub(crate) fn delete(&self, chunk: ChunkId, generation: Generation, victim: Victim) {
+        match self.store.delete(chunk, generation, victim) {
             Ok(replica) => self.changes.push(Event::Deleted, &replica),
-            Err(DeleteError::Unknown(_) | DeleteError::NotCorrupt { .. }) => {}
+            Err(DeleteError::Unknown(_) | DeleteError::NotCorrupt(_)) => {}
             Err(error) => tracing::warn!(%chunk, %generation, %error, "a replica was not deleted"),
         }
     }
@@ -245,76 +179,41 @@ impl Replicas {
     /// # Errors
     /// Why nothing can be said of it.
     pub(crate) fn verify(&self, chunk: ChunkId, generation: Generation) -> Result<(), String> {
-        let Some(present) = self.store.replica(chunk) else {
-            return Err(format!("chunk {chunk} is not here"));
-        };
-        if present.generation != generation {
-            return Err(format!(
-                "chunk {chunk} is here at generation {}, not {generation}",
-                present.generation
-            ));
-        }
-        // A replica that seems corrupt is opened again and read again, to be sure.
-        let read = self.read_through(chunk, generation).or_else(|first| {
-            tracing::warn!(%chunk, %generation, ?first, "reading again, to be sure");
-            self.read_through(chunk, generation)
-        });
-        match read {
-            Ok(replica) => {
-                self.changes.push(Event::Verified, &replica);
-                Ok(())
-            }
-            Err(Unverified::Corrupt(why)) => {
+        match self.store.verify(chunk, generation) {
+            Verdict::Whole(replica) => self.changes.push(Event::Verified, &replica),
+            // Also when it was known: it was asked for.
+            Verdict::Corrupt { replica, why, .. } => {
                 tracing::error!(%chunk, %generation, why, "a replica is corrupt");
-                match self.store.replica(chunk) {
-                    // Known already; but it was asked for.
-                    Some(replica)
-                        if (replica.state, replica.generation) == (ReplicaState::Corrupt, generation) =>
-                    {
-                        self.changes.push(Event::Corrupt, &replica);
-                    }
-                    _ => self.found_corrupt(chunk, generation),
-                }
-                Ok(())
+                self.changes.push(Event::Corrupt, &replica);
             }
-            Err(Unverified::Unknown(why)) => Err(why),
+            Verdict::Missing(replica) => {
+                tracing::error!(%chunk, %generation, "a replica is missing");
+                self.changes.push(Event::Deleted, &replica);
+            }
+            Verdict::Unknown => {
+                return Err(match self.store.replica(chunk) {
+                    None => format!("chunk {chunk} is not here"),
+                    Some(present) => format!(
+                        "chunk {chunk} is here at generation {}, not {generation}",
+                        present.generation
+                    ),
+                });
+            }
+            Verdict::Failed(why) => return Err(why),
+            Verdict::Stopped => return Err("it was stopped".to_owned()),
         }
-    }
-
-    fn read_through(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, Unverified> {
-        let open = match self.store.open_replica(chunk) {
-            Ok(open) if open.generation() == generation => open,
-            Ok(_) => return Err(Unverified::Unknown(format!("chunk {chunk} has moved on"))),
-            Err(error @ OpenReplicaError::Unknown(_)) => return Err(Unverified::Unknown(error.to_string())),
-            Err(error) => return Err(Unverified::Corrupt(error.to_string())),
-        };
-        let corrupt = |error: ReadError| Unverified::Corrupt(error.to_string());
-        // The sums against the checksum over them, then the bytes against the sums.
-        open.checksum(open.len()).map_err(corrupt)?;
-        let (mut data, mut sums) = (Vec::new(), Vec::new());
-        let mut offset = 0;
-        while offset < open.len() {
-            let left = usize::try_from(open.len() - offset).unwrap_or(VERIFY_BYTES);
-            data.resize(left.min(VERIFY_BYTES), 0);
-            sums.resize(checksum::sums_len(data.len()), 0);
-            open.read_verified(offset, &mut data, &mut sums)
-                .map_err(corrupt)?;
-            offset += data.len() as u64;
-        }
-        (self.store.replica(chunk))
-            .filter(|replica| replica.generation == generation)
-            .ok_or_else(|| Unverified::Unknown(format!("chunk {chunk} has moved on")))
+        Ok(())
     }
 
     /// Takes a replica back out of quarantine, and tells the masters; blocks.
     ///
     /// # Errors
     /// Why it is not to be had.
-    #[expect(clippy::unused_self, reason = "there is no quarantine to look into yet")]
     pub(crate) fn restore(&self, chunk: ChunkId, generation: Generation) -> Result<(), String> {
-        Err(format!(
-            "chunk {chunk} at generation {generation} is not in quarantine"
-        ))
+        let restored = self.store.restore(chunk, generation);
+        let replica = restored.map_err(|error| error.to_string())?;
+        self.changes.push(Event::Received, &replica);
+        Ok(())
     }
 
     /// Marks a replica as corrupt, and tells the masters, once.

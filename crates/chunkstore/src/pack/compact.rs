@@ -20,16 +20,21 @@ impl ChunkStore {
     /// Empties one pack of which more than half is of no use, and removes it. Says whether one is gone. Blocks.
     ///
     /// Nothing is marked as gone before its copy, compared with its sums, is on disk. A replica that is found corrupt is
-    /// marked so and stays where it is, and its pack with it. A pack that can not be emptied keeps no other from it.
+    /// marked so and stays where it is, and its pack with it. A pack in which something rests is left alone. A pack that can not be emptied keeps no other from it.
     ///
     /// # Errors
     /// When none could be emptied, and one of them because of the file system. What was not moved stays where it is.
     pub fn compact(&self) -> io::Result<bool> {
         let shared = &self.0;
         let mut failed = None;
-        for (position, volume) in shared.volumes.iter().enumerate() {
+        for (position, volume) in shared.volumes().into_iter().enumerate() {
+            if !volume.is_working() {
+                continue;
+            }
             for (serial, load) in volume.packs.usage.all() {
-                if load.live_bytes * 2 >= load.bytes || volume.packs.is_active(serial) {
+                // What rests keeps its place, and its pack, until it is destroyed.
+                let worth_it = load.live_bytes * 2 < load.bytes && load.resting == 0;
+                if !worth_it || volume.packs.is_active(serial) {
                     continue;
                 }
                 match shared.empty_pack(position, &volume.packs, serial) {
@@ -78,7 +83,7 @@ impl Shared {
                 }
                 _ => {
                     tracing::warn!(%chunk, pack = %packs.path(serial).display(), "a packed replica is corrupt");
-                    let _ = self.index.mark_corrupt(chunk, header.generation);
+                    self.found_corrupt(chunk, header.generation);
                 }
             }
         }
@@ -91,13 +96,8 @@ impl Shared {
             // It may have been deleted or replaced meanwhile: then the copy is what is not needed.
             match self.holds(chunk, position, from) {
                 Some(slot) => {
-                    self.index.put(
-                        chunk,
-                        Slot {
-                            place: Place::Packed(to),
-                            ..slot
-                        },
-                    );
+                    let place = Place::Packed(to);
+                    self.index.put(chunk, Slot { place, ..slot });
                     packs.retire(from, header.len, false)?;
                 }
                 None => packs.retire(to, header.len, false)?,

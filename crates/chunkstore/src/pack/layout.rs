@@ -10,7 +10,8 @@
 //!     60     4  CRC32C of bytes 0..60
 //!     64        entries, each at a multiple of 64:
 //!               a sidecar, as it is beside a chunk file (64 bytes of header, 4 for each unit), but for its magic
-//!               ("DFSENTRY", or "DFSGONE\n" once it is deleted) and the seal of its place in the reserved field;
+//!               ("DFSENTRY"; "DFSREST\n" once it is deleted and rests, "DFSGONE\n" once it is destroyed) and the seal of
+//!               its place in the reserved field;
 //!               the data; zeros up to the next multiple of 64
 //! ```
 //!
@@ -37,6 +38,7 @@ const AT_CRC: usize = HEADER_BYTES - 4;
 const _: () = assert!(AT_RESERVED == 32, "the picture above says so");
 
 const LIVE: &[u8; 8] = b"DFSENTRY";
+const RESTING: &[u8; 8] = b"DFSREST\n";
 const GONE: &[u8; 8] = b"DFSGONE\n";
 const CLOSE: &[u8; 8] = b"DFSCLOSE";
 
@@ -66,7 +68,9 @@ impl Spot {
 pub(crate) enum Mark {
     /// A replica.
     Live(Header),
-    /// One that was deleted.
+    /// One that was deleted, and may be restored.
+    Resting(Header),
+    /// One that was destroyed.
     Gone(Header),
     /// The end of a pack that was closed in order.
     Close,
@@ -130,7 +134,12 @@ pub(crate) fn encode_live(header: &Header, storage: StorageId, spot: Spot) -> [u
     header.encode_as(LIVE, spot.seal(storage))
 }
 
-/// The same once it is deleted: only this changes, within one sector.
+/// The same while it rests: only this changes, within one sector.
+pub(crate) fn encode_resting(header: &Header, storage: StorageId, spot: Spot) -> [u8; HEADER_BYTES] {
+    header.encode_as(RESTING, spot.seal(storage))
+}
+
+/// The same once it is destroyed.
 pub(crate) fn encode_gone(header: &Header, storage: StorageId, spot: Spot) -> [u8; HEADER_BYTES] {
     header.encode_as(GONE, spot.seal(storage))
 }
@@ -148,16 +157,9 @@ pub(crate) fn encode_close(storage: StorageId, spot: Spot) -> [u8; HEADER_BYTES]
 
 /// Reads the header of an entry.
 pub(crate) fn decode_entry(bytes: &[u8], storage: StorageId, spot: Spot) -> Result<Mark, BrokenEntry> {
-    let (mark, header, seal) = match Header::decode_as(bytes, LIVE) {
-        Ok((header, seal)) => (Mark::Live(header), header, seal),
-        Err(BrokenHeader::Magic) => match Header::decode_as(bytes, GONE) {
-            Ok((header, seal)) => (Mark::Gone(header), header, seal),
-            Err(BrokenHeader::Magic) => {
-                let (header, seal) = Header::decode_as(bytes, CLOSE)?;
-                (Mark::Close, header, seal)
-            }
-            Err(broken) => return Err(broken.into()),
-        },
+    let (mark, header, seal): (fn(Header) -> Mark, _, _) = match Header::decode_as(bytes, LIVE) {
+        Ok((header, seal)) => (Mark::Live, header, seal),
+        Err(BrokenHeader::Magic) => decode_other(bytes)?,
         Err(broken) => return Err(broken.into()),
     };
     debug_assert!(
@@ -165,10 +167,23 @@ pub(crate) fn decode_entry(bytes: &[u8], storage: StorageId, spot: Spot) -> Resu
         "checked by the header"
     );
     if seal == spot.seal(storage) {
-        Ok(mark)
+        Ok(mark(header))
     } else {
         Err(BrokenEntry::Misplaced)
     }
+}
+
+type Decoded = (fn(Header) -> Mark, Header, u32);
+
+fn decode_other(bytes: &[u8]) -> Result<Decoded, BrokenHeader> {
+    for (magic, mark) in [(RESTING, Mark::Resting as fn(Header) -> Mark), (GONE, Mark::Gone)] {
+        match Header::decode_as(bytes, magic) {
+            Err(BrokenHeader::Magic) => {}
+            decoded => return decoded.map(|(header, seal)| (mark, header, seal)),
+        }
+    }
+    Header::decode_as(bytes, CLOSE)
+        .map(|(header, seal)| ((|_| Mark::Close) as fn(Header) -> Mark, header, seal))
 }
 
 #[cfg(test)]
@@ -203,12 +218,14 @@ mod tests {
 
     #[test]
     fn marks_are_read_back_and_only_at_their_place() {
-        let (live, gone, close) = (
+        let (live, resting, gone, close) = (
             encode_live(&header(), STORAGE, SPOT),
+            encode_resting(&header(), STORAGE, SPOT),
             encode_gone(&header(), STORAGE, SPOT),
             encode_close(STORAGE, SPOT),
         );
         assert_eq!(decode_entry(&live, STORAGE, SPOT), Ok(Mark::Live(header())));
+        assert_eq!(decode_entry(&resting, STORAGE, SPOT), Ok(Mark::Resting(header())));
         assert_eq!(decode_entry(&gone, STORAGE, SPOT), Ok(Mark::Gone(header())));
         assert_eq!(decode_entry(&close, STORAGE, SPOT), Ok(Mark::Close));
         let other = StorageId(Uuid::from_u128(1));
@@ -225,6 +242,7 @@ mod tests {
     fn every_flipped_bit_is_noticed() {
         for bytes in [
             encode_live(&header(), STORAGE, SPOT),
+            encode_resting(&header(), STORAGE, SPOT),
             encode_gone(&header(), STORAGE, SPOT),
             encode_close(STORAGE, SPOT),
         ] {

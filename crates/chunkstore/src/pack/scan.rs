@@ -17,6 +17,8 @@ pub(crate) const PACKED_BYTES_MAX: u64 = 1 << 20;
 pub(crate) enum Found {
     /// A replica; of a pack that was not closed in order, its bytes were compared with their sums.
     Replica(Spot, Header),
+    /// One that was deleted, and rests.
+    Resting(Spot, Header),
     /// Something is wrong from this offset on, or with the pack as a whole.
     Damage {
         /// Where.
@@ -73,6 +75,10 @@ impl Packs {
                 Ok(Mark::Close) => return Ok(()),
                 Ok(Mark::Gone(header)) => {
                     wasted(entry_len(header.len));
+                    at += entry_len(header.len);
+                }
+                Ok(Mark::Resting(header)) => {
+                    each(Found::Resting(spot, header));
                     at += entry_len(header.len);
                 }
                 Ok(Mark::Live(header)) => {
@@ -146,7 +152,7 @@ impl Packs {
         read_exact_at(file, &mut bytes, spot.at.into())?;
         let mark = decode_entry(&bytes, self.storage, spot);
         Ok(mark.and_then(|mark| match mark {
-            Mark::Live(header) | Mark::Gone(header)
+            Mark::Live(header) | Mark::Resting(header) | Mark::Gone(header)
                 if header.len > PACKED_BYTES_MAX
                     || u64::from(spot.at) + sidecar::file_len(header.len) + header.len > size =>
             {

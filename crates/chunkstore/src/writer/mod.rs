@@ -36,6 +36,8 @@ pub struct Writer {
     generation: Generation,
     body: Body,
     received: u64,
+    /// What it may still take of the space that was kept for it.
+    promised: u64,
     poisoned: bool,
 }
 
@@ -69,16 +71,17 @@ impl Writer {
         volume: usize,
         chunk: ChunkId,
         generation: Generation,
+        promised: u64,
     ) -> io::Result<Self> {
-        let body = if shared.packed_max > 0 {
+        let body = if shared.options.packed_max > 0 {
             Body::Held(Held::default())
         } else {
             Body::Files(Box::new(new_files(&shared, volume, chunk)?))
         };
-        Ok(Self::over(shared, volume, chunk, generation, body, 0))
+        Ok(Self::over(shared, volume, chunk, generation, body, 0, promised))
     }
 
-    /// A writer that goes on behind `received` bytes.
+    /// A writer that goes on behind `received` bytes, and may take `promised` more.
     pub(crate) fn over(
         shared: Arc<Shared>,
         volume: usize,
@@ -86,8 +89,9 @@ impl Writer {
         generation: Generation,
         body: Body,
         received: u64,
+        promised: u64,
     ) -> Self {
-        shared.volume(volume).writer_began();
+        shared.volume(volume).promise(promised);
         Self {
             shared,
             volume,
@@ -95,6 +99,7 @@ impl Writer {
             generation,
             body,
             received,
+            promised,
             poisoned: false,
         }
     }
@@ -151,7 +156,7 @@ impl Writer {
         if data.is_empty() {
             return Ok(());
         }
-        if end > self.shared.packed_max {
+        if end > self.shared.options.packed_max {
             self.in_files()?;
         }
         let written = match &mut self.body {
@@ -162,6 +167,12 @@ impl Writer {
             Body::Files(files) => files.write(offset, data, sums),
         };
         self.poison_on(written)?;
+        if matches!(self.body, Body::Files(_)) {
+            // The file system counts it from now on.
+            let taken = (end - self.received).min(self.promised);
+            self.shared.volume(self.volume).release(taken);
+            self.promised -= taken;
+        }
         self.received = end;
         Ok(())
     }
@@ -244,11 +255,17 @@ impl Writer {
         verify(chunk, offset, data, sums)
     }
 
-    /// Makes the replica durable under its final name. A replica of the same chunk that it replaces goes.
+    /// Makes the replica durable under its final name. A replica of the same chunk that it replaces goes; one that is
+    /// corrupt, in the same generation, only once this one is in its place.
     ///
     /// # Errors
     /// See [`WriteError`]; the replica is then lost.
-    pub fn finalize(mut self) -> Result<Replica, WriteError> {
+    pub fn finalize(self) -> Result<Replica, WriteError> {
+        self.finalize_over(None)
+    }
+
+    /// As [`Writer::finalize`], of a copy of the replica at `from`, which goes once this one is there.
+    pub(crate) fn finalize_over(mut self, from: Option<Slot>) -> Result<Replica, WriteError> {
         self.usable()?;
         let header = Header {
             uuid: self.shared.pool.chunk_uuid(self.chunk),
@@ -256,40 +273,79 @@ impl Writer {
             len: self.received,
             sums_crc: 0,
         };
+        let shared = Arc::clone(&self.shared);
         let completed = match &mut self.body {
             Body::Held(_) => Ok(()),
-            Body::Files(files) => files.complete(header),
+            Body::Files(files) => shared.timed_sync(self.volume, || files.complete(header)),
         };
         self.poison_on(completed)?;
 
-        let shared = Arc::clone(&self.shared);
         let _names = shared.lock_bucket(self.chunk);
         let present = shared.index.find(self.chunk);
+        if from.is_some() && from != present {
+            // What was copied has changed, or is gone.
+            return Err(WriteError::Superseded {
+                chunk: self.chunk,
+                present: present.map_or(self.generation, |present| present.generation),
+            });
+        }
+        let mut replaced = None;
         if let Some(present) = present {
-            let newer = present.generation > self.generation;
-            if newer || (present.generation == self.generation && present.state == ReplicaState::Finalized) {
+            let same = present.generation == self.generation;
+            if from.is_some() || (same && present.state == ReplicaState::Corrupt) {
+                replaced = Some(present);
+            } else if same || present.generation > self.generation {
                 return Err(WriteError::Superseded {
                     chunk: self.chunk,
                     present: present.generation,
                 });
+            } else {
+                // The old one goes for good before the new one is there: after a crash, a sidecar of the one beside the data
+                // of the other would look like a corrupt replica.
+                let removed = shared.remove_replica(self.chunk, present, true);
+                self.poison_on(removed)?;
             }
-            // The old one goes for good before the new one is there: after a crash, a sidecar of the one beside the data of
-            // the other would look like a corrupt replica, and of two equal generations only one is right.
-            let removed = shared.remove_replica(self.chunk, present, true);
-            self.poison_on(removed)?;
         }
-        let place = self.settle(header);
-        let place = self.poison_on(place)?;
-        let slot = Slot {
-            generation: self.generation,
-            len: self.received,
-            volume: self.volume,
-            place,
-            state: ReplicaState::Finalized,
+        let place = shared.timed_sync(self.volume, || self.settle(header));
+        let slot = match place {
+            Ok(place) => Slot {
+                generation: self.generation,
+                len: self.received,
+                volume: self.volume,
+                place,
+                state: ReplicaState::Finalized,
+            },
+            Err(error) => {
+                if let Some(old) = replaced.filter(|old| self.shares_files_with(old)) {
+                    // The names that both would have are gone.
+                    shared.index.remove(self.chunk);
+                    shared.unmark_corrupt(self.chunk, &old);
+                }
+                return self.poison_on(Err(error));
+            }
         };
-        shared.index.put(self.chunk, slot);
-        shared.volume(self.volume).replica_added(slot.len);
+        if !shared.index.put(self.chunk, slot) {
+            let isolated = io::Error::other("its volume is not used any more");
+            return self.poison_on(Err(isolated));
+        }
+        if let Some(old) = replaced {
+            let in_place = (old.volume, old.place) == (slot.volume, slot.place);
+            let gone = if in_place {
+                shared.unmark_corrupt(self.chunk, &old);
+                Ok(())
+            } else {
+                shared.erase(self.chunk, old)
+            };
+            if let Err(error) = gone {
+                tracing::warn!(chunk = %self.chunk, %error, "could not remove a replica that was replaced");
+            }
+        }
         Ok(shared.describe(self.chunk, slot))
+    }
+
+    /// Whether both have the same names.
+    fn shares_files_with(&self, other: &Slot) -> bool {
+        matches!(self.body, Body::Files(_)) && other.volume == self.volume && other.place == Place::Files
     }
 
     /// Gives the replica up and removes what was written. Dropping does the same.
@@ -313,7 +369,7 @@ impl Writer {
             }
             Body::Files(files) => {
                 let to = self.shared.paths(self.chunk, self.volume);
-                files.name(volume, bucket(self.chunk), &to)?;
+                files.name(&volume, bucket(self.chunk), &to)?;
                 Ok(Place::Files)
             }
         }
@@ -347,11 +403,10 @@ impl Writer {
     fn poison_on<T>(&mut self, outcome: io::Result<T>) -> Result<T, WriteError> {
         outcome.map_err(|source| {
             self.poisoned = true;
-            let volume = self.shared.volume(self.volume);
-            volume.probe(&*self.shared.disk);
+            self.shared.examine(self.volume);
             WriteError::Io {
                 chunk: self.chunk,
-                dir: volume.dir.clone(),
+                dir: self.shared.volume(self.volume).dir.clone(),
                 source,
             }
         })
@@ -359,13 +414,30 @@ impl Writer {
 }
 
 fn new_files(shared: &Shared, volume: usize, chunk: ChunkId) -> io::Result<Files> {
-    let directory = &shared.volume(volume).dir;
-    let paths = Paths::temporary(directory, &shared.pool, chunk, shared.next_serial());
+    let paths = Paths::temporary(
+        &shared.volume(volume).dir,
+        &shared.pool,
+        chunk,
+        shared.next_serial(),
+    );
     Files::create(Arc::clone(&shared.disk), paths)
+}
+
+impl Shared {
+    /// Notes how long a sync takes.
+    fn timed_sync<T>(&self, volume: usize, sync: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let begun = self.clock.monotonic();
+        let synced = sync();
+        if synced.is_ok() {
+            let took = self.clock.monotonic().saturating_sub(begun);
+            self.volume(volume).syncs.note(took);
+        }
+        synced
+    }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.volume(self.volume).writer_ended();
+        self.shared.volume(self.volume).release(self.promised);
     }
 }

@@ -1,6 +1,6 @@
 // What survives, whatever form replicas have: run for files and for packs.
 
-use chunkstore::{ReplicaState, WriteError};
+use chunkstore::{ReplicaState, Victim, WriteError};
 use env::disk::{Effect, Fault, Op, SimDisk};
 
 use crate::common::{bytes, chunk, read_all};
@@ -76,7 +76,7 @@ fn power_loss_while_deleting_or_taking_back_leaves_everything_or_nothing() {
             put(store, 2, G1, &data).unwrap();
         },
         |store, _: &mut ()| {
-            let _ = store.delete(chunk(1), G1);
+            let _ = store.delete(chunk(1), G1, Victim::Any);
             if let Ok((mut writer, _)) = store.reopen(chunk(2), G1) {
                 let _ = writer.truncate_to(1000);
                 let _ = writer.bump_generation(G2);
@@ -126,8 +126,10 @@ fn a_disk_that_fails_is_named_until_it_works_again() {
     assert!(put(&store, 1, G1, b"abc").is_none());
     assert!(store.volumes()[0].failed.is_some());
     let refused = store.create(chunk(2), G1).err().unwrap().to_string();
-    assert!(refused.contains("/volume: it can not be written to"), "{refused}");
+    assert!(refused.contains("/volume: it can not be used"), "{refused}");
     disk.faults().clear();
+    let storage = store.storages()[0];
+    store.retry(storage).unwrap();
     assert_eq!(store.volumes()[0].failed, None);
     put(&store, 2, G1, b"abc").unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chunkstore::Victim;
 use env::disk::{Disk, Effect, Fault, Op, Open, SimDisk};
 
 use crate::common::{bytes, chunk, read_all};
@@ -21,7 +22,7 @@ fn power_loss_while_a_pack_is_emptied_loses_nothing() {
             drop(store);
             let store = open(&disk, PACKED_MAX).0;
             for id in 0..4 {
-                store.delete(chunk(id), G1).unwrap();
+                store.delete(chunk(id), G1, Victim::Any).unwrap();
             }
             disk.die_after(died);
             let _ = store.compact();

@@ -1,8 +1,10 @@
 //! A store over a disk that loses power at every operation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chunkstore::{ChunkStore, OpenError, Options, Reserve, ScanReport, VolumeDir, Writer};
+use env::clock::RealClock;
 use env::disk::SimDisk;
 use types::{Generation, StorageId};
 
@@ -24,8 +26,10 @@ pub(crate) fn try_open(disk: &SimDisk, packed_max: u64) -> Result<(ChunkStore, S
     let options = Options {
         reserve: Reserve::Bytes(0),
         packed_max,
+        quarantine_retention: Duration::ZERO,
     };
-    ChunkStore::open(Arc::new(disk.clone()), pool(1), vec![volume], options)
+    let disk = Arc::new(disk.clone());
+    ChunkStore::open(disk, Arc::new(RealClock::new()), pool(1), vec![volume], options)
 }
 
 pub(crate) fn write(writer: &mut Writer, data: &[u8]) -> Option<()> {

@@ -1,6 +1,6 @@
 // What a store does, whatever form its replicas have: run for files and for packs.
 
-use chunkstore::{CreateError, DeleteError, OpenReplicaError, ReadError, ReopenError, WriteError};
+use chunkstore::{CreateError, DeleteError, OpenReplicaError, ReadError, ReopenError, Victim, WriteError};
 use types::Generation;
 
 use crate::common::{Fixture, bytes, checksums_match, chunk, read_all, sums};
@@ -193,15 +193,15 @@ fn deleting_asks_for_the_exact_generation() {
     let store = fixture.open();
     fixture.write(&store, 1, G2, b"abc");
     assert!(matches!(
-        store.delete(chunk(1), G1),
+        store.delete(chunk(1), G1, Victim::Any),
         Err(DeleteError::Generation { present: G2, .. })
     ));
     let mut open = store
         .open_replica(chunk(1))
         .map(|reader| (reader, [0; 3]))
         .unwrap();
-    assert_eq!(store.delete(chunk(1), G2).unwrap().len, 3);
-    assert!(matches!(store.delete(chunk(1), G2), Err(DeleteError::Unknown(_))));
+    assert_eq!(store.delete(chunk(1), G2, Victim::Any).unwrap().len, 3);
+    assert!(matches!(store.delete(chunk(1), G2, Victim::Any), Err(DeleteError::Unknown(_))));
     open.0.read_verified(0, &mut open.1, &mut [0; 4]).unwrap();
     assert_eq!(&open.1, b"abc", "who has it open reads on");
     let (again, report) = fixture.reopen();

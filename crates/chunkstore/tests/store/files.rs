@@ -154,11 +154,13 @@ fn a_full_volume_refuses_early_and_says_why() {
     let fixture = Fixture::new(PACKED_MAX);
     let (store, _) = ChunkStore::open(
         fixture.disk(),
+        std::sync::Arc::new(env::clock::RealClock::new()),
         pool(1),
         fixture.volumes(),
         Options {
             reserve: Reserve::Bytes(u64::MAX),
             packed_max: PACKED_MAX,
+            quarantine_retention: std::time::Duration::ZERO,
         },
     )
     .unwrap();

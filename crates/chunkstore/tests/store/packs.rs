@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Barrier;
 
-use chunkstore::{Problem, ReplicaState};
+use chunkstore::{Problem, ReplicaState, Victim};
 use types::Generation;
 
 use crate::common::{Fixture, bytes, chunk, read_all};
@@ -80,14 +80,14 @@ fn a_pack_goes_with_its_last_replica() {
     fixture.write(&store, 1, G1, b"a");
     fixture.write(&store, 2, G1, b"b");
     let (store, _) = fixture.reopen();
-    store.delete(chunk(1), G1).unwrap();
+    store.delete(chunk(1), G1, Victim::Any).unwrap();
     assert_eq!(packs(&fixture).len(), 1);
-    store.delete(chunk(2), G1).unwrap();
+    store.delete(chunk(2), G1, Victim::Any).unwrap();
     assert_eq!(packs(&fixture).len(), 0);
     // Deleted stays deleted, also in a pack that is still written to.
     fixture.write(&store, 3, G1, b"c");
     fixture.write(&store, 4, G1, b"d");
-    store.delete(chunk(3), G1).unwrap();
+    store.delete(chunk(3), G1, Victim::Any).unwrap();
     let (again, report) = fixture.reopen();
     assert_eq!((report.replicas, report.findings.len()), (1, 0));
     assert_eq!(read_all(&again, chunk(4)).unwrap(), b"d");
@@ -103,7 +103,7 @@ fn emptying_a_pack_loses_nothing() {
     let (store, _) = fixture.reopen();
     assert!(!store.compact().unwrap(), "all of it is of use");
     for id in 0..200 {
-        store.delete(chunk(id), G1).unwrap();
+        store.delete(chunk(id), G1, Victim::Any).unwrap();
     }
     let held_open = store.open_replica(chunk(250)).unwrap();
     let before: u64 = packs(&fixture)
@@ -144,7 +144,7 @@ fn a_rotten_replica_stays_behind_and_is_marked() {
     let (store, _) = fixture.reopen();
     let [path, second] = packs(&fixture).try_into().unwrap();
     for id in (0..8).chain(20..28) {
-        store.delete(chunk(id), G1).unwrap();
+        store.delete(chunk(id), G1, Victim::Any).unwrap();
     }
     let mut pack = std::fs::read(&path).unwrap();
     // Behind the last bytes there are 56 of padding.
@@ -243,7 +243,7 @@ fn content_that_looks_like_an_entry_is_not_taken_for_one() {
     // A file with the bytes of the pack in it, at an offset where an entry could be.
     let inside = std::fs::read(packs(&fixture).remove(0)).unwrap();
     fixture.write(&store, 2, G1, &inside);
-    store.delete(chunk(1), G1).unwrap();
+    store.delete(chunk(1), G1, Victim::Any).unwrap();
     drop(store);
     // Its own header is broken, so that what is behind is searched.
     let path = packs(&fixture).remove(0);

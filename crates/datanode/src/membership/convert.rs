@@ -1,9 +1,11 @@
 //! Between the datanode's values and messages.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chunkstore::VolumeStatus;
 use proto::v1;
-use types::StorageId;
+use types::{StorageId, UnixMillis};
 use uuid::Uuid;
 
 use crate::changes::{Change, Event};
@@ -25,7 +27,20 @@ pub(super) fn storage_status(volume: VolumeStatus) -> v1::StorageStatus {
         available: volume.available,
         chunks: volume.chunks,
         failed: volume.failed.unwrap_or_default(),
-        ..Default::default()
+        directory: volume.dir.display().to_string(),
+        quarantined: volume.quarantined,
+        sync_us: micros(volume.sync_time),
+        read_us: micros(volume.read_time),
+        scrub_begun_ms: volume.scrub_begun.map_or(0, UnixMillis::as_u64),
+        scrub_done: volume.scrub_done,
+    }
+}
+
+/// Less than one counts as one: 0 says that nothing is known.
+fn micros(time: Duration) -> u32 {
+    match time {
+        Duration::ZERO => 0,
+        time => u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1),
     }
 }
 

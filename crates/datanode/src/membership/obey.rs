@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chunkstore::Victim;
 use proto::v1;
 use proto::v1::command::Command;
 use transfer::Node as Peer;
@@ -76,7 +77,14 @@ async fn delete(session: &Session, replicas: &Arc<Replicas>, victims: Vec<v1::Re
     env::blocking(move || {
         for victim in victims {
             match ChunkId::new(victim.chunk) {
-                Ok(chunk) => replicas.delete(chunk, Generation(victim.generation), victim.only_corrupt),
+                Ok(chunk) => {
+                    let which = if victim.only_corrupt {
+                        Victim::OnlyCorrupt
+                    } else {
+                        Victim::Any
+                    };
+                    replicas.delete(chunk, Generation(victim.generation), which);
+                }
                 Err(error) => tracing::warn!(%error, "asked to delete what is no chunk"),
             }
         }

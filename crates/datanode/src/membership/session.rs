@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chunkstore::VolumeStatus;
 use env::net::TcpStream;
 use proto::v1;
 use proto::v1::membership_client::MembershipClient;
@@ -264,15 +263,7 @@ impl Session {
 
 /// The state of the storages; asks the disks.
 pub(super) async fn storages(replicas: &Arc<Replicas>) -> Vec<v1::StorageStatus> {
-    let asked = Arc::clone(replicas);
-    let volumes = env::blocking(move || asked.store.volumes()).await;
-    let status = |volume: VolumeStatus| {
-        let (sync_us, read_us) = replicas.recent_us(volume.storage);
-        v1::StorageStatus {
-            sync_us,
-            read_us,
-            ..storage_status(volume)
-        }
-    };
-    volumes.into_iter().map(status).collect()
+    let replicas = Arc::clone(replicas);
+    let volumes = env::blocking(move || replicas.store.volumes()).await;
+    volumes.into_iter().map(storage_status).collect()
 }

@@ -163,7 +163,7 @@ pub(super) fn read_verified(
     data: &mut [u8],
     sums: &mut [u8],
 ) -> Result<(), Refusal> {
-    let Err(first) = (context.replicas).read_verified(replica, offset, data, sums) else {
+    let Err(first) = replica.read_verified(offset, data, sums) else {
         return Ok(());
     };
     tracing::warn!(error = %first, "reading again, to be sure");

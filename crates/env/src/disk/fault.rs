@@ -319,6 +319,10 @@ impl File for FaultFile {
         self.inner.start_writeback(offset, len);
     }
 
+    fn uncache(&self, offset: u64, len: u64) {
+        self.inner.uncache(offset, len);
+    }
+
     /// None: the fast paths would go around the faults.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -168,6 +168,10 @@ pub trait File: Send + Sync {
     /// nothing, waits for nothing, reports nothing.
     fn start_writeback(&self, offset: u64, len: u64);
 
+    /// Asks for the bytes of a range to be forgotten by the system's cache, so that they are read from the disk next time.
+    /// A hint, as the one above; bytes that were not synced stay.
+    fn uncache(&self, offset: u64, len: u64);
+
     /// The operating system's descriptor, where there is one: for fast paths that have a slow path beside them.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }

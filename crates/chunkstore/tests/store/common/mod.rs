@@ -4,8 +4,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chunkstore::{ChunkStore, OpenReplicaError, Options, Reserve, ScanReport, VolumeDir};
+use env::clock::RealClock;
 use env::disk::{Disk, RealDisk};
 use tempfile::TempDir;
 use types::{ChunkId, ClusterId, Generation, PoolId, StorageId};
@@ -112,8 +114,10 @@ impl Fixture {
         let options = Options {
             reserve: Reserve::Bytes(0),
             packed_max,
+            quarantine_retention: Duration::ZERO,
         };
-        ChunkStore::open(self.disk(), pool(1), self.volumes(), options).unwrap()
+        let clock = Arc::new(RealClock::new());
+        ChunkStore::open(self.disk(), clock, pool(1), self.volumes(), options).unwrap()
     }
 
     pub(crate) fn write(&self, store: &ChunkStore, id: u64, generation: Generation, data: &[u8]) {

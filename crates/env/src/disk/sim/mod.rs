@@ -348,6 +348,9 @@ impl File for SimFile {
     /// Writes nothing back: a crash may keep unsynced writes anyway.
     fn start_writeback(&self, _offset: u64, _len: u64) {}
 
+    /// There is no cache.
+    fn uncache(&self, _offset: u64, _len: u64) {}
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
