@@ -2,6 +2,7 @@
 
 mod cold_start;
 mod cut;
+mod fenced;
 mod killed;
 mod members;
 mod once;

@@ -132,7 +132,13 @@ impl Group {
     }
 
     fn add_datanode(&mut self) {
-        let mut options = vec!["--master".to_owned(), self.addresses.join(",")];
+        let masters = self.addresses.join(",");
+        self.add_datanode_at(&masters);
+    }
+
+    /// Starts one more datanode, which is told of the masters at these addresses; does not wait for it.
+    pub(crate) fn add_datanode_at(&mut self, masters: &str) {
+        let mut options = vec!["--master".to_owned(), masters.to_owned()];
         options.extend(DATANODE.map(str::to_owned));
         let name = format!("datanode-{}", self.datanodes.len() + 1);
         let outside = self.masters.len();
