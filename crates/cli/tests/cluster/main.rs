@@ -1,6 +1,6 @@
 //! Whole clusters of real processes: started, fed, killed, restarted, looked at from the outside.
 //!
-//! Nothing here links the product's code; everything goes through the binary, its files and signals. A kill is `SIGKILL`
+//! Nothing here but [`batch`] links the product's code; everything goes through the binary, its files and signals. A kill is `SIGKILL`
 //! and falls where a test says: the tests drive transfers byte by byte through pipes and do not guess times.
 //!
 //! The long forms (`cargo xtask matrix`, `small-files`, `soak-pipe`) are the same tests with a variable set; see [`scale`].
@@ -14,6 +14,7 @@
 )]
 
 mod abandoned;
+mod batch;
 mod corruption;
 mod denied;
 mod ha;

@@ -11,7 +11,10 @@ const TRIES: usize = 4;
 
 #[test]
 fn an_order_that_was_on_its_way_while_its_leader_was_replaced_is_refused() {
-    assert!((0..TRIES).any(|_| is_refused()), "no datanode refused an old order");
+    assert!(
+        (0..TRIES).any(|_| is_refused()),
+        "no datanode refused an old order"
+    );
 }
 
 fn is_refused() -> bool {
