@@ -123,6 +123,20 @@ impl Remote {
             Err(_) => Err(self.late(action, timeout)),
         }
     }
+
+    async fn ask_for_vote<F>(
+        &self,
+        request: &VoteRequest<TypeConfig>,
+        option: &RPCOption,
+        call: impl FnOnce(ConsensusClient<Channel>, proto::v1::VoteRequest) -> F,
+    ) -> Result<VoteResponse<TypeConfig>, RpcError>
+    where
+        F: Future<Output = Result<Response<proto::v1::VoteResponse>, Status>>,
+    {
+        let question = convert::vote_request_out(self.target, request);
+        let answer = self.ask(RPCTypes::Vote, option, question, call).await?;
+        convert::vote_response_in(answer).map_err(|error| self.malformed(&error))
+    }
 }
 
 impl RaftNetworkV2<TypeConfig> for Remote {
@@ -152,16 +166,10 @@ impl RaftNetworkV2<TypeConfig> for Remote {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        let question = convert::vote_request_out(self.target, &request);
-        let answer = self
-            .ask(
-                RPCTypes::Vote,
-                &option,
-                question,
-                |mut client, question| async move { client.vote(question).await },
-            )
-            .await?;
-        convert::vote_response_in(answer).map_err(|error| self.malformed(&error))
+        self.ask_for_vote(&request, &option, |mut client, question| async move {
+            client.vote(question).await
+        })
+        .await
     }
 
     async fn pre_vote(
@@ -169,16 +177,10 @@ impl RaftNetworkV2<TypeConfig> for Remote {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        let question = convert::vote_request_out(self.target, &request);
-        let answer = self
-            .ask(
-                RPCTypes::Vote,
-                &option,
-                question,
-                |mut client, question| async move { client.pre_vote(question).await },
-            )
-            .await?;
-        convert::vote_response_in(answer).map_err(|error| self.malformed(&error))
+        self.ask_for_vote(&request, &option, |mut client, question| async move {
+            client.pre_vote(question).await
+        })
+        .await
     }
 
     async fn full_snapshot(
