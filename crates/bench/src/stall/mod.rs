@@ -1,4 +1,4 @@
-//! `bench stall`: what requests feel of a checkpoint.
+//! `bench stall`: what requests feel of a checkpoint, of a huge directory that is listed, and of one that is removed.
 //!
 //! A master is filled with millions of files. Then files are created at a fixed rate, each by a call of its own and durable,
 //! and names are looked up beside them; for some seconds, while a checkpoint is written, and for some seconds again. A call's
@@ -116,7 +116,7 @@ async fn measure(options: &Options, cluster: &Cluster) -> anyhow::Result<Vec<Pha
     // The log of what was filled in would else be cut by a checkpoint in the middle of the first stretch.
     checkpoint(&wire).await?;
     let mut phases = Vec::new();
-    let load = Load::start(&wire, rates, "/0/f0").await?;
+    let load = Load::start(&wire, rates, "/load").await?;
     let quiet = Duration::from_secs_f64(options.seconds);
     // The first second has pages to warm and connections to settle.
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -139,6 +139,26 @@ async fn measure(options: &Options, cluster: &Cluster) -> anyhow::Result<Vec<Pha
         })
         .await?,
     );
+    phases.push(
+        phase(
+            "a directory is listed to its end",
+            &load,
+            list(&wire, "/filled/0"),
+        )
+        .await?,
+    );
+    let removed = async {
+        let request = v1::DeleteRequest {
+            caller: wire.caller(),
+            path: "/filled".to_owned(),
+            recursive: true,
+        };
+        wire.namespace(0)?.delete(request).await?;
+        // What it held goes bit by bit.
+        tokio::time::sleep(quiet).await;
+        Ok(())
+    };
+    phases.push(phase("all that was filled in is removed", &load, removed).await?);
     load.stop().await?;
     Ok(phases)
 }
@@ -181,11 +201,12 @@ async fn fill(wire: &Wire, files: u64) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut fillers = JoinSet::new();
     for number in 0..FILLERS {
-        let own = format!("/{number}");
+        let own = format!("/filled/{number}");
         let request = v1::MkdirRequest {
             caller: wire.caller(),
             path: own.clone(),
             mode: 0o755,
+            parents: true,
             ..Default::default()
         };
         wire.namespace(0)?.mkdir(request).await?;
@@ -213,6 +234,24 @@ async fn fill(wire: &Wire, files: u64) -> anyhow::Result<()> {
     }
     println!("{files} files made in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+async fn list(wire: &Wire, path: &str) -> anyhow::Result<()> {
+    let mut client = wire.namespace(0)?;
+    let mut start_after = String::new();
+    loop {
+        let request = v1::ListRequest {
+            caller: wire.caller(),
+            path: path.to_owned(),
+            start_after,
+            limit: 0,
+        };
+        let page = client.list(request).await?.into_inner();
+        match page.entries.last() {
+            Some(last) if page.more => start_after = last.name.clone(),
+            _ => return Ok(()),
+        }
+    }
 }
 
 fn print(phases: &[Phase]) {
