@@ -67,4 +67,4 @@ pub use store::{ChunkStore, CreateError, OpenError, OpenReplicaError, Options};
 pub use verify::Verdict;
 pub use volume::{Reserve, VolumeDir, VolumeStatus};
 pub use volumes::{AttachError, VolumeChange};
-pub use writer::{WriteError, Writer};
+pub use writer::{Growing, GrowingError, WriteError, Writer};

@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Ls(verbs::ls::Args),
     Stat(verbs::stat::Args),
     Put(verbs::put::Args),
+    Append(verbs::append::Args),
     Get(verbs::get::Args),
     Getrange(verbs::getrange::Args),
     Cat(verbs::cat::Args),

@@ -144,6 +144,7 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Ls(args) => verbs::ls::run(context, &args).await,
         Command::Stat(args) => verbs::stat::run(context, &args).await,
         Command::Put(args) => verbs::put::run(context, &args).await,
+        Command::Append(args) => verbs::append::run(context, &args).await,
         Command::Get(args) => verbs::get::run(context, &args).await,
         Command::Getrange(args) => verbs::getrange::run(context, &args).await,
         Command::Cat(args) => verbs::cat::run(context, &args).await,

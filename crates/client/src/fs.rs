@@ -408,7 +408,8 @@ impl FileSystem {
         .await
     }
 
-    /// Opens a file for reading: its bytes as they are committed now.
+    /// Opens a file for reading: its bytes as they are now. Of one that is being written, those that its writer has flushed
+    /// (datanodes that can not be reached may keep this waiting for a few seconds).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::PermissionDenied`].

@@ -24,7 +24,7 @@ pub struct FileStatus {
     pub name: String,
     /// Which kind it is.
     pub kind: FileKind,
-    /// Of a file: bytes that are committed.
+    /// Of a file: bytes that are committed, or that its writer has synced.
     pub len: u64,
     /// Permission bits.
     pub mode: u16,

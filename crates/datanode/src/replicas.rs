@@ -43,6 +43,13 @@ impl Replicas {
         }
     }
 
+    /// Whether there is a replica of `chunk`, of whatever generation, finalized or being written.
+    pub(crate) fn has(&self, chunk: ChunkId) -> bool {
+        // In between it may be neither: so it is looked at twice.
+        let here = || self.writing.has(chunk) || self.store.replica(chunk).is_some();
+        here() || here()
+    }
+
     /// Begins a replica for a new pipeline.
     ///
     /// What an earlier attempt to build the same pipeline left, and nobody wrote to, makes room; so does a replica of an

@@ -3,12 +3,16 @@
 //! A stream *claims* the replica it writes. When the stream ends without finalizing it, the replica stays for a while, so
 //! that a recovery of the pipeline can claim it and go on. A claim fences the one before it: the old stream is told to
 //! stop, and the new one begins when it has let go, never beside it.
+//!
+//! Others read it meanwhile: up to its *visible* length, which is what every datanode behind this one has acknowledged. All
+//! datanodes of the pipeline have received as much, whichever of them is asked: those before this one have passed it on, and
+//! have kept it then. It never gets less, also not by a recovery.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chunkstore::{Replica, WriteError, Writer};
+use chunkstore::{Growing, Replica, WriteError, Writer};
 use env::clock::Clock;
 use tokio::sync::{OwnedMutexGuard, watch};
 use types::ChunkId;
@@ -34,6 +38,9 @@ pub(crate) struct Writing {
 }
 
 struct Slot {
+    growing: Growing,
+    /// Bytes that may be read.
+    visible: watch::Sender<u64>,
     /// Counts claims: the stream of an older one stops.
     fence: watch::Sender<u64>,
     /// Held by the stream that writes.
@@ -73,6 +80,8 @@ impl Writing {
             return Err(ClaimError::Busy(chunk));
         }
         let slot = Arc::new(Slot {
+            growing: writer.growing(),
+            visible: watch::channel(0).0,
             fence: watch::channel(0).0,
             held: Arc::new(tokio::sync::Mutex::new(Held {
                 writer: Some(writer),
@@ -161,6 +170,16 @@ impl Writing {
         self.lock().contains_key(&chunk)
     }
 
+    /// The replica of `chunk`, to be read while it is written.
+    pub(crate) fn open(&self, chunk: ChunkId) -> Option<Open> {
+        let slots = self.lock();
+        let slot = slots.get(&chunk)?;
+        Some(Open {
+            growing: slot.growing.clone(),
+            visible: slot.visible.subscribe(),
+        })
+    }
+
     fn claimed(
         self: &Arc<Self>,
         chunk: ChunkId,
@@ -209,6 +228,11 @@ impl Claim {
         }
     }
 
+    /// What tells readers how much there is for them.
+    pub(crate) fn visible(&self) -> Visible {
+        Visible(Arc::clone(&self.slot))
+    }
+
     /// Finalizes the replica; blocks.
     pub(crate) fn finalize(&mut self) -> Result<Replica, WriteError> {
         match self.held.writer.take() {
@@ -230,6 +254,40 @@ impl Drop for Claim {
             return;
         }
         self.writing.forget(self.chunk, &self.slot);
+    }
+}
+
+/// A replica that is being written, as its readers have it.
+pub(crate) struct Open {
+    pub(crate) growing: Growing,
+    visible: watch::Receiver<u64>,
+}
+
+impl Open {
+    /// Bytes that may be read.
+    pub(crate) fn visible(&self) -> u64 {
+        *self.visible.borrow()
+    }
+
+    /// Waits until `len` bytes may be read, or the replica is not being written any more.
+    pub(crate) async fn reaches(&mut self, len: u64) {
+        // An error says that it is gone.
+        let _ = self.visible.wait_for(|visible| *visible >= len).await;
+    }
+}
+
+/// How much of a replica may be read.
+#[derive(Clone)]
+pub(crate) struct Visible(Arc<Slot>);
+
+impl Visible {
+    /// `len` bytes are acknowledged.
+    pub(crate) fn advance(&self, len: u64) {
+        self.0.visible.send_if_modified(|visible| {
+            let more = len > *visible;
+            *visible = len.max(*visible);
+            more
+        });
     }
 }
 

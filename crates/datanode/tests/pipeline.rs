@@ -176,9 +176,10 @@ async fn a_recovery_is_refused_where_lengths_or_generations_do_not_fit() {
     // And the replica is still there for one that fits.
     let setup = Setup::recovery(stage, 6, 600, 1000);
     let mut recovered = Pipeline::open(&block, &setup, &nodes).await;
-    recovered.write(&bytes(700), 600).await;
-    recovered.finish(700).await;
-    all_have(&cluster, &nodes, &block, 6, &bytes(700)).await;
+    // What it has beyond what was acknowledged is sent again, and kept.
+    recovered.write(&bytes(1200), 600).await;
+    recovered.finish(1200).await;
+    all_have(&cluster, &nodes, &block, 6, &bytes(1200)).await;
 }
 
 #[tokio::test]

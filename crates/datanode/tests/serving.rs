@@ -216,7 +216,10 @@ async fn requests_that_do_not_fit_are_refused_with_the_reason() {
         (read_op(&cluster.block(1, 6), 0, 1), vec!["generation 5", "6"]),
         (read_op(&block, 50, 51), vec!["has 100 bytes; 51 bytes at 50"]),
         (read_op(&block, usize::MAX, 2), vec!["has 100 bytes"]),
-        (read_op(&being_written, 0, 0), vec!["still being written"]),
+        (
+            read_op(&being_written, 0, 1),
+            vec!["is being written here", "0 bytes"],
+        ),
         (write_op(&block, &append, &[]), vec!["does not append"]),
         (copy, vec!["CopyBlock is not supported"]),
     ] {

@@ -64,6 +64,7 @@ impl Command {
             Self::SetMemberState { .. } => 21,
             Self::RemoveMember { .. } => 22,
             Self::SetSetting { .. } => 23,
+            Self::Sync { .. } => 24,
         }
     }
 }
@@ -240,6 +241,14 @@ mod tests {
                     value: "8".to_owned(),
                 },
             ),
+            (
+                24,
+                Command::Sync {
+                    inode,
+                    written: vec![extent],
+                    open: Some(extent),
+                },
+            ),
         ]
     }
 
@@ -292,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_newer_commands_are_for_ever_too() {
-        let goldens: [(u8, &[u8]); 8] = [
+        let goldens: [(u8, &[u8]); 9] = [
             (
                 16,
                 b"\x0f\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02\
@@ -315,6 +324,10 @@ mod tests {
                 b"\x15\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02",
             ),
             (23, b"\x16\x0erepair.streams\x018"),
+            (
+                24,
+                b"\x17\xac\x02\x01\xf0\xa2\x04\x02\x80\x80\x40\x01\xf0\xa2\x04\x02\x80\x80\x40",
+            ),
         ];
         for (op, golden) in goldens {
             let (_, command) = all().swap_remove(usize::from(op) - 1);
@@ -379,7 +392,7 @@ mod tests {
         }
 
         #[test]
-        fn decoding_what_was_changed_never_panics(which in 0usize..23, at: usize, to: u8) {
+        fn decoding_what_was_changed_never_panics(which in 0usize..24, at: usize, to: u8) {
             let (op, command) = all().swap_remove(which);
             let mut bytes = encoded(&entry(command));
             let at = at % bytes.len();

@@ -238,6 +238,16 @@ pub enum Command {
         /// To what; empty: to what it is by default.
         value: String,
     },
+    /// Notes how far a chunk is that the request's client goes on writing: it will not be committed with fewer bytes, and
+    /// they count for the length of the file.
+    Sync {
+        /// The file.
+        inode: InodeId,
+        /// Chunks that are finished and acknowledged by now.
+        written: Vec<ChunkExtent>,
+        /// The chunk that is being written, with the bytes of it that are on disk on every datanode of its pipeline.
+        open: Option<ChunkExtent>,
+    },
 }
 
 /// A tree that the caller was found to be allowed to remove.

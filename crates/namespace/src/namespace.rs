@@ -4,7 +4,7 @@ use types::{ChunkId, ClusterId, UnixMillis};
 
 use crate::handler::{
     Answer, Call, Files, append, attributes, chunk, complete, create, delete, format, lease, member, mkdir,
-    reap, rename, safe_mode, setting,
+    reap, rename, safe_mode, setting, sync,
 };
 use crate::settings::Chosen;
 use crate::table::{CallKey, Members, RetryCache};
@@ -123,6 +123,7 @@ impl Namespace {
             Command::SetMemberState { id, state } => member::set_state(&mut self.members, call, *id, *state),
             Command::RemoveMember { id } => member::remove(&mut self.members, call, *id),
             Command::SetSetting { key, value } => setting::set(&mut self.settings, call, key, value),
+            Command::Sync { inode, written, open } => sync::sync(files, call, *inode, written, *open),
         }
     }
 }

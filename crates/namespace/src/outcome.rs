@@ -21,7 +21,7 @@ pub struct FileStatus {
     pub name: String,
     /// Which kind it is.
     pub kind: FileKind,
-    /// Of a file: the bytes that are committed.
+    /// Of a file: the bytes that are committed, and those of the first chunk behind them that its writer has told of.
     pub len: u64,
     /// Permission bits.
     pub mode: u16,

@@ -222,6 +222,7 @@ prop_compose! {
     fn response()(
         status in status(), first_bad_link in prop::option::of(text()), message in prop::option::of(text()),
         short_circuit_access_version: Option<u32>,
+        visible: Option<u64>,
         read in prop::option::of((checksum().boxed(), any::<u64>())),
         sum in prop::option::of((any::<(u32, u64)>(), bytes(), prop::option::of(0..3i32))),
     ) -> pb::BlockOpResponseProto {
@@ -233,6 +234,9 @@ prop_compose! {
                 pb::OpBlockChecksumResponseProto {
                     bytes_per_crc, crc_per_block, block_checksum, crc_type, block_checksum_options: None,
                 }
+            }),
+            replica: visible.map(|visible| pb::ReplicaStateProto {
+                absent: None, being_written: Some(visible % 2 == 0), visible: Some(visible),
             }),
         }
     }

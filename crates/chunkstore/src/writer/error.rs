@@ -26,6 +26,16 @@ pub enum WriteError {
         /// Bytes of sums that came with them.
         sums: u64,
     },
+    /// The bytes are not those that were received before at the same place. The replica is as it was.
+    #[error("chunk {chunk} has received other bytes already where {len} bytes at {offset} were sent again")]
+    Differs {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Where the bytes were to go.
+        offset: u64,
+        /// How many they are.
+        len: u64,
+    },
     /// The replica can not be cut to a length that it does not have.
     #[error("chunk {chunk} has received {received} bytes and can not be cut to {asked}")]
     TooShort {

@@ -113,6 +113,11 @@ impl Files {
         self.sums.read(offset / UNIT, sums)
     }
 
+    /// Fills `sums` from number `unit` on.
+    pub(crate) fn read_sums(&self, unit: u64, sums: &mut [u8]) -> io::Result<()> {
+        self.sums.read(unit, sums)
+    }
+
     /// Cuts to `len` bytes. The unit that is cut gets a new sum; what that is made from is checked first.
     pub(crate) fn cut(&mut self, chunk: ChunkId, len: u64) -> Result<(), Broken> {
         let start = align_down(len);

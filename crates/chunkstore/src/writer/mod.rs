@@ -5,10 +5,11 @@
 
 mod error;
 mod files;
+mod growing;
 mod held;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use types::limits::CHUNK_SIZE_MAX;
 use types::{ChunkId, Generation, StorageId};
@@ -19,23 +20,25 @@ use crate::pack::Entry;
 use crate::reader::{ReadError, check_range, verify};
 use crate::sidecar::Header;
 use crate::store::Shared;
-use crate::units::{SUM, align_down, units};
+use crate::units::{SUM, UNIT, align_down, sum_of, units};
 
 pub use error::WriteError;
 pub(crate) use files::Files;
+pub use growing::{Growing, GrowingError};
+use growing::{Growth, Shape};
 pub(crate) use held::Held;
 
 /// A replica that is being written. Dropping it removes what was written.
 ///
-/// # Invariant
-/// Once `poisoned`, nothing is written or synced any more.
+/// # Invariants
+/// - Once `poisoned`, nothing is written or synced any more.
+/// - A byte that was received is never changed: what is sent again is compared with what is here.
 pub struct Writer {
     shared: Arc<Shared>,
     volume: usize,
     chunk: ChunkId,
-    generation: Generation,
-    body: Body,
-    received: u64,
+    /// What those who read it meanwhile see, too.
+    growth: Arc<Growth>,
     /// What it may still take of the space that was kept for it.
     promised: u64,
     poisoned: bool,
@@ -96,12 +99,24 @@ impl Writer {
             shared,
             volume,
             chunk,
-            generation,
-            body,
-            received,
+            growth: Arc::new(Growth::new(Shape {
+                body: Some(body),
+                generation,
+                received,
+            })),
             promised,
             poisoned: false,
         }
+    }
+
+    fn shape(&self) -> MutexGuard<'_, Shape> {
+        self.growth.lock()
+    }
+
+    /// For those who read the replica while it is written.
+    #[must_use]
+    pub fn growing(&self) -> Growing {
+        Growing::new(self.chunk, Arc::clone(&self.growth))
     }
 
     /// The chunk.
@@ -112,8 +127,8 @@ impl Writer {
 
     /// The generation that it will be finalized under.
     #[must_use]
-    pub const fn generation(&self) -> Generation {
-        self.generation
+    pub fn generation(&self) -> Generation {
+        self.shape().generation
     }
 
     /// The storage that it is on.
@@ -124,30 +139,35 @@ impl Writer {
 
     /// Bytes received.
     #[must_use]
-    pub const fn received(&self) -> u64 {
-        self.received
+    pub fn received(&self) -> u64 {
+        self.shape().received
     }
 
-    /// Writes `data` at `offset`, which is where the last whole unit ends: bytes of a unit that was not full are sent
-    /// again with those that follow. `sums` are stored as given; the caller has compared them with the data.
+    /// Writes `data` at `offset`, a multiple of 512 that is not behind the last whole unit. Bytes that are here already are
+    /// compared, as far as checksums tell, and kept: after a repair they are sent again to all, whoever had them. `sums` are
+    /// stored as given; the caller has compared them with the data. No data: `offset` is not behind what was received.
     ///
     /// # Errors
-    /// See [`WriteError`]. After `Misplaced` the replica is as it was, after others it is lost.
+    /// See [`WriteError`]. After `Misplaced` and `Differs` the replica is as it was, after others it is lost.
     pub fn write(&mut self, offset: u64, data: &[u8], sums: &[u8]) -> Result<(), WriteError> {
         self.usable()?;
         let len = data.len() as u64;
         let end = offset.saturating_add(len);
+        let growth = Arc::clone(&self.growth);
+        let mut shape = growth.lock();
+        let received = shape.received;
         let follows = if data.is_empty() {
-            offset == self.received && sums.is_empty()
+            offset <= received && sums.is_empty()
         } else {
-            offset == align_down(self.received)
-                && (self.received..=CHUNK_SIZE_MAX).contains(&end)
+            offset.is_multiple_of(UNIT)
+                && offset <= align_down(received)
+                && end <= CHUNK_SIZE_MAX
                 && sums.len() as u64 == units(len) * SUM
         };
         if !follows {
             return Err(WriteError::Misplaced {
                 chunk: self.chunk,
-                received: self.received,
+                received,
                 offset,
                 len,
                 sums: sums.len() as u64,
@@ -156,25 +176,62 @@ impl Writer {
         if data.is_empty() {
             return Ok(());
         }
-        if end > self.shared.options.packed_max {
-            self.in_files()?;
+        match known(&shape, offset, data, sums) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(WriteError::Differs {
+                    chunk: self.chunk,
+                    offset,
+                    len,
+                });
+            }
+            Err(error) => return self.poison_on(Err(error)),
         }
-        let written = match &mut self.body {
-            Body::Held(held) => {
-                held.write(offset, data, sums);
+        if end <= received {
+            return Ok(());
+        }
+        let start = align_down(received);
+        let skip = start - offset;
+        let data = data.get(index(skip)..).unwrap_or_default();
+        let sums = sums.get(index(skip / UNIT * SUM)..).unwrap_or_default();
+        if end > self.shared.options.packed_max {
+            self.in_files(&mut shape)?;
+        }
+        let written = match &mut shape.body {
+            Some(Body::Held(held)) => {
+                held.write(start, data, sums);
                 Ok(())
             }
-            Body::Files(files) => files.write(offset, data, sums),
+            Some(Body::Files(files)) => files.write(start, data, sums),
+            None => Err(gone()),
         };
         self.poison_on(written)?;
-        if matches!(self.body, Body::Files(_)) {
+        if matches!(shape.body, Some(Body::Files(_))) {
             // The file system counts it from now on.
-            let taken = (end - self.received).min(self.promised);
+            let taken = (end - received).min(self.promised);
             self.shared.volume(self.volume).release(taken);
             self.promised -= taken;
         }
-        self.received = end;
+        shape.received = end;
         Ok(())
+    }
+
+    /// Whether the replica ends at `len`.
+    ///
+    /// # Errors
+    /// `Misplaced` when not; the replica is as it was.
+    pub fn ends_at(&self, len: u64) -> Result<(), WriteError> {
+        let received = self.received();
+        if received == len {
+            return Ok(());
+        }
+        Err(WriteError::Misplaced {
+            chunk: self.chunk,
+            received,
+            offset: len,
+            len: 0,
+            sums: 0,
+        })
     }
 
     /// Makes what was received durable, under its temporary name. It still ends with the process: this is for a writer who
@@ -184,10 +241,13 @@ impl Writer {
     /// See [`WriteError`]; the replica is then lost.
     pub fn sync(&mut self) -> Result<(), WriteError> {
         self.usable()?;
-        self.in_files()?;
-        let synced = match &self.body {
-            Body::Held(_) => Ok(()),
-            Body::Files(files) => files.sync_data(),
+        let growth = Arc::clone(&self.growth);
+        let mut shape = growth.lock();
+        self.in_files(&mut shape)?;
+        let synced = match &shape.body {
+            Some(Body::Files(files)) => files.sync_data(),
+            Some(Body::Held(_)) => Ok(()),
+            None => Err(gone()),
         };
         self.poison_on(synced)
     }
@@ -198,20 +258,24 @@ impl Writer {
     /// See [`WriteError`]. After `TooShort` the replica is as it was, after others it is lost.
     pub fn truncate_to(&mut self, len: u64) -> Result<(), WriteError> {
         self.usable()?;
-        if len > self.received {
+        let growth = Arc::clone(&self.growth);
+        let mut shape = growth.lock();
+        let received = shape.received;
+        if len > received {
             return Err(WriteError::TooShort {
                 chunk: self.chunk,
-                received: self.received,
+                received,
                 asked: len,
             });
         }
-        if len < self.received {
-            let cut = match &mut self.body {
-                Body::Held(held) => held.cut(self.chunk, len).map_err(Broken::Read),
-                Body::Files(files) => files.cut(self.chunk, len),
+        if len < received {
+            let cut = match &mut shape.body {
+                Some(Body::Held(held)) => held.cut(self.chunk, len).map_err(Broken::Read),
+                Some(Body::Files(files)) => files.cut(self.chunk, len),
+                None => Err(Broken::Disk(gone())),
             };
             match cut {
-                Ok(()) => self.received = len,
+                Ok(()) => shape.received = len,
                 Err(Broken::Disk(error)) => self.poison_on(Err(error))?,
                 Err(Broken::Read(error)) => {
                     self.poisoned = true;
@@ -228,14 +292,15 @@ impl Writer {
     /// When `generation` is lower than the present one.
     pub fn bump_generation(&mut self, generation: Generation) -> Result<(), WriteError> {
         self.usable()?;
-        if generation < self.generation {
+        let mut shape = self.shape();
+        if generation < shape.generation {
             return Err(WriteError::Older {
                 chunk: self.chunk,
-                present: self.generation,
+                present: shape.generation,
                 asked: generation,
             });
         }
-        self.generation = generation;
+        shape.generation = generation;
         Ok(())
     }
 
@@ -245,13 +310,10 @@ impl Writer {
     /// See [`ReadError`].
     pub fn read_verified(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> Result<(), ReadError> {
         let chunk = self.chunk;
-        check_range(chunk, self.received, offset, data, sums)?;
-        match &self.body {
-            Body::Held(held) => held.read(offset, data, sums),
-            Body::Files(files) => files
-                .read(offset, data, sums)
-                .map_err(|source| ReadError::Io { chunk, source })?,
-        }
+        let shape = self.shape();
+        check_range(chunk, shape.received, offset, data, sums)?;
+        let read = shape.read(offset, data, sums);
+        read.map_err(|source| ReadError::Io { chunk, source })?;
         verify(chunk, offset, data, sums)
     }
 
@@ -267,16 +329,21 @@ impl Writer {
     /// As [`Writer::finalize`], of a copy of the replica at `from`, which goes once this one is there.
     pub(crate) fn finalize_over(mut self, from: Option<Slot>) -> Result<Replica, WriteError> {
         self.usable()?;
+        let growth = Arc::clone(&self.growth);
+        let mut shape = growth.lock();
+        let (generation, len) = (shape.generation, shape.received);
         let header = Header {
             uuid: self.shared.pool.chunk_uuid(self.chunk),
-            generation: self.generation,
-            len: self.received,
+            generation,
+            len,
             sums_crc: 0,
         };
         let shared = Arc::clone(&self.shared);
-        let completed = match &mut self.body {
-            Body::Held(_) => Ok(()),
-            Body::Files(files) => shared.timed_sync(self.volume, || files.complete(header)),
+        let in_files = matches!(shape.body, Some(Body::Files(_)));
+        let completed = match &mut shape.body {
+            Some(Body::Held(_)) => Ok(()),
+            Some(Body::Files(files)) => shared.timed_sync(self.volume, || files.complete(header)),
+            None => Err(gone()),
         };
         self.poison_on(completed)?;
 
@@ -286,15 +353,15 @@ impl Writer {
             // What was copied has changed, or is gone.
             return Err(WriteError::Superseded {
                 chunk: self.chunk,
-                present: present.map_or(self.generation, |present| present.generation),
+                present: present.map_or(generation, |present| present.generation),
             });
         }
         let mut replaced = None;
         if let Some(present) = present {
-            let same = present.generation == self.generation;
+            let same = present.generation == generation;
             if from.is_some() || (same && present.state == ReplicaState::Corrupt) {
                 replaced = Some(present);
-            } else if same || present.generation > self.generation {
+            } else if same || present.generation > generation {
                 return Err(WriteError::Superseded {
                     chunk: self.chunk,
                     present: present.generation,
@@ -306,17 +373,20 @@ impl Writer {
                 self.poison_on(removed)?;
             }
         }
-        let place = shared.timed_sync(self.volume, || self.settle(header));
+        let body = shape.body.take();
+        let place = shared.timed_sync(self.volume, || self.settle(body, header));
         let slot = match place {
             Ok(place) => Slot {
-                generation: self.generation,
-                len: self.received,
+                generation,
+                len,
                 volume: self.volume,
                 place,
                 state: ReplicaState::Finalized,
             },
             Err(error) => {
-                if let Some(old) = replaced.filter(|old| self.shares_files_with(old)) {
+                let shares_names =
+                    |old: &Slot| in_files && old.volume == self.volume && old.place == Place::Files;
+                if let Some(old) = replaced.filter(shares_names) {
                     // The names that both would have are gone.
                     shared.index.remove(self.chunk);
                     shared.unmark_corrupt(self.chunk, &old);
@@ -343,22 +413,16 @@ impl Writer {
         Ok(shared.describe(self.chunk, slot))
     }
 
-    /// Whether both have the same names.
-    fn shares_files_with(&self, other: &Slot) -> bool {
-        matches!(self.body, Body::Files(_)) && other.volume == self.volume && other.place == Place::Files
-    }
-
     /// Gives the replica up and removes what was written. Dropping does the same.
     pub fn abandon(self) {
         drop(self);
     }
 
     /// Puts the bytes where they stay.
-    fn settle(&mut self, header: Header) -> io::Result<Place> {
+    fn settle(&self, body: Option<Body>, header: Header) -> io::Result<Place> {
         let volume = self.shared.volume(self.volume);
-        match &mut self.body {
-            Body::Held(held) => {
-                let Held { data, sums } = std::mem::take(held);
+        match body {
+            Some(Body::Held(Held { data, sums })) => {
                 let header = Header {
                     sums_crc: crc_fast::crc32_iscsi(&sums),
                     ..header
@@ -367,17 +431,18 @@ impl Writer {
                 let spot = spots.first().copied().ok_or(io::ErrorKind::UnexpectedEof)?;
                 Ok(Place::Packed(spot))
             }
-            Body::Files(files) => {
+            Some(Body::Files(mut files)) => {
                 let to = self.shared.paths(self.chunk, self.volume);
                 files.name(&volume, bucket(self.chunk), &to)?;
                 Ok(Place::Files)
             }
+            None => Err(gone()),
         }
     }
 
     /// From here on in files of its own.
-    fn in_files(&mut self) -> Result<(), WriteError> {
-        let Body::Held(held) = &mut self.body else {
+    fn in_files(&mut self, shape: &mut Shape) -> Result<(), WriteError> {
+        let Some(Body::Held(held)) = &mut shape.body else {
             return Ok(());
         };
         let Held { data, sums } = std::mem::take(held);
@@ -387,7 +452,7 @@ impl Writer {
             }
             Ok(files)
         });
-        self.body = Body::Files(Box::new(self.poison_on(begun)?));
+        shape.body = Some(Body::Files(Box::new(self.poison_on(begun)?)));
         Ok(())
     }
 
@@ -436,8 +501,44 @@ impl Shared {
     }
 }
 
+/// Whether what is here of `data` is the same, as far as the sums tell: those of whole units, and the one of a unit that
+/// was not full, which is made anew.
+fn known(shape: &Shape, offset: u64, data: &[u8], sums: &[u8]) -> io::Result<bool> {
+    let here = shape.received.saturating_sub(offset).min(data.len() as u64);
+    if here == 0 {
+        return Ok(true);
+    }
+    let whole = index(here / UNIT * SUM);
+    let mut stored = vec![0; whole];
+    shape.sums(offset / UNIT, &mut stored)?;
+    if sums.get(..whole) != Some(stored.as_slice()) {
+        return Ok(false);
+    }
+    let partial = shape.received % UNIT;
+    if here < shape.received - offset || partial == 0 {
+        return Ok(true);
+    }
+    let mut stored = [0; 4];
+    shape.sums(shape.received / UNIT, &mut stored)?;
+    let from = index(here - partial);
+    let unit = data.get(from..from + index(partial)).unwrap_or_default();
+    Ok(sum_of(unit) == stored)
+}
+
+/// The body was taken: only a writer that has ended is without one.
+fn gone() -> io::Error {
+    io::Error::other("the replica is not being written any more")
+}
+
+/// Packets are far smaller than an address space.
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
+        // Also for those who still read it.
+        drop(self.shape().body.take());
         self.shared.volume(self.volume).release(self.promised);
     }
 }

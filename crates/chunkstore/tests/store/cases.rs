@@ -1,6 +1,8 @@
 // What a store does, whatever form its replicas have: run for files and for packs.
 
-use chunkstore::{CreateError, DeleteError, OpenReplicaError, ReadError, ReopenError, Victim, WriteError};
+use chunkstore::{
+    CreateError, DeleteError, GrowingError, OpenReplicaError, ReadError, ReopenError, Victim, WriteError,
+};
 use types::Generation;
 
 use crate::common::{Fixture, bytes, checksums_match, chunk, read_all, sums};
@@ -39,13 +41,17 @@ fn packets_follow_one_another_and_partial_units_are_sent_again() {
         writer.write(from as u64, part, &sums(part))
     };
     put(0, 700).unwrap();
-    for (from, to) in [(700, 800), (0, 800), (512, 600), (1024, 1100)] {
+    for (from, to) in [(700, 800), (1024, 1100)] {
         assert!(
             matches!(put(from, to), Err(WriteError::Misplaced { received: 700, .. })),
             "{from}..{to}"
         );
     }
     put(512, 1536).unwrap();
+    // What a repair sends again is known.
+    for (from, to) in [(0, 512), (512, 1000), (0, 1536)] {
+        put(from, to).unwrap();
+    }
     put(1536, 1537).unwrap();
     put(1536, 3000).unwrap();
     assert!(matches!(
@@ -55,6 +61,62 @@ fn packets_follow_one_another_and_partial_units_are_sent_again() {
     writer.write(3000, &[], &[]).unwrap();
     writer.finalize().unwrap();
     assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+}
+
+#[test]
+fn bytes_that_were_received_never_change() {
+    for packed_max in [0, PACKED_MAX] {
+        let fixture = Fixture::new(packed_max);
+        let store = fixture.open();
+        let data = bytes(3, 3000);
+        let mut writer = store.create(chunk(1), G1).unwrap();
+        writer.write(0, &data[..1300], &sums(&data[..1300])).unwrap();
+        for at in [3, 600, 1100] {
+            let mut other = data.clone();
+            other[at] ^= 1;
+            let changed = writer.write(0, &other, &sums(&other));
+            assert!(matches!(changed, Err(WriteError::Differs { .. })), "{at}");
+            assert_eq!(writer.received(), 1300);
+        }
+        writer.write(0, &data, &sums(&data)).unwrap();
+        writer.finalize().unwrap();
+        assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+    }
+}
+
+#[test]
+fn what_is_being_written_is_read_up_to_any_byte() {
+    for packed_max in [0, PACKED_MAX] {
+        let fixture = Fixture::new(packed_max);
+        let store = fixture.open();
+        let data = bytes(3, 3000);
+        let mut writer = store.create(chunk(1), G1).unwrap();
+        let growing = writer.growing();
+        let check = |received: usize| {
+            assert_eq!(growing.state(), Some((G1, received as u64)));
+            for (from, to) in [(0, 0), (0, 1), (0, 600), (512, 700), (512, received), (0, received)] {
+                let mut read = vec![0; to - from];
+                let mut read_sums = vec![0; (to - from).div_ceil(512) * 4];
+                growing
+                    .read_verified(from as u64, &mut read, &mut read_sums)
+                    .unwrap();
+                assert_eq!(read, data[from..to]);
+                assert_eq!(read_sums, sums(&data[from..to]), "{from}..{to}");
+            }
+        };
+        writer.write(0, &data[..700], &sums(&data[..700])).unwrap();
+        check(700);
+        writer
+            .write(512, &data[512..2100], &sums(&data[512..2100]))
+            .unwrap();
+        check(2100);
+        let beyond = growing.read_verified(0, &mut [0; 2101], &mut [0; 20]);
+        assert!(matches!(beyond, Err(GrowingError::Read(_))));
+        writer.finalize().unwrap();
+        assert_eq!(growing.state(), None);
+        let ended = growing.read_verified(0, &mut [0; 512], &mut [0; 4]);
+        assert!(matches!(ended, Err(GrowingError::Ended(_))));
+    }
 }
 
 #[test]

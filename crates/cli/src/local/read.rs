@@ -12,6 +12,9 @@ use tokio::task::spawn_blocking;
 /// Bytes of one block.
 const BLOCK_BYTES: usize = 1 << 20;
 
+/// Bytes of one piece of what comes slowly.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// Blocks that wait for the consumer.
 const BLOCKS_AHEAD: usize = 3;
 
@@ -64,6 +67,16 @@ impl ReadAhead {
         Self { blocks }
     }
 
+    /// Reads standard input as it comes: what is there is not kept waiting for more.
+    pub(crate) fn stdin_as_it_comes() -> Self {
+        let (sender, blocks) = mpsc::channel(BLOCKS_AHEAD);
+        spawn_blocking(move || match io::stdin().as_fd().try_clone_to_owned() {
+            Ok(stdin) => trickle(File::from(stdin), &sender),
+            Err(error) => drop(sender.blocking_send(Err(error))),
+        });
+        Self { blocks }
+    }
+
     /// The next bytes, never empty; none behind the last.
     pub(crate) async fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
         self.blocks.recv().await
@@ -99,6 +112,23 @@ fn pump(file: File, expected: usize, blocks: &mpsc::Sender<io::Result<Vec<u8>>>)
                 let _ = blocks.blocking_send(Err(error));
                 return;
             }
+        }
+    }
+}
+
+/// Hands on whatever a read gives.
+fn trickle(mut file: File, blocks: &mpsc::Sender<io::Result<Vec<u8>>>) {
+    let mut buffer = vec![0; PIECE_BYTES];
+    loop {
+        let piece = match file.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(read) => Ok(buffer.get(..read).unwrap_or_default().to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let over = piece.is_err();
+        if blocks.blocking_send(piece).is_err() || over {
+            return;
         }
     }
 }

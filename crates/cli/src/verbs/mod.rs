@@ -3,6 +3,7 @@
 //! A command that takes several paths goes on when one of them fails, and ends with the status of the first failure.
 
 pub(crate) mod admin;
+pub(crate) mod append;
 pub(crate) mod cat;
 pub(crate) mod checksum;
 pub(crate) mod chmod;

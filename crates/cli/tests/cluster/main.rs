@@ -17,6 +17,7 @@ mod abandoned;
 mod batch;
 mod corruption;
 mod denied;
+mod flush;
 mod ha;
 mod identity;
 mod kill_get;

@@ -11,7 +11,8 @@ use crate::{ByteStream, Error, FileStatus, FileSystem};
 
 /// A file that is being read. Made by [`FileSystem::open`]. Cloning is cheap; clones share the known locations.
 ///
-/// It is the file as it was when it was opened: bytes that are added later are not seen. No byte comes out that was not
+/// It is the file as it was when it was opened: bytes that are added later are not seen. Of a file that is being written,
+/// that is all that its writer had flushed by then. No byte comes out that was not
 /// checked against its CRC32C; where a replica fails, the next one goes on at the same byte.
 #[derive(Clone)]
 pub struct FileReader {

@@ -6,12 +6,14 @@
 //!   ├ ChunkReader   whichever replica serves; the next one goes on at the same byte
 //!   │  └ BlockReader  one request on one connection; checks every packet
 //!   └ Target        where the chunks are, and asking again
+//!      └ open       how much of the last ones is visible, while they are written
 //! ```
 
 mod block;
 mod checksum;
 mod chunk;
 mod file;
+mod open;
 mod stream;
 mod target;
 

@@ -1,4 +1,7 @@
 //! The file that is read: where its chunks are, as the masters said, and asked again when that is of no use.
+//!
+//! Of a file that is being written, the datanodes say how much of its last chunks is visible, once, when it is opened; that
+//! is then its length, whatever comes later.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +10,7 @@ use proto::v1;
 use transfer::{Block, Node};
 use types::{ChunkExtent, FsPath};
 
+use super::open::resolve;
 use crate::Error;
 use crate::dataplane::block;
 use crate::fs::Inner;
@@ -21,6 +25,8 @@ pub(crate) struct Located {
     pub(crate) start: u64,
     /// Who has it, best first.
     pub(crate) replicas: Vec<Node>,
+    /// It is being written: its length is what is known, not what is visible.
+    pub(crate) open: bool,
 }
 
 impl Located {
@@ -42,13 +48,18 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) async fn open(inner: &Arc<Inner>, path: &FsPath) -> Result<Self, Error> {
         let info = inner.server_info().await?.clone();
-        let (status, chunks) = locate(inner, path, 0).await?;
+        let (status, chunks) = resolve(inner, &info, path).await?;
         Ok(Self {
             inner: Arc::clone(inner),
             info,
             path: path.clone(),
             status,
-            chunks: Mutex::new(chunks.into_iter().map(|chunk| (chunk.start, chunk)).collect()),
+            chunks: Mutex::new(
+                chunks
+                    .into_iter()
+                    .map(|chunk| (chunk.start, Arc::new(chunk)))
+                    .collect(),
+            ),
         })
     }
 
@@ -88,8 +99,16 @@ impl Target {
         }
         {
             let mut chunks = self.chunks();
-            for chunk in fresh {
-                chunks.insert(chunk.start, chunk);
+            for mut chunk in fresh {
+                let known = chunks.get(&chunk.start);
+                if chunk.open {
+                    // What was visible still is; what came since was not there when the file was opened.
+                    let Some(known) = known.filter(|known| known.extent.chunk == chunk.extent.chunk) else {
+                        continue;
+                    };
+                    chunk.extent.len = known.extent.len;
+                }
+                chunks.insert(chunk.start, Arc::new(chunk));
             }
         }
         self.known(offset)
@@ -136,7 +155,12 @@ impl Target {
     }
 }
 
-async fn locate(inner: &Inner, path: &FsPath, offset: u64) -> Result<(FileStatus, Vec<Arc<Located>>), Error> {
+/// The chunks from the one with byte `offset` on, not always all; and all that are open.
+pub(super) async fn locate(
+    inner: &Inner,
+    path: &FsPath,
+    offset: u64,
+) -> Result<(FileStatus, Vec<Located>), Error> {
     let operation = "open";
     let malformed = |why: String| Error::Protocol { operation, why };
     let request = v1::LocateRequest {
@@ -150,7 +174,7 @@ async fn locate(inner: &Inner, path: &FsPath, offset: u64) -> Result<(FileStatus
     let status = FileStatus::from_wire(operation, answer.status)?;
     let chunks = answer.chunks.into_iter().filter_map(|chunk| {
         let extent = match chunk.extent {
-            Some(extent) if extent.length == 0 => return None,
+            Some(extent) if extent.length == 0 && !chunk.open => return None,
             Some(extent) => proto::extent(&extent).map_err(|error| malformed(error.to_string())),
             None => Err(malformed("a chunk has no identity".into())),
         };
@@ -162,11 +186,12 @@ async fn locate(inner: &Inner, path: &FsPath, offset: u64) -> Result<(FileStatus
             .map(|replica| node_from_wire(operation, replica.datanode))
             .collect();
         Some(extent.and_then(|extent| {
-            Ok(Arc::new(Located {
+            Ok(Located {
                 extent,
                 start: chunk.offset,
                 replicas: replicas?,
-            }))
+                open: chunk.open,
+            })
         }))
     });
     let chunks = chunks.collect::<Result<_, _>>()?;

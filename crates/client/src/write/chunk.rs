@@ -43,10 +43,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct ChunkWriter {
     pub(super) target: Arc<Target>,
     packets: mpsc::Receiver<Arc<Packet>>,
-    /// How many bytes of the chunk before are acknowledged.
-    before: Option<watch::Receiver<u64>>,
-    /// Tells how many bytes are acknowledged.
-    progress: watch::Sender<u64>,
+    /// How far the chunk before is.
+    before: Option<watch::Receiver<Progress>>,
+    /// Tells how far this one is.
+    progress: watch::Sender<Progress>,
     pub(super) window: Window,
     /// The last packet was taken from `packets`.
     ended: bool,
@@ -54,6 +54,22 @@ pub(crate) struct ChunkWriter {
     pub(super) failed: Vec<DatanodeId>,
     /// What happened to them.
     pub(super) lost: Vec<Attempt>,
+}
+
+/// How far a chunk is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// The chunk, with the bytes that are acknowledged; none before it is allocated.
+    pub(super) extent: Option<ChunkExtent>,
+    /// How many packets are acknowledged.
+    pub(super) packets: i64,
+}
+
+impl Progress {
+    /// Bytes that are acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.extent.map_or(0, |extent| extent.len)
+    }
 }
 
 /// How streaming ended, when not by a failure.
@@ -83,8 +99,8 @@ impl ChunkWriter {
     pub(super) fn new(
         target: Arc<Target>,
         packets: mpsc::Receiver<Arc<Packet>>,
-        before: Option<watch::Receiver<u64>>,
-        progress: watch::Sender<u64>,
+        before: Option<watch::Receiver<Progress>>,
+        progress: watch::Sender<Progress>,
     ) -> Self {
         Self {
             target,
@@ -108,12 +124,13 @@ impl ChunkWriter {
         self.ended = first.header.last;
         self.window.push(first);
         if let Some(mut before) = self.before.take()
-            && before.wait_for(|acknowledged| *acknowledged > 0).await.is_err()
+            && before.wait_for(|before| before.acknowledged() > 0).await.is_err()
         {
             return Ok(());
         }
         let (mut chunk, mut pipeline) = self.begin().await?;
         loop {
+            self.tell(chunk);
             let broken = match self.stream(&mut pipeline).await {
                 Ok(End::Finished) => break,
                 Ok(End::Abandoned) => return Ok(()),
@@ -135,6 +152,13 @@ impl ChunkWriter {
         chunk.len = self.window.acknowledged();
         self.target.acknowledged(chunk);
         Ok(())
+    }
+
+    /// Tells which chunk is written, and in which generation.
+    fn tell(&self, chunk: ChunkExtent) {
+        let len = self.window.acknowledged();
+        self.progress
+            .send_modify(|progress| progress.extent = Some(ChunkExtent { len, ..chunk }));
     }
 
     /// Allocates a chunk and opens its pipeline; with other datanodes where some do not serve.
@@ -314,7 +338,13 @@ impl ChunkWriter {
             self.window
                 .acknowledge(ack.seqno)
                 .map_err(|error| Broken::at(0, error.to_string()))?;
-            self.progress.send_replace(self.window.acknowledged());
+            let (len, packets) = (self.window.acknowledged(), self.window.packets());
+            self.progress.send_modify(|progress| {
+                progress.packets = packets;
+                if let Some(extent) = &mut progress.extent {
+                    extent.len = len;
+                }
+            });
         }
         let more = waiting.heartbeat || !self.window.all_acknowledged();
         waiting.since = more.then(Instant::now);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-use types::{ChunkSize, FsPath, InodeId};
+use types::{ChunkExtent, ChunkSize, FsPath, InodeId};
 
-use super::chunk::ChunkWriter;
+use super::chunk::{ChunkWriter, Progress};
 use super::packet::{Filling, Packet, Room};
 use super::target::Target;
 use crate::lease::{Lease, LeaseGuard};
@@ -41,8 +41,8 @@ pub struct FileWriter {
     share: Share,
     window: Arc<Semaphore>,
     chunk: Option<OpenChunk>,
-    /// How many bytes of the chunk that was begun last are acknowledged.
-    acknowledged: Option<watch::Receiver<u64>>,
+    /// How far the chunk is that was begun last.
+    progress: Option<watch::Receiver<Progress>>,
     finishing: VecDeque<ChunkTask>,
     failed: Option<Error>,
     /// Whether the masters still think that this writer writes.
@@ -52,7 +52,7 @@ pub struct FileWriter {
 
 struct OpenChunk {
     packets: mpsc::Sender<Arc<Packet>>,
-    acknowledged: watch::Receiver<u64>,
+    progress: watch::Receiver<Progress>,
     task: ChunkTask,
     filling: Option<Filling>,
     next_seqno: i64,
@@ -103,7 +103,7 @@ impl FileWriter {
             share: Share::default(),
             window: Arc::new(Semaphore::new(window.min(Semaphore::MAX_PERMITS))),
             chunk: None,
-            acknowledged: None,
+            progress: None,
             finishing: VecDeque::new(),
             failed: None,
             open: true,
@@ -165,26 +165,46 @@ impl FileWriter {
         }
     }
 
-    /// Waits until everything that was written is in the memory of every datanode of its pipeline (HDFS: hflush). The end
-    /// of a chunk is durable as always.
+    /// Waits until everything that was written is in the memory of every datanode of its pipeline: readers that open the file
+    /// from now on see it. The end of a chunk is durable as always.
     ///
     /// # Errors
     /// As [`FileWriter::write`].
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        self.seal().await?;
-        let Some(chunk) = &mut self.chunk else {
-            return self.wait_finishing(0).await;
-        };
-        let sealed = chunk.sealed;
-        let reached = chunk
-            .acknowledged
-            .wait_for(|acknowledged| *acknowledged >= sealed)
-            .await
-            .is_ok();
-        if !reached {
-            return Err(self.why_stopped().await);
+    pub async fn hflush(&mut self) -> Result<(), Error> {
+        self.seal(false).await?;
+        self.acknowledged().await.map(drop)
+    }
+
+    /// Waits until everything that was written is on the disk of every datanode of its pipeline, and known to the masters:
+    /// the length that they tell of the file has it.
+    ///
+    /// # Errors
+    /// As [`FileWriter::write`].
+    pub async fn hsync(&mut self) -> Result<(), Error> {
+        self.seal(true).await?;
+        let open = self.acknowledged().await?;
+        self.target.sync(open).await
+    }
+
+    /// Waits until every packet that was handed over is acknowledged. Gives the chunk that is being written, with its
+    /// acknowledged bytes.
+    async fn acknowledged(&mut self) -> Result<Option<ChunkExtent>, Error> {
+        let mut open = None;
+        if let Some(chunk) = &mut self.chunk {
+            let sealed = chunk.next_seqno;
+            let reached = chunk
+                .progress
+                .wait_for(|progress| progress.packets >= sealed)
+                .await
+                .map(|progress| progress.extent)
+                .ok();
+            match reached {
+                Some(extent) => open = extent,
+                None => return Err(self.why_stopped().await),
+            }
         }
-        self.wait_finishing(0).await
+        self.wait_finishing(0).await?;
+        Ok(open)
     }
 
     /// Ends the file. When this returns, all of it is on disk on at least `min_replicas` datanodes, and visible.
@@ -223,8 +243,8 @@ impl FileWriter {
         }
         let config = &self.fs.inner().config;
         let chunk = self.chunk.get_or_insert_with(|| {
-            let chunk = OpenChunk::start(&self.target, self.acknowledged.take());
-            self.acknowledged = Some(chunk.acknowledged.clone());
+            let chunk = OpenChunk::start(&self.target, self.progress.take());
+            self.progress = Some(chunk.progress.clone());
             chunk
         });
         let filling = match chunk.filling.take() {
@@ -262,31 +282,38 @@ impl FileWriter {
         if end == self.chunk_size.bytes() {
             self.end_chunk().await
         } else if chunk.filling.as_ref().is_some_and(|filling| filling.left() == 0) {
-            self.seal().await
+            self.seal(false).await
         } else {
             Ok(())
         }
     }
 
-    /// Hands over the packet that is being filled, if it has anything new.
-    async fn seal(&mut self) -> Result<(), Error> {
+    /// Hands over the packet that is being filled, if it has anything new. With `sync`, datanodes bring what they have by
+    /// then to their disks.
+    async fn seal(&mut self, sync: bool) -> Result<(), Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         let Some(chunk) = &mut self.chunk else {
             return Ok(());
         };
-        if !chunk.filling.as_ref().is_some_and(Filling::has_news) {
+        let news = chunk.filling.as_ref().is_some_and(Filling::has_news);
+        // A chunk of which nothing was handed over is not even allocated.
+        let pointless = !sync || chunk.sealed == 0;
+        if !news && pointless {
             return Ok(());
         }
         // First the place in the queue: a call that is cancelled while it waits leaves the packet where it is.
         if let Ok(place) = chunk.packets.reserve().await {
-            if let Some(filling) = chunk.filling.take() {
+            let seqno = chunk.next_seqno;
+            if let Some(filling) = chunk.filling.take_if(|_| news) {
                 chunk.tail = filling.partial_unit().to_vec();
                 chunk.sealed = filling.end();
-                place.send(Arc::new(filling.seal(chunk.next_seqno)));
-                chunk.next_seqno += 1;
+                place.send(Arc::new(filling.seal(seqno, sync)));
+            } else {
+                place.send(Arc::new(Packet::sync(seqno, chunk.sealed)));
             }
+            chunk.next_seqno += 1;
             return Ok(());
         }
         Err(self.why_stopped().await)
@@ -294,7 +321,7 @@ impl FileWriter {
 
     /// Ends the chunk that is being written, if there is one, without waiting for its end to be acknowledged.
     async fn end_chunk(&mut self) -> Result<(), Error> {
-        self.seal().await?;
+        self.seal(false).await?;
         let Some(chunk) = &self.chunk else { return Ok(()) };
         if chunk.sealed == 0 {
             // Nothing came after all; its task has not even allocated a chunk.
@@ -352,13 +379,13 @@ impl FileWriter {
 }
 
 impl OpenChunk {
-    fn start(target: &Arc<Target>, before: Option<watch::Receiver<u64>>) -> Self {
+    fn start(target: &Arc<Target>, before: Option<watch::Receiver<Progress>>) -> Self {
         let (packets, queue) = mpsc::channel(QUEUE);
-        let (progress, acknowledged) = watch::channel(0);
-        let writer = ChunkWriter::new(Arc::clone(target), queue, before, progress);
+        let (teller, progress) = watch::channel(Progress::default());
+        let writer = ChunkWriter::new(Arc::clone(target), queue, before, teller);
         Self {
             packets,
-            acknowledged,
+            progress,
             task: ChunkTask(tokio::spawn(writer.run())),
             filling: None,
             next_seqno: 0,

@@ -102,7 +102,7 @@ impl Filling {
     }
 
     /// The finished packet. Its checksums are computed here, and never again.
-    pub(crate) fn seal(self, seqno: i64) -> Packet {
+    pub(crate) fn seal(self, seqno: i64, sync: bool) -> Packet {
         let Self {
             offset,
             mut buffers,
@@ -118,7 +118,7 @@ impl Filling {
             last: false,
             // At most the capacity, which is a u32.
             data_len: u32::try_from(buffers.data.len()).unwrap_or(u32::MAX),
-            sync: false,
+            sync,
         };
         Packet {
             header,
@@ -146,6 +146,23 @@ impl Packet {
             last: true,
             data_len: 0,
             sync: false,
+        };
+        Self {
+            header,
+            buffers: Buffers::new(),
+            pool: None,
+            _room: None,
+        }
+    }
+
+    /// The empty packet that only asks for what was sent before it, up to `offset`, to be brought to the disk.
+    pub(crate) const fn sync(seqno: i64, offset: u64) -> Self {
+        let header = PacketHeader {
+            offset,
+            seqno,
+            last: false,
+            data_len: 0,
+            sync: true,
         };
         Self {
             header,

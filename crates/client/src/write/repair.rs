@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! drop who failed ─▶ too few? ─▶ newcomers, filled by a survivor ─▶ new generation ─▶ new pipeline ─▶ tell the master
-//!        ▲               └ nothing acknowledged: begin with another chunk                  │
+//!        ▲               └ none, and nothing acknowledged: begin with another chunk        │
 //!        └───────────────────────────── somebody fails again ──────────────────────────────┘
 //! ```
 //!
-//! The replicas keep exactly the acknowledged bytes, which are never sent again; everything behind them is kept in the
-//! window and sent again. The generation of the last pipeline that worked is named until a new one works: survivors may
+//! What is acknowledged is never sent again. Replicas keep what they have beyond it, because readers may have seen it;
+//! everything behind it is kept in the window and sent again to all, and those that have it skip it. The generation of the last pipeline that worked is named until a new one works: survivors may
 //! have moved on to the generation of a try that failed, which is higher and therefore good as well.
 
 use std::sync::Arc;
@@ -37,7 +37,8 @@ impl ChunkWriter {
         let acknowledged = self.window.acknowledged();
         let mut nodes = self.drop_culprits(nodes, broken);
         for _ in 0..SETUPS_MAX {
-            if acknowledged == 0 && nodes.len() < target.required {
+            // A survivor may have shown readers what nobody has told this client of: then the chunk stays.
+            if acknowledged == 0 && nodes.is_empty() {
                 return Ok(Repaired::StartOver);
             }
             if nodes.is_empty() {

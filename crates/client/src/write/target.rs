@@ -192,6 +192,21 @@ impl Target {
         .map(drop)
     }
 
+    /// Tells how far the file is.
+    pub(crate) async fn sync(&self, open: Option<ChunkExtent>) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let written = self.written();
+        let request = v1::SyncRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            written: written.clone(),
+            open: open.map(proto::wire_extent),
+        };
+        call!(rpc, "sync", self.path.as_str(), sync, request).await?;
+        self.reported(&written);
+        Ok(())
+    }
+
     pub(crate) async fn complete(&self) -> Result<FileStatus, Error> {
         let rpc = &self.inner.rpc;
         let request = v1::CompleteRequest {

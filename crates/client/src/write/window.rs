@@ -30,6 +30,8 @@ pub(crate) struct Window {
     acknowledged: u64,
     /// Bytes of the chunk that were ever sent.
     sent_to: u64,
+    /// How many packets are acknowledged.
+    packets: i64,
 }
 
 impl Window {
@@ -60,6 +62,7 @@ impl Window {
             return Err(OutOfOrder::Other { got: seqno, expected });
         }
         self.acknowledged = self.acknowledged.max(packet.header.end());
+        self.packets = seqno + 1;
         self.kept.pop_front();
         self.sent -= 1;
         Ok(())
@@ -89,6 +92,11 @@ impl Window {
         self.acknowledged
     }
 
+    /// How many packets are acknowledged: all before the one of this number.
+    pub(crate) const fn packets(&self) -> i64 {
+        self.packets
+    }
+
     pub(crate) const fn sent_to(&self) -> u64 {
         self.sent_to
     }
@@ -107,7 +115,7 @@ mod tests {
         };
         let mut filling = Filling::new(offset, 4096, &Arc::new(Pool::new(512, 512)), room);
         filling.data().resize(len, 7);
-        Arc::new(filling.seal(seqno))
+        Arc::new(filling.seal(seqno, false))
     }
 
     #[tokio::test]

@@ -202,12 +202,12 @@ async fn when_there_is_no_newcomer_the_write_is_denied_with_the_whole_reason() {
         .unwrap();
     let data = bytes(4 * CHUNK);
     file.write(&data[..CHUNK]).await.unwrap();
-    file.flush().await.unwrap();
+    file.hflush().await.unwrap();
     cluster.nodes[0].fail(Fault::DieAt(20_000));
     cluster.nodes[1].fail(Fault::DieAt(40_000));
     let error = match file.write(&data[CHUNK..]).await {
         Err(error) => error,
-        Ok(()) => file.flush().await.unwrap_err(),
+        Ok(()) => file.hflush().await.unwrap_err(),
     };
     let Error::WriteDenied(denial) = &error else {
         panic!("{error}")
@@ -262,7 +262,7 @@ async fn a_flush_makes_bytes_known_to_every_datanode_and_the_file_goes_on() {
         .unwrap();
     for (from, to) in [(0, 700), (700, 701), (701, 1024), (1024, 1024), (1024, 2999)] {
         file.write(&data[from..to]).await.unwrap();
-        file.flush().await.unwrap();
+        file.hflush().await.unwrap();
         let chunk = cluster.master.chunks("/f")[0].extent.chunk;
         for node in &cluster.nodes {
             assert_eq!(node.replica(chunk).unwrap().data, data[..to]);
@@ -271,6 +271,70 @@ async fn a_flush_makes_bytes_known_to_every_datanode_and_the_file_goes_on() {
     file.write(&data[2999..]).await.unwrap();
     file.close().await.unwrap();
     cluster.assert_stored("/f", &data);
+}
+
+#[tokio::test]
+async fn a_sync_is_asked_of_every_datanode_and_told_to_the_master() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(CHUNK + 3000);
+    let at = path("/f");
+    let create = cluster.fs.create(&at, CreateOptions::default());
+    let mut file = create.await.unwrap();
+    file.hsync().await.unwrap();
+    assert_eq!(
+        cluster.master.chunks("/f").len(),
+        0,
+        "nothing was written, nothing is allocated"
+    );
+    file.write(&data[..700]).await.unwrap();
+    file.hsync().await.unwrap();
+    // Nothing new, but it was only in memory.
+    file.write(&data[700..701]).await.unwrap();
+    file.hflush().await.unwrap();
+    file.hsync().await.unwrap();
+    let first = cluster.master.chunks("/f")[0].extent;
+    assert_eq!(first.len, 701);
+    for node in &cluster.nodes {
+        assert_eq!(
+            *node.synced.lock().unwrap(),
+            [(first.chunk, 700), (first.chunk, 701)]
+        );
+    }
+    // Past the end of the chunk, which is on the disk as always.
+    file.write(&data[701..CHUNK + 10]).await.unwrap();
+    file.hsync().await.unwrap();
+    let chunks = cluster.master.chunks("/f");
+    assert_eq!([chunks[0].extent.len, chunks[1].extent.len], [CHUNK as u64, 10]);
+    assert!(chunks[0].acknowledged && !chunks[1].acknowledged);
+    for node in &cluster.nodes {
+        let last = node.synced.lock().unwrap().last().copied();
+        assert_eq!(last, Some((chunks[1].extent.chunk, 10)));
+    }
+    file.write(&data[CHUNK + 10..]).await.unwrap();
+    file.close().await.unwrap();
+    cluster.assert_stored("/f", &data);
+}
+
+#[tokio::test]
+async fn a_sync_goes_to_those_that_are_left() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(5000);
+    let at = path("/f");
+    let create = cluster.fs.create(&at, CreateOptions::default());
+    let mut file = create.await.unwrap();
+    file.write(&data[..1000]).await.unwrap();
+    file.hflush().await.unwrap();
+    cluster.nodes[1].fail(Fault::DieAt(999));
+    file.hsync().await.unwrap();
+    let chunk = cluster.master.chunks("/f")[0].extent;
+    assert_eq!((chunk.len, chunk.generation.as_u64()), (1000, 2));
+    for node in [&cluster.nodes[0], &cluster.nodes[2]] {
+        let last = node.synced.lock().unwrap().last().copied();
+        assert_eq!(last, Some((chunk.chunk, 1000)));
+    }
+    file.write(&data[1000..]).await.unwrap();
+    file.close().await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &data), [2]);
 }
 
 #[tokio::test]
@@ -283,7 +347,7 @@ async fn an_idle_pipeline_is_kept_alive() {
         .await
         .unwrap();
     file.write(&data[..500]).await.unwrap();
-    file.flush().await.unwrap();
+    file.hflush().await.unwrap();
     while cluster.nodes[2].heartbeats.load(Ordering::SeqCst) < 3 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

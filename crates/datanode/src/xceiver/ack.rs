@@ -7,6 +7,7 @@ use transfer::{PipelineAck, pb};
 use wire::{Reader, Writer};
 
 use super::deadline::{Lost, within};
+use crate::writing::Visible;
 
 /// Packets that may wait for an acknowledgement. Beyond that no more are read.
 pub(super) const QUEUE_MAX: usize = 256;
@@ -15,6 +16,8 @@ pub(super) const QUEUE_MAX: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
     pub(super) seqno: i64,
+    /// Where its data ends in the chunk.
+    pub(super) end: u64,
     /// What became of it here.
     pub(super) own: pb::Status,
     /// Whether it was passed on. One that was not gets no answer from behind.
@@ -34,11 +37,14 @@ pub(super) struct Behind<'a> {
 /// Acknowledges packets in order, until the last one, or the first that is not a success everywhere: then the pipeline is
 /// of no more use to its client.
 ///
+/// What is acknowledged may be read, from before the acknowledgement leaves: a reader that comes after it sees it.
+///
 /// A datanode behind that is lost is told as one ERROR after this node's own word, and nothing after it: so the position
 /// of the last word is that of the lost one.
 pub(super) async fn send(
     mut queue: mpsc::Receiver<Pending>,
     upstream: &mut Writer,
+    visible: &Visible,
     mut behind: Option<Behind<'_>>,
     limit: Duration,
 ) -> Result<(), Lost> {
@@ -56,6 +62,9 @@ pub(super) async fn send(
             Some(_) | None => {}
         }
         let ack = PipelineAck::new(pending.seqno, replies);
+        if ack.is_success() {
+            visible.advance(pending.end);
+        }
         within(limit, upstream.write_ack(&ack)).await?;
         if pending.last || !ack.is_success() {
             return Ok(());

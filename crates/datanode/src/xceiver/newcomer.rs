@@ -96,6 +96,9 @@ async fn take(
             return Err(NotTaken::Length { received, len });
         }
         context.replicas.finalize(claim)?;
+    } else if let Some(writer) = claim.writer() {
+        // What its writer has had synced is on the disk of every replica, also of this one.
+        writer.sync()?;
     }
     Ok(())
 }

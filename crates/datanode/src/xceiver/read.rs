@@ -1,13 +1,20 @@
 //! READ_BLOCK: a range of a replica, every byte checked before it leaves.
+//!
+//! Of a replica that is being written, what is visible is served. A reader that was told more elsewhere waits a moment: it is
+//! here already, and its acknowledgement is on the way. The answer tells our own clients how much is visible; they ask for
+//! nothing of it to learn this.
 
-use chunkstore::{OpenReplicaError, ReadError, Reader as Replica};
+use std::time::Duration;
+
+use chunkstore::{GrowingError, OpenReplicaError, ReadError, Reader as Replica};
 use transfer::{Block, PacketHeader, Refusal, checksum, pb};
 use types::limits::CHECKSUM_UNIT_BYTES;
 use wire::{Reader, Writer};
 
 use super::deadline::{Lost, within};
 use super::request::{Context, Next, answer};
-use crate::refusal::{invalid, refuse};
+use crate::refusal::{invalid, refuse, response};
+use crate::writing::Open;
 
 const UNIT: u64 = CHECKSUM_UNIT_BYTES as u64;
 
@@ -16,6 +23,9 @@ const PACKET_BYTES: usize = 1 << 20;
 
 /// Data of a packet to others, who have small buffers.
 const PACKET_BYTES_HDFS: usize = 64 << 10;
+
+/// How long a reader waits for bytes to become visible.
+const VISIBLE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What our own clients' names begin with.
 const OUR_CLIENTS: &str = "distrifs-";
@@ -28,9 +38,9 @@ pub(super) async fn serve(
     writer: &mut Writer,
 ) -> Result<Next, Lost> {
     let limit = context.timeouts().idle;
-    let mut sending = match Sending::begin(context, op) {
+    let mut sending = match Sending::begin(context, op).await {
         Ok(sending) => sending,
-        Err(refusal) => return answer(context.node, writer, refusal).await,
+        Err(refusal) => return decline(context, op, writer, refusal).await,
     };
     within(limit, writer.write_response(&sending.response())).await?;
     loop {
@@ -53,10 +63,78 @@ pub(super) async fn serve(
     }
 }
 
+/// Says no; and whether that is because there is no replica, which is news for one who wants to know how long it is.
+async fn decline(
+    context: &Context<'_>,
+    op: &pb::OpReadBlockProto,
+    writer: &mut Writer,
+    refusal: Refusal,
+) -> Result<Next, Lost> {
+    let absent = context
+        .replicas
+        .block(&op.header.base_header.block)
+        .is_ok_and(|block| !context.replicas.has(block.chunk));
+    if !absent {
+        return answer(context.node, writer, refusal).await;
+    }
+    let mut response = response(refusal);
+    response.replica = Some(pb::ReplicaStateProto {
+        absent: Some(true),
+        ..Default::default()
+    });
+    within(context.timeouts().idle, writer.write_response(&response)).await?;
+    Ok(Next::Request)
+}
+
+/// Where bytes are read from.
+enum Source {
+    Finalized(Replica),
+    Growing(Open),
+}
+
+impl Source {
+    /// The replica of a block, in which the bytes before `end` can be read.
+    async fn find(context: &Context<'_>, block: &Block, end: u64) -> Result<Self, Refusal> {
+        let replicas = &context.replicas;
+        if let Some(mut open) = replicas.writing.open(block.chunk)
+            && is_of(&open, block)
+        {
+            let _ = tokio::time::timeout(VISIBLE_PATIENCE, open.reaches(end)).await;
+            if is_of(&open, block) && open.visible() >= end {
+                return Ok(Self::Growing(open));
+            }
+            if replicas.store.replica(block.chunk).is_none() {
+                return Err(refuse(
+                    pb::Status::Error,
+                    format!(
+                        "chunk {} is being written here, and {} bytes of it are acknowledged by now; {end} are wanted",
+                        block.chunk,
+                        open.visible()
+                    ),
+                ));
+            }
+        }
+        self::open(context, block).map(Self::Finalized)
+    }
+
+    /// How much can be read.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Finalized(replica) => replica.len(),
+            Self::Growing(open) => open.visible(),
+        }
+    }
+}
+
+/// Whether it is being written at the generation of `block`, or a newer one.
+fn is_of(open: &Open, block: &Block) -> bool {
+    (open.growing.state()).is_some_and(|(generation, _)| generation >= block.generation)
+}
+
 /// A range on its way. One packet is in memory: read, checked, and not sent yet.
 struct Sending {
     block: Block,
-    replica: Replica,
+    source: Source,
     checksums: bool,
     seqno: i64,
     /// The offset of the packet.
@@ -70,20 +148,17 @@ struct Sending {
 
 impl Sending {
     /// Opens the replica and reads the first packet, so that what is wrong with it can still be the answer.
-    fn begin(context: &Context<'_>, op: &pb::OpReadBlockProto) -> Result<Self, Refusal> {
+    async fn begin(context: &Context<'_>, op: &pb::OpReadBlockProto) -> Result<Self, Refusal> {
         let block = context.replicas.block(&op.header.base_header.block)?;
-        let replica = open(context, &block)?;
-        let len = replica.len();
-        let end = op
-            .offset
-            .checked_add(op.len)
-            .filter(|end| *end <= len)
-            .ok_or_else(|| {
-                invalid(format!(
-                    "chunk {} has {len} bytes; {} bytes at {} were asked for",
-                    block.chunk, op.len, op.offset
-                ))
-            })?;
+        let end = op.offset.saturating_add(op.len);
+        let source = Source::find(context, &block, end).await?;
+        let len = source.len();
+        if end > len {
+            return Err(invalid(format!(
+                "chunk {} has {len} bytes; {} bytes at {} were asked for",
+                block.chunk, op.len, op.offset
+            )));
+        }
         let packet = if op.header.client_name.starts_with(OUR_CLIENTS) {
             PACKET_BYTES
         } else {
@@ -98,7 +173,7 @@ impl Sending {
             data: Vec::new(),
             sums: Vec::new(),
             block,
-            replica,
+            source,
         };
         sending.fill(context)?;
         Ok(sending)
@@ -111,6 +186,11 @@ impl Sending {
         {
             info.checksum.set_type(pb::ChecksumTypeProto::ChecksumNull);
         }
+        response.replica = Some(pb::ReplicaStateProto {
+            absent: None,
+            being_written: Some(matches!(self.source, Source::Growing(_))),
+            visible: Some(self.source.len()),
+        });
         response
     }
 
@@ -142,14 +222,45 @@ impl Sending {
         if len == 0 {
             return Ok(());
         }
+        if let Source::Growing(open) = &self.source {
+            match open
+                .growing
+                .read_verified(self.at, &mut self.data, &mut self.sums)
+            {
+                Ok(()) => return Ok(()),
+                // Finalized meanwhile, or gone.
+                Err(GrowingError::Ended(_)) => {
+                    self.source = Source::Finalized(self::open(context, &self.block)?);
+                }
+                // Its writer will notice, or a recovery; it is not for a reader to end a write.
+                Err(GrowingError::Read(error)) => {
+                    return Err(refuse(pb::Status::Error, error.to_string()));
+                }
+            }
+        }
+        let Source::Finalized(replica) = &mut self.source else {
+            return Ok(());
+        };
+        // The range may end within a unit when the replica was still written at its beginning.
+        let end = self.at.saturating_add(len as u64);
+        let whole = end.next_multiple_of(UNIT).min(replica.len());
+        let whole = usize::try_from(whole.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        self.data.resize(whole, 0);
+        self.sums.resize(checksum::sums_len(whole), 0);
         read_verified(
             context,
             &self.block,
-            &mut self.replica,
+            replica,
             self.at,
             &mut self.data,
             &mut self.sums,
-        )
+        )?;
+        if len < whole {
+            self.data.truncate(len);
+            self.sums.resize(checksum::sums_len(len), 0);
+            checksum::compute(&self.data, &mut self.sums);
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,8 @@
 //! Packets come in: checked, passed on, written, in this order.
+//!
+//! # Guarantee
+//! A packet that was passed on whole is written, also when a recovery stops the stream: there is no wait in between. So a
+//! datanode has received what those behind it have, as long as it lives.
 
 use std::time::Duration;
 
@@ -37,6 +41,7 @@ impl Receiver<'_> {
                 tracing::warn!(offset = header.offset, "a packet came with wrong checksums");
                 Pending {
                     seqno: header.seqno,
+                    end: 0,
                     own: pb::Status::ErrorChecksum,
                     passed_on: false,
                     last: header.last,
@@ -45,6 +50,7 @@ impl Receiver<'_> {
                 let passed_on = self.pass_on(&packet).await;
                 Pending {
                     seqno: header.seqno,
+                    end: header.end(),
                     own: self.keep(&header, &packet),
                     passed_on,
                     last: header.last,
@@ -92,8 +98,11 @@ pub(super) fn write(claim: &mut Claim, header: &PacketHeader, packet: &Packet) -
     let Some(writer) = claim.writer() else {
         return Ok(());
     };
+    if header.last {
+        return writer.ends_at(header.offset);
+    }
     writer.write(header.offset, packet.data(), packet.sums())?;
-    if header.sync && !header.last {
+    if header.sync {
         writer.sync()?;
     }
     Ok(())
@@ -104,7 +113,7 @@ fn status_of(kept: Result<(), WriteError>, claim: &mut Claim) -> pb::Status {
         Ok(()) => pb::Status::Success,
         Err(error) => {
             tracing::warn!(%error, "a packet could not be kept");
-            if !matches!(error, WriteError::Misplaced { .. }) {
+            if !matches!(error, WriteError::Misplaced { .. } | WriteError::Differs { .. }) {
                 claim.abandon();
             }
             pb::Status::Error

@@ -1,4 +1,7 @@
-//! A pipeline failed, and its survivors go on: they agree on a length, and move to a new generation.
+//! A pipeline failed, and its survivors go on: they move to a new generation.
+//!
+//! Those that write on keep all that they have received: readers may have seen what the client does not know to be
+//! acknowledged. The client sends it again, and who has it skips it. Those that are to finish agree on a length.
 
 use chunkstore::ReplicaState;
 use transfer::{Block, Refusal, pb};
@@ -15,7 +18,7 @@ pub(super) struct Recovery {
     pub(super) block: Block,
     /// The generation that it moves to.
     pub(super) generation: Generation,
-    /// What was acknowledged: every survivor has so much, and keeps no more.
+    /// What was acknowledged: every survivor has so much.
     pub(super) acknowledged: u64,
     /// What was sent: no survivor has more.
     pub(super) sent: u64,
@@ -80,7 +83,7 @@ impl Recovery {
     }
 }
 
-/// The replica, cut to what was acknowledged, at the new generation, ready to be written on.
+/// The replica at the new generation, ready to be written on.
 pub(super) async fn streaming(context: &Context<'_>, recovery: &Recovery) -> Result<Claim, Refusal> {
     let replicas = &context.replicas;
     let chunk = recovery.block.chunk;
@@ -93,7 +96,8 @@ pub(super) async fn streaming(context: &Context<'_>, recovery: &Recovery) -> Res
             replicas.reopen(chunk, finalized.generation)?
         }
     };
-    cut(&mut claim, recovery)?;
+    take_over(&mut claim, recovery, None)?;
+    claim.visible().advance(recovery.acknowledged);
     Ok(claim)
 }
 
@@ -102,7 +106,7 @@ pub(super) async fn closing(context: &Context<'_>, recovery: &Recovery) -> Resul
     let replicas = &context.replicas;
     let chunk = recovery.block.chunk;
     if let Some(mut claim) = replicas.claim(chunk, context.timeouts().take_over).await? {
-        cut(&mut claim, recovery)?;
+        take_over(&mut claim, recovery, Some(recovery.acknowledged))?;
         let finalized = replicas.finalize(&mut claim);
         finalized.map_err(|error| refuse(pb::Status::Error, error.to_string()))?;
         return Ok(());
@@ -123,11 +127,12 @@ pub(super) async fn closing(context: &Context<'_>, recovery: &Recovery) -> Resul
     Ok(())
 }
 
-fn cut(claim: &mut Claim, recovery: &Recovery) -> Result<(), Refusal> {
+/// Moves a replica to the new generation, when it fits; cuts it when a length is given.
+fn take_over(claim: &mut Claim, recovery: &Recovery, len: Option<u64>) -> Result<(), Refusal> {
     let writer = claim.writer().ok_or_else(|| recovery.unknown())?;
     recovery.check(writer.generation(), writer.received())?;
     let moved = writer
-        .truncate_to(recovery.acknowledged)
+        .truncate_to(len.unwrap_or_else(|| writer.received()))
         .and_then(|()| writer.bump_generation(recovery.generation));
     moved.map_err(|error| {
         claim.abandon();

@@ -30,7 +30,8 @@ const UNIT: usize = CHECKSUM_UNIT_BYTES as usize;
 /// Data of a packet.
 pub(super) const PACKET_BYTES: usize = 1 << 20;
 
-/// Carries a TRANSFER_BLOCK out: the first `numBytes` of the replica, to each of the targets.
+/// Carries a TRANSFER_BLOCK out: the first `numBytes` of the replica, to each of the targets; of one that is being written all
+/// that is here, because readers may have seen more than the client knows to be acknowledged.
 pub(super) async fn serve(
     context: &Context<'_>,
     op: &pb::OpTransferBlockProto,
@@ -97,6 +98,15 @@ impl Source {
         }
     }
 
+    /// Its generation, how much of it there is, and how much of that goes into the copy.
+    fn copied(&self, block: &Block) -> Result<(Generation, u64, u64), Refusal> {
+        let (generation, available) = self.describe()?;
+        Ok(match self {
+            Self::Writing(_) => (generation, available, available),
+            Self::Finalized(_) => (generation, available, block.len),
+        })
+    }
+
     fn read(
         &mut self,
         context: &Context<'_>,
@@ -133,16 +143,17 @@ async fn send(
     target: &pb::DatanodeInfoProto,
     client_name: &str,
 ) -> Result<(), Refusal> {
-    let (generation, available) = source.describe()?;
+    let (generation, available, len) = source.copied(block)?;
     let copy = Block {
         generation,
+        len,
         ..block.clone()
     };
     let mut op = pb::OpWriteBlockProto {
         header: client_header(&copy, client_name),
         pipeline_size: 1,
-        min_bytes_rcvd: block.len,
-        max_bytes_rcvd: block.len,
+        min_bytes_rcvd: len,
+        max_bytes_rcvd: len,
         latest_generation_stamp: generation.as_u64(),
         requested_checksum: pb::ChecksumProto::crc32c(),
         ..Default::default()
@@ -160,7 +171,7 @@ async fn send(
     tokio::select! {
         biased;
         () = fenced => return Err(refuse(pb::Status::Error, "another recovery came in between")),
-        sent = packets(context, source, block, available, &mut mirror) => sent?,
+        sent = packets(context, source, &copy, available, &mut mirror) => sent?,
     }
     mirror.accepted(context, context.timeouts().finish).await
 }

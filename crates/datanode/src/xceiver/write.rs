@@ -164,6 +164,7 @@ async fn stream(
 ) -> Result<(), Lost> {
     let limit = context.timeouts().idle;
     let mut fence = claim.fence();
+    let visible = claim.visible();
     let (done, pending) = mpsc::channel(ack::QUEUE_MAX);
     let (onward, behind) = match &mut mirror {
         Some(mirror) => {
@@ -186,7 +187,7 @@ async fn stream(
     };
     let ended = {
         let receiving = receiver.run(done);
-        let acknowledging = ack::send(pending, writer, behind, limit);
+        let acknowledging = ack::send(pending, writer, &visible, behind, limit);
         tokio::pin!(receiving, acknowledging);
         tokio::select! {
             biased;

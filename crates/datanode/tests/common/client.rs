@@ -118,6 +118,27 @@ impl Pipeline {
         self.send_with(offset, &[], &[], true).await
     }
 
+    /// Asks for everything up to `offset` to be brought to the disk.
+    pub(crate) async fn sync(&mut self, offset: usize) {
+        let header = PacketHeader {
+            offset: offset as u64,
+            seqno: self.seqno,
+            last: false,
+            data_len: 0,
+            sync: true,
+        };
+        self.connection
+            .writer
+            .write_packet(&header, &[], &[])
+            .await
+            .unwrap();
+        self.seqno += 1;
+        assert_eq!(
+            self.ack().await,
+            PipelineAck::new(header.seqno, vec![Status::Success; self.width])
+        );
+    }
+
     pub(crate) async fn send_with(&mut self, offset: usize, data: &[u8], sums: &[u8], last: bool) -> i64 {
         let header = PacketHeader {
             offset: offset as u64,
@@ -207,4 +228,11 @@ pub(crate) async fn read(connection: &mut Connection, block: &Block, offset: usi
 
 pub(crate) async fn get(node: &Node, block: &Block, len: usize) -> Vec<u8> {
     read(&mut Connection::to(node).await, block, 0, len).await
+}
+
+/// What a datanode shows of a replica to one who wants no bytes of it.
+pub(crate) async fn shown(node: &Node, block: &Block) -> pb::ReplicaStateProto {
+    let mut connection = Connection::to(node).await;
+    let response = connection.ask(read_op(block, 0, 0)).await;
+    response.replica.unwrap_or_default()
 }

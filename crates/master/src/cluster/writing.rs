@@ -57,6 +57,11 @@ impl Cluster {
         self.writing.0.get(&chunk)
     }
 
+    /// Where `chunk` is being written, as far as this master knows.
+    pub(crate) fn writers_of(&self, chunk: ChunkId) -> Vec<Target> {
+        (self.writing.0.get(&chunk)).map_or_else(Vec::new, |pending| pending.targets.clone())
+    }
+
     /// Adds nodes, reserved already, to the pipeline of a chunk. `bytes` is the same in all calls for one chunk.
     pub(crate) fn extend_write(&mut self, chunk: ChunkId, inode: InodeId, bytes: u64, targets: &[Target]) {
         let pending = self.writing.0.entry(chunk).or_insert_with(|| PendingChunk {

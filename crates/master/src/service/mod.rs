@@ -120,6 +120,7 @@ calls! {
     abandon_chunk: AbandonChunkRequest => AbandonChunkResponse, write;
     abandon_file: AbandonFileRequest => AbandonFileResponse, write;
     complete: CompleteRequest => CompleteResponse, write;
+    sync: SyncRequest => SyncResponse, write;
     renew_lease: RenewLeaseRequest => RenewLeaseResponse, write;
     bump_generation: BumpGenerationRequest => BumpGenerationResponse, write;
     additional_datanodes: AdditionalDatanodesRequest => AdditionalDatanodesResponse, write;

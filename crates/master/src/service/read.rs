@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use namespace::Namespace;
+use namespace::{ChunkInfo, Namespace};
 use placement::{Expected, Liveness, Node, Replica, Standing};
 use proto::v1;
 use types::{Caller, ChunkExtent, FsPath, PoolId, limits};
@@ -142,12 +142,56 @@ pub(super) async fn locate(core: &Core, request: v1::LocateRequest) -> Result<v1
             offset,
             replicas: found,
             token: bytes::Bytes::new(),
+            open: false,
         });
+    }
+    if request.length == 0 {
+        let committed = located.chunks.iter().map(|extent| extent.len).sum();
+        chunks.extend(open_chunks(&mut cluster, &located.open, committed, &request.host));
     }
     Ok(v1::LocateResponse {
         status: Some(message::file_status(located.status)),
         chunks,
     })
+}
+
+/// The chunks that are being written, from `offset` on, with the datanodes that write them or have finished.
+fn open_chunks(
+    cluster: &mut Cluster,
+    open: &[ChunkInfo],
+    mut offset: u64,
+    client_host: &str,
+) -> Vec<v1::LocatedChunk> {
+    let mut chunks = Vec::with_capacity(open.len());
+    for info in open {
+        let extent = ChunkExtent {
+            chunk: info.chunk,
+            generation: info.generation,
+            len: info.len.unwrap_or(info.acknowledged),
+        };
+        let mut replicas = best_first(cluster, extent, client_host);
+        let writing = cluster.writers_of(info.chunk).into_iter().filter_map(|target| {
+            let node = cluster.view.node(target.datanode)?;
+            Some(message::target(node, target.storage))
+        });
+        for replica in writing {
+            if replicas
+                .iter()
+                .all(|known| known.storage_id != replica.storage_id)
+            {
+                replicas.push(replica);
+            }
+        }
+        chunks.push(v1::LocatedChunk {
+            extent: Some(proto::wire_extent(extent)),
+            offset,
+            replicas,
+            token: bytes::Bytes::new(),
+            open: true,
+        });
+        offset = offset.saturating_add(extent.len);
+    }
+    chunks
 }
 
 /// The chunks that hold bytes from `start` to `end`, with their offset in the file.

@@ -184,6 +184,16 @@ pub(super) async fn complete(
     }
 }
 
+pub(super) async fn sync(core: &Core, request: v1::SyncRequest) -> Result<v1::SyncResponse, Rejection> {
+    let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
+    let inode = InodeId(request.inode);
+    let written = extents(&request.written)?;
+    let open = request.open.as_ref().map(proto::extent).transpose()?;
+    core.propose(caller, id, Command::Sync { inode, written, open })
+        .await?;
+    Ok(v1::SyncResponse {})
+}
+
 pub(super) async fn renew_lease(
     core: &Core,
     request: v1::RenewLeaseRequest,

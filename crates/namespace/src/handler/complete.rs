@@ -44,7 +44,7 @@ pub(crate) fn complete(
         files.tree.publish(inode, parent, &name, call.at);
     }
     Ok(Outcome::Completed(Completed {
-        status: status(&name, &files.tree.inode(inode)),
+        status: status(&name, &files.tree.inode(inode), &files.chunks),
     }))
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod reap;
 pub(crate) mod rename;
 pub(crate) mod safe_mode;
 pub(crate) mod setting;
+pub(crate) mod sync;
 mod writer;
 
 use types::{Caller, ClientId, InodeId, UnixMillis};

@@ -18,8 +18,10 @@ pub struct Page {
 pub struct Located {
     /// The file.
     pub status: FileStatus,
-    /// Its committed chunks, in order: together they are `status.len` bytes.
+    /// Its committed chunks, in order.
     pub chunks: Vec<ChunkExtent>,
+    /// The chunks behind these, in order: the first one is being written.
+    pub open: Vec<ChunkInfo>,
     /// The largest length of its chunks.
     pub chunk_size: ChunkSize,
 }
@@ -76,6 +78,8 @@ pub struct ChunkInfo {
     pub generation: Generation,
     /// Its committed length; none while it is being written.
     pub len: Option<u64>,
+    /// While it is being written: bytes that are known to be acknowledged. It will not be committed with fewer.
+    pub acknowledged: u64,
     /// The file that holds it.
     pub owner: InodeId,
     /// How many replicas it is to have.

@@ -2,7 +2,7 @@
 
 use types::{ChunkId, InodeId};
 
-use crate::table::Chunk;
+use crate::table::{Chunk, ChunkState};
 use crate::{ChunkInfo, Namespace};
 
 impl Namespace {
@@ -59,6 +59,10 @@ impl Namespace {
             chunk: id,
             generation: chunk.generation,
             len: chunk.len(),
+            acknowledged: match chunk.state {
+                ChunkState::BeingWritten { acknowledged, .. } => acknowledged,
+                ChunkState::Committed { .. } => 0,
+            },
             owner: tree.id_at(chunk.owner()).unwrap_or_default(),
             replication: tree.replication_at(chunk.owner()),
             pending_generation: chunk.pending(),

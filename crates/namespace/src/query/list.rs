@@ -42,7 +42,7 @@ impl Namespace {
             let Some((name, child)) = children.advance() else {
                 break;
             };
-            entries.push(status(&name, &tree.inode(child)));
+            entries.push(status(&name, &tree.inode(child), &self.files.chunks));
         }
         Ok(Page {
             entries,

@@ -7,7 +7,7 @@ use crate::query::stat::status;
 use crate::{Located, Namespace, NamespaceError, resolve};
 
 impl Namespace {
-    /// The committed chunks of a file, up to the first one that is being written. Needs read permission.
+    /// The chunks of a file: the committed ones, and those from the first one on that is being written. Needs read permission.
     ///
     /// # Errors
     /// When it is not a file, or the caller may not read it.
@@ -27,8 +27,13 @@ impl Namespace {
             })
         });
         Ok(Located {
-            status: status(path.name().unwrap_or_default(), &inode),
+            status: status(path.name().unwrap_or_default(), &inode, &self.files.chunks),
             chunks: extents.collect(),
+            open: file
+                .uncommitted_chunks()
+                .iter()
+                .filter_map(|&id| self.chunk(id))
+                .collect(),
             chunk_size: file.chunk_size,
         })
     }

@@ -2,7 +2,7 @@
 
 use types::{Caller, ClusterId, FsPath};
 
-use crate::table::{Body, Inode};
+use crate::table::{Body, ChunkState, Chunks, File, Inode};
 use crate::{FileKind, FileStatus, Lease, Namespace, NamespaceError, Totals, resolve};
 
 impl Namespace {
@@ -21,6 +21,7 @@ impl Namespace {
         Ok(status(
             path.name().unwrap_or_default(),
             &self.files.tree.inode(id),
+            &self.files.chunks,
         ))
     }
 
@@ -51,13 +52,22 @@ impl Namespace {
     }
 }
 
+/// The bytes of the first chunk that is being written which are known to be acknowledged.
+pub(crate) fn acknowledged(file: &File<'_>, chunks: &Chunks) -> u64 {
+    let first = file.uncommitted_chunks().first();
+    match first.and_then(|id| chunks.find(*id)).map(|chunk| chunk.state) {
+        Some(ChunkState::BeingWritten { acknowledged, .. }) => acknowledged,
+        Some(ChunkState::Committed { .. }) | None => 0,
+    }
+}
+
 /// An inode as callers see it, under its name.
-pub(crate) fn status(name: &str, inode: &Inode<'_>) -> FileStatus {
+pub(crate) fn status(name: &str, inode: &Inode<'_>, chunks: &Chunks) -> FileStatus {
     let (kind, len, replication, chunk_size, being_written) = match &inode.body {
         Body::Directory { .. } => (FileKind::Directory, 0, 0, None, false),
         Body::File(file) => (
             FileKind::File,
-            file.len,
+            file.len + acknowledged(file, chunks),
             file.replication,
             Some(file.chunk_size),
             file.writer.is_some(),

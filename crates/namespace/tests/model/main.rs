@@ -210,7 +210,10 @@ impl Story {
     /// The user who writes the file that a step is about; of other steps, ann.
     fn writer(&self, step: &Step) -> Option<usize> {
         let file = match step {
-            Step::AddChunk(writing) | Step::AbandonFile(writing) | Step::Complete(writing) => writing.file,
+            Step::AddChunk(writing)
+            | Step::AbandonFile(writing)
+            | Step::Complete(writing)
+            | Step::Sync { writing, .. } => writing.file,
             Step::AbandonChunk { file, .. } | Step::Bump { file, .. } | Step::Update { file, .. } => *file,
             _ => return Some(1),
         };

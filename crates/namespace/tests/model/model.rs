@@ -122,7 +122,13 @@ impl File {
             .map_while(|chunk| Some((chunk.id, chunk.committed?)))
     }
 
+    /// What is committed, and what is known of the first chunk that is not.
     pub(crate) fn len(&self) -> u64 {
+        let open = self.chunks.iter().find(|chunk| chunk.committed.is_none());
+        self.committed() + open.map_or(0, |chunk| chunk.acknowledged)
+    }
+
+    pub(crate) fn committed(&self) -> u64 {
         self.visible().map(|(_, len)| len).sum()
     }
 }
@@ -250,6 +256,7 @@ impl Model {
                 chunk.acknowledged = extent.len;
                 Ok(())
             }
+            Command::Sync { inode, written, open } => self.sync(by, *inode, written, open.as_ref()),
             Command::Complete { inode, written } => self.complete(by, *inode, written),
             Command::RenewLease => Ok(()),
             Command::ExpireLeases { before } => {

@@ -38,6 +38,11 @@ pub(crate) enum Step {
         len: u64,
     },
     Complete(Writing),
+    Sync {
+        writing: Writing,
+        chunk: usize,
+        len: u64,
+    },
     Renew,
     Expire {
         silent: u64,
@@ -263,6 +268,8 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
         16 => (at(), options()).prop_map(|(path, options)| Step::Create { path, options }),
         5 => at().prop_map(Step::Append),
         10 => writing().prop_map(Step::AddChunk),
+        4 => (writing(), 0usize..3, prop::sample::select(vec![0, 1, 600, 1024, 1025]))
+            .prop_map(|(writing, chunk, len)| Step::Sync { writing, chunk, len }),
         2 => one().prop_map(|(file, chunk)| Step::AbandonChunk { file, chunk }),
         1 => writing().prop_map(Step::AbandonFile),
         2 => one().prop_map(|(file, chunk)| Step::Bump { file, chunk }),
@@ -366,6 +373,19 @@ impl Step {
                 inode: inode(writing.file),
                 written: written(&writing),
             },
+            Self::Sync { writing, chunk, len } => {
+                let inode = inode(writing.file);
+                let open = model.open_chunks(inode).into_iter().nth(chunk);
+                Command::Sync {
+                    inode,
+                    written: written(&writing),
+                    open: open.map(|(chunk, generation)| ChunkExtent {
+                        chunk,
+                        generation: Generation(generation.0 + writing.ahead),
+                        len,
+                    }),
+                }
+            }
             Self::Renew => Command::RenewLease,
             Self::Expire { silent } => Command::ExpireLeases {
                 before: UnixMillis(now.saturating_sub(silent)),

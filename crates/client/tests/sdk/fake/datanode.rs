@@ -58,6 +58,8 @@ pub(crate) struct Datanode {
     /// What recoveries kept, by chunk.
     pub(crate) recovered: Mutex<Vec<(ChunkId, Stage, u64)>>,
     pub(crate) heartbeats: AtomicUsize,
+    /// How much of which chunk was to be on the disk.
+    pub(crate) synced: Mutex<Vec<(ChunkId, u64)>>,
     pub(crate) connections: AtomicUsize,
     /// Requests to read, with their offset.
     pub(crate) reads: Mutex<Vec<u64>>,
@@ -78,6 +80,7 @@ impl Datanode {
             received: Mutex::default(),
             recovered: Mutex::default(),
             heartbeats: AtomicUsize::new(0),
+            synced: Mutex::default(),
             connections: AtomicUsize::new(0),
             reads: Mutex::default(),
             registry: Arc::clone(registry),
@@ -284,6 +287,9 @@ impl Datanode {
                 self.received.lock().unwrap().push((block.chunk, header.offset));
             }
             packet.verify().unwrap();
+            if header.sync {
+                self.synced.lock().unwrap().push((block.chunk, header.end()));
+            }
             let due = |fault| match fault {
                 Fault::DieAt(at) | Fault::HangAt(at) | Fault::ErrorAt(at) => {
                     end > at && !header.is_heartbeat()
@@ -339,6 +345,10 @@ impl Datanode {
         }
         let mut replicas = self.replicas.lock().unwrap();
         let replica = replicas.get_mut(&block.chunk).unwrap();
+        if header.data_len == 0 && !header.last {
+            assert!(header.offset as usize <= replica.data.len());
+            return;
+        }
         let (offset, len) = (header.offset as usize, replica.data.len());
         assert!(
             offset == len || (offset == len - len % 512 && offset + data.len() >= len),

@@ -491,6 +491,7 @@ macro_rules! not_needed {
                             offset,
                             replicas: nodes.into_iter().map(|n| replica(&state.nodes[n])).collect(),
                             token: Default::default(),
+                            open: false,
                         });
                     }
                     offset += chunk.extent.len;
@@ -516,6 +517,19 @@ macro_rules! not_needed {
                     replication: request.replication,
                     chunk_size: request.chunk_size,
                 }))
+            }
+
+            async fn sync(&self, request: Request<v1::SyncRequest>) -> Answer<v1::SyncResponse> {
+                let request = request.into_inner();
+                self.note("sync", request.caller.as_ref()).await?;
+                let mut state = self.state();
+                state.commit(request.inode, &request.written)?;
+                if let Some(open) = request.open {
+                    let chunk = state.chunk(request.inode, open.chunk)?;
+                    assert_eq!(chunk.extent.generation.as_u64(), open.generation);
+                    chunk.extent.len = open.length;
+                }
+                Ok(Response::new(v1::SyncResponse {}))
             }
 
             async fn add_chunk(&self, request: Request<v1::AddChunkRequest>) -> Answer<v1::AddChunkResponse> {

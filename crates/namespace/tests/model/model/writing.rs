@@ -102,7 +102,7 @@ impl Model {
         right: impl FnOnce(&File) -> Expected,
     ) -> Expected {
         let mut after = self.writing(by, id)?.clone();
-        let before = after.len();
+        let before = after.committed();
         for extent in written {
             let found = after.chunks.iter_mut().find(|found| found.id == extent.chunk);
             let chunk = found.ok_or(Refusal::WrongChunk)?;
@@ -122,18 +122,49 @@ impl Model {
     }
 
     pub(super) fn replace_file(&mut self, id: InodeId, after: File, len_before: u64) {
-        let grown = after.len() > len_before;
+        let grown = after.committed() > len_before;
         self.files.insert(id, after);
         if grown {
-            let pending = self.files.get_mut(&id).unwrap().writer.as_mut();
-            match pending.and_then(|writer| writer.pending.as_mut()) {
-                Some(pending) => pending.node.mtime = self.now,
-                None => {
-                    let mut nodes = self.nodes.values_mut();
-                    nodes.find(|node| node.file == Some(id)).unwrap().mtime = self.now;
-                }
+            self.touch(id);
+        }
+    }
+
+    fn touch(&mut self, id: InodeId) {
+        let pending = self.files.get_mut(&id).unwrap().writer.as_mut();
+        match pending.and_then(|writer| writer.pending.as_mut()) {
+            Some(pending) => pending.node.mtime = self.now,
+            None => {
+                let mut nodes = self.nodes.values_mut();
+                nodes.find(|node| node.file == Some(id)).unwrap().mtime = self.now;
             }
         }
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        by: &By<'_>,
+        id: InodeId,
+        written: &[ChunkExtent],
+        open: Option<&ChunkExtent>,
+    ) -> Expected {
+        if let Some(extent) = open {
+            let chunk = self.open_chunk(by, id, extent.chunk)?;
+            fits(chunk, extent)?;
+            if written.iter().any(|other| other.chunk == extent.chunk) {
+                return Err(Refusal::WrongChunk);
+            }
+        }
+        self.commit(by, id, written, |_| Ok(()))?;
+        if let Some(extent) = open {
+            let chunk = self.open_chunk(by, id, extent.chunk)?;
+            let grown = extent.len > chunk.acknowledged;
+            chunk.generation = extent.generation.0;
+            chunk.acknowledged = extent.len;
+            if grown {
+                self.touch(id);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn add_chunk(
@@ -174,7 +205,7 @@ impl Model {
             return Err(Refusal::WrongChunk);
         }
         let mut after = self.files[&id].clone();
-        let before = after.len();
+        let before = after.committed();
         after.chunks.retain(|found| found.id != chunk);
         self.free(chunk);
         self.replace_file(id, after, before);

@@ -1,0 +1,110 @@
+//! Files that are read while they are written.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use crate::support::{Client, Cluster, Content, until};
+
+/// An `append -` whose input the test feeds piece by piece.
+struct Appending {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lengths: BufReader<ChildStdout>,
+}
+
+impl Appending {
+    fn start(client: &Client, path: &str, options: &[&str]) -> Self {
+        let mut arguments = vec!["append", "--create", "--lengths", "-", path];
+        arguments.extend(options);
+        let mut child = client
+            .command(&arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            stdin: child.stdin.take(),
+            lengths: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// Hands over bytes and waits until the file is known to be `len` bytes long.
+    fn feed(&mut self, piece: &[u8], len: usize) {
+        self.stdin.as_mut().unwrap().write_all(piece).unwrap();
+        let mut told = 0;
+        while told < len {
+            let mut line = String::new();
+            assert!(self.lengths.read_line(&mut line).unwrap() > 0, "append has ended");
+            told = line.trim().parse().unwrap();
+        }
+        assert_eq!(told, len);
+    }
+
+    fn finish(mut self) {
+        drop(self.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Appending {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len);
+    Content::new(seed, len as u64)
+        .write_range(0..len as u64, &mut bytes)
+        .unwrap();
+    bytes
+}
+
+fn length(cluster: &Cluster, path: &str) -> u64 {
+    let status = cluster.client.ok(&["stat", "--json", path]);
+    let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+    status["length"].as_u64().unwrap()
+}
+
+#[test]
+fn readers_see_every_byte_that_was_flushed_whoever_dies() {
+    let mut cluster = Cluster::start(3);
+    let data = bytes(40, 200_000);
+    let mut appending = Appending::start(&cluster.client, "/log", &["--flush"]);
+    let mut written = 0;
+    for end in [1, 600, 100_000] {
+        appending.feed(&data[written..end], end);
+        written = end;
+        assert!(
+            cluster.client.ok(&["cat", "/log"]) == data[..end],
+            "{end} bytes were flushed"
+        );
+    }
+    cluster.datanodes[1].kill();
+    appending.feed(&data[written..150_000], 150_000);
+    assert!(cluster.client.ok(&["cat", "/log"]) == data[..150_000]);
+    cluster.datanodes[1].start();
+    cluster.wait_for_datanodes(3);
+    assert!(cluster.client.ok(&["cat", "/log"]) == data[..150_000]);
+    appending.feed(&data[150_000..], data.len());
+    appending.finish();
+    assert!(cluster.client.ok(&["cat", "/log"]) == data);
+}
+
+#[test]
+fn what_was_synced_counts_for_the_length() {
+    let cluster = Cluster::start(3);
+    let data = bytes(41, 5000);
+    let mut appending = Appending::start(&cluster.client, "/log", &["--sync"]);
+    for (from, to) in [(0, 700), (700, 5000)] {
+        appending.feed(&data[from..to], to);
+        assert_eq!(length(&cluster, "/log"), to as u64);
+        assert!(cluster.client.ok(&["cat", "/log"]) == data[..to]);
+    }
+    appending.finish();
+    until("it is closed", || {
+        (length(&cluster, "/log") == 5000).then_some(())
+    });
+}
