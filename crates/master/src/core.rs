@@ -19,6 +19,7 @@ use types::{Caller, ClusterId, RequestId};
 
 use crate::Config;
 use crate::cluster::Cluster;
+use crate::jobs::Jobs;
 use crate::leadership::{Lead, Leadership};
 use crate::machine::{Logged, Machine};
 use crate::picture::Picture;
@@ -26,6 +27,9 @@ use crate::rejection::Rejection;
 
 /// How long a call waits for a lead that has just been won to open.
 const OPENING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Touched chunks that are judged before others may have the lock of the cluster.
+const TOUCHED_AT_ONCE: usize = 1_000;
 
 /// The shared part of a master.
 pub(crate) struct Core {
@@ -38,8 +42,8 @@ pub(crate) struct Core {
     pub(crate) started: Duration,
     pub(crate) leadership: Leadership,
     pub(crate) picture: Picture,
-    /// Woken when something was detached that has to be reaped.
-    pub(crate) reaping: tokio::sync::Notify,
+    /// What it does by itself.
+    pub(crate) jobs: Jobs,
     /// True from the moment on at which it is told to stop.
     pub(crate) closing: watch::Sender<bool>,
     cluster: Mutex<Cluster>,
@@ -60,7 +64,7 @@ impl Core {
             started: env.clock.monotonic(),
             leadership: Leadership::new(),
             picture: Picture::new(env.clock.wall()),
-            reaping: tokio::sync::Notify::new(),
+            jobs: Jobs::new(),
             closing: watch::Sender::new(false),
             cluster: Mutex::new(Cluster::new(&config, env.random.u64())),
             group: ArcSwapOption::from_pointee(group),
@@ -248,13 +252,25 @@ impl Core {
         self.config.heartbeat_interval * 2
     }
 
-    /// Hands the chunks that no file holds any more to invalidation.
+    /// Brings the picture up to what was published: what no file holds any more is to be deleted, and of what was touched
+    /// something else is expected than before.
     pub(crate) fn drain_freed(&self) {
-        let freed = self.machine.take_freed();
-        if !freed.is_empty() {
+        let (freed, touched) = (self.machine.take_freed(), self.machine.take_touched());
+        if freed.is_empty() && touched.is_empty() {
+            return;
+        }
+        {
             let mut cluster = self.cluster();
             for chunk in freed {
                 cluster.free(chunk);
+            }
+        }
+        for some in touched.chunks(TOUCHED_AT_ONCE) {
+            // The lock first: what is judged last is judged by the newest state.
+            let mut cluster = self.cluster();
+            let namespace = self.machine.read();
+            for &chunk in some {
+                cluster.judge(self.now(), &namespace, chunk);
             }
         }
     }

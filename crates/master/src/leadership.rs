@@ -130,14 +130,16 @@ async fn open(core: &Core, term: Term) {
         since: core.now(),
     };
     core.leadership.led.fetch_max(term.as_u64(), Ordering::Relaxed);
+    core.cluster().begin_lead();
     core.leadership.now.send_replace(Some(lead));
     core.cluster().wake_all();
+    core.jobs.repair.bell.notify_one();
     tracing::info!(%term, "this master leads");
 }
 
 fn close(core: &Core, lead: Lead) {
     core.leadership.now.send_replace(None);
-    let writes = core.cluster().end_all_writes();
+    let writes = core.cluster().end_lead();
     tracing::info!(term = %lead.term, writes, "this master does not lead any more");
 }
 

@@ -13,8 +13,9 @@
 //! - a file is closed only when the datanodes themselves have reported enough replicas of the right version of each of its
 //!   chunks;
 //! - a replica is ordered to be deleted only by a leader, outside of safe mode, and only when the metadata of that very
-//!   moment says that nobody needs it: its chunk is freed, or it is stale and enough good ones are confirmed. The order
-//!   names one exact generation, and carries the term of the leader;
+//!   moment says that nobody needs it: its chunk is freed, or as many others as are wanted were read again from disk just
+//!   before, and found good. The order names one exact generation, and carries the term of the leader;
+//! - what is wrong with the replicas is counted at any moment, by every master, and mended by the leader;
 //! - nobody who reads waits for somebody who writes, however long either takes.
 //!
 //! Where replicas are is not on disk: the datanodes tell it, to every master. Until they have, or have had the time to, what
@@ -26,12 +27,13 @@ mod config;
 mod core;
 mod error;
 mod http;
+mod jobs;
 mod leadership;
 mod lease;
 mod liveness;
 mod machine;
+mod operations;
 mod picture;
-mod reap;
 mod rejection;
 mod reserve;
 mod serve;

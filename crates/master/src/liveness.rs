@@ -15,12 +15,26 @@ pub(crate) async fn run(core: &Core) {
         assess(core);
         core.picture.members(core);
         core.assess_picture();
+        if core.settled() && core.cluster().look_around(core.now()) {
+            core.jobs.recount.bell.notify_one();
+        }
     }
 }
 
 fn assess(core: &Core) {
     let now = core.now();
     let mut cluster = core.cluster();
+    for change in cluster.view.compare(now) {
+        let datanode = change.datanode;
+        let storage = change
+            .storage
+            .map(|storage| storage.to_string())
+            .unwrap_or_default();
+        match change.slow {
+            Some(slow) => tracing::warn!(%datanode, storage, %slow, "slower than its peers: used last"),
+            None => tracing::info!(%datanode, storage, "not slower than its peers any more"),
+        }
+    }
     for (id, _, is) in cluster.view.assess(now) {
         let Some(node) = cluster.view.node(id) else {
             continue;

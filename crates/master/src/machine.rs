@@ -41,6 +41,7 @@ pub(crate) struct Machine {
     working: Mutex<Namespace>,
     published: ArcSwap<Namespace>,
     freed: Mutex<Vec<ChunkId>>,
+    touched: Mutex<Vec<ChunkId>>,
     left_safe_mode_at: AtomicU64,
 }
 
@@ -64,19 +65,30 @@ impl Machine {
         std::mem::take(&mut *self.freed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The chunks of which something else is expected than before: added, committed, changed or let go, since the last call.
+    pub(crate) fn take_touched(&self) -> Vec<ChunkId> {
+        std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// When an operator last ordered to leave the safe mode, of what was applied since this process started; 0 for never.
     pub(crate) fn left_safe_mode_at(&self) -> UnixMillis {
         UnixMillis(self.left_safe_mode_at.load(Ordering::Relaxed))
     }
 
     fn publish(&self, working: &mut Namespace) {
-        let freed = working.take_freed();
+        let (freed, touched) = (working.take_freed(), working.take_touched());
         self.published.store(Arc::new(working.clone()));
         if !freed.is_empty() {
             self.freed
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(freed);
+        }
+        if !touched.is_empty() {
+            self.touched
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(touched);
         }
     }
 }

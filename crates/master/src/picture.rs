@@ -109,13 +109,8 @@ impl Picture {
                 .filter(|chunk| chunk.len.is_none());
             self.open_chunks.store(open.count() as u64, Ordering::Relaxed);
         }
-        let mut cluster = core.cluster();
-        for member in namespace.members() {
-            if cluster.view.node(member.id).is_none() {
-                let (host, rack) = (member.host.clone(), member.rack.clone());
-                cluster.view.expect(member.id, host, member.data_port, rack);
-            }
-        }
+        core.cluster()
+            .sync_members(&namespace, core.now(), core.env.clock.wall());
     }
 }
 

@@ -16,7 +16,7 @@ use types::ClusterId;
 use crate::core::Core;
 use crate::machine::Machine;
 use crate::serve::{serve_grpc, serve_http};
-use crate::{Config, Failure, StartError, leadership, lease, liveness, reap};
+use crate::{Config, Failure, StartError, leadership, lease, liveness};
 
 /// How long connections may take to end, once the master is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
@@ -54,6 +54,7 @@ impl Master {
         let group = Group::open(&env, &config.dir, Arc::clone(&machine), settings).await?;
         // What was let go in the past is found by the reports of those who still have it.
         machine.take_freed();
+        machine.take_touched();
 
         let core = Arc::new(Core::new(env, config, machine, address, group));
         core.picture.members(&core);
@@ -241,14 +242,18 @@ fn settings(config: &Config, listens: SocketAddr) -> Settings {
 
 /// What runs beside the servers.
 fn jobs(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
-    let [a, b, c, d, e] = std::array::from_fn(|_| Arc::clone(core));
-    vec![
+    let [a, b, c, d] = std::array::from_fn(|_| Arc::clone(core));
+    let mut tasks = vec![
         tokio::spawn(async move { leadership::run(&a).await }),
         tokio::spawn(async move { liveness::run(&b).await }),
         tokio::spawn(async move { lease::run(&c).await }),
-        tokio::spawn(async move { reap::run(&d).await }),
-        tokio::spawn(async move { form(&e).await }),
-    ]
+        tokio::spawn(async move { form(&d).await }),
+    ];
+    tasks.extend(core.jobs.all().into_iter().map(|job| {
+        let core = Arc::clone(core);
+        tokio::spawn(async move { job.run(&core).await })
+    }));
+    tasks
 }
 
 /// Finds the other masters, and begins a group with them or joins theirs.

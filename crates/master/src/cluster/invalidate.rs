@@ -1,13 +1,16 @@
-//! What is to be deleted: chunks that no file holds, and stale replicas.
+//! What is to be deleted because no file holds it any more.
 //!
 //! A chunk in a datanode's queue is only a suspicion. It is judged once more at the moment when the order leaves with a
 //! heartbeat's answer, against the metadata and the replicas of that moment; the order names one exact generation, and the
-//! datanode deletes nothing else. A lost order is no harm: the next block report brings the replica back into the queue.
+//! datanode deletes nothing else. A lost order is no harm: the next time that the replica is heard of, it is in the queue again.
+//!
+//! Replicas of chunks that files do hold (stale, bad, too many) are not here: they go only when enough others were verified,
+//! which is repair's to see to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use namespace::Namespace;
-use placement::{ChunkFate, Excess};
+use placement::ChunkFate;
 use types::{ChunkId, DatanodeId, Generation};
 
 use super::{Cluster, fate};
@@ -20,15 +23,19 @@ impl Cluster {
     pub(crate) fn free(&mut self, chunk: ChunkId) {
         self.end_write(chunk);
         self.waiters.wake(chunk);
-        let storages: Vec<_> = self
-            .replicas
-            .replicas(chunk)
-            .iter()
-            .map(|replica| replica.storage)
-            .collect();
-        for storage in storages {
-            if let Some(node) = self.view.owner(storage) {
-                self.invalidation.0.entry(node.id).or_default().insert(chunk);
+        self.invalidate(chunk, ChunkFate::Freed);
+    }
+
+    /// Has the replicas of `chunk` deleted when no file holds it. Never those of a chunk of the future: it may be this
+    /// master's metadata that is behind.
+    pub(super) fn invalidate(&mut self, chunk: ChunkId, fate: ChunkFate) {
+        if fate != ChunkFate::Freed {
+            return;
+        }
+        for replica in self.replicas.replicas(chunk) {
+            if let Some(node) = self.view.owner(replica.storage).map(|node| node.id) {
+                self.invalidation.0.entry(node).or_default().insert(chunk);
+                self.ring(node);
             }
         }
     }
@@ -44,29 +51,12 @@ impl Cluster {
         }
     }
 
-    /// Looks whether replicas of `chunk` are to be deleted, and queues them if so. Answers with the chunk's fate.
-    pub(crate) fn reconsider(
-        &mut self,
-        namespace: &Namespace,
-        chunk: ChunkId,
-        min_replicas: u16,
-    ) -> ChunkFate {
-        let fate = fate(namespace, chunk);
-        for excess in self.excess(namespace, chunk, fate, min_replicas) {
-            if let Some(node) = self.view.owner(excess.storage) {
-                self.invalidation.0.entry(node.id).or_default().insert(chunk);
-            }
-        }
-        fate
-    }
-
     /// Up to `limit` replicas that `datanode` is to delete.
     pub(crate) fn take_invalid(
         &mut self,
         namespace: &Namespace,
         datanode: DatanodeId,
         limit: usize,
-        min_replicas: u16,
     ) -> Vec<(ChunkId, Generation)> {
         let mut orders = Vec::new();
         while orders.len() < limit {
@@ -79,34 +69,20 @@ impl Cluster {
                 self.invalidation.0.remove(&datanode);
                 break;
             };
-            let excess = self.excess(namespace, chunk, fate(namespace, chunk), min_replicas);
-            let here = |excess: &&Excess| {
-                self.view
-                    .owner(excess.storage)
-                    .is_some_and(|node| node.id == datanode)
-            };
-            orders.extend(
-                excess
-                    .iter()
-                    .filter(here)
-                    .map(|excess| (chunk, excess.generation)),
-            );
+            if fate(namespace, chunk) == ChunkFate::Freed {
+                let here = self.replicas.replicas(chunk).into_iter().filter(|replica| {
+                    self.view
+                        .owner(replica.storage)
+                        .is_some_and(|node| node.id == datanode)
+                });
+                orders.extend(here.map(|replica| (chunk, replica.generation)));
+            }
         }
         orders
     }
 
-    fn excess(
-        &self,
-        namespace: &Namespace,
-        chunk: ChunkId,
-        fate: ChunkFate,
-        min_replicas: u16,
-    ) -> Vec<Excess> {
-        let wanted = namespace
-            .chunk(chunk)
-            .map_or(min_replicas, |info| info.replication);
-        let enough = usize::from(min_replicas.min(wanted));
-        self.replicas
-            .excess(chunk, fate, enough, |storage| self.view.is_usable(storage))
+    /// Nothing is deleted on `datanode` any more.
+    pub(super) fn drop_invalid_of(&mut self, datanode: DatanodeId) {
+        self.invalidation.0.remove(&datanode);
     }
 }

@@ -4,7 +4,13 @@
 //! every master, so that one that takes over knows it already. The rules are in the `placement` crate; here they are put
 //! together.
 
+mod draining;
+mod extras;
 mod invalidate;
+mod judge;
+mod lead;
+mod members;
+mod orders;
 mod waiters;
 mod writing;
 
@@ -13,13 +19,16 @@ use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
 use placement::{
-    Choice, ChunkFate, ClusterView, Expected, FailureDetector, Placement as _, Replica, ReplicaMap, Request,
-    Spread, Target, Thresholds,
+    Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Placement as _, Repair, Replica,
+    ReplicaMap, Request, Spread, Sweep, Target, Thresholds,
 };
-use types::{ChunkId, DatanodeId};
+use types::{ChunkId, DatanodeId, StorageId};
 
 use crate::Config;
+use draining::Left;
+use extras::Extras;
 use invalidate::Invalidation;
+use orders::Orders;
 pub(crate) use waiters::WaiterId;
 use waiters::Waiters;
 use writing::Writing;
@@ -29,8 +38,29 @@ pub(crate) struct Cluster {
     pub(crate) view: ClusterView,
     pub(crate) replicas: ReplicaMap,
     pub(crate) waiters: Waiters,
+    /// How each chunk is.
+    pub(crate) ledger: Ledger,
+    /// What is to be copied, verified and destroyed: of a master that leads. See [`Cluster::begin_lead`].
+    pub(crate) repair: Repair,
     writing: Writing,
     invalidation: Invalidation,
+    orders: Orders,
+    extras: Extras,
+    sweep: Sweep,
+    /// Whether the ledger is kept: from the moment on at which the picture is settled.
+    counts: bool,
+    /// Whether this master leads, and repair is fed.
+    leads: bool,
+    /// From where on the ledger is to be given to repair; none: it has all.
+    refill_from: Option<u64>,
+    /// Replicas that an acknowledgement promises.
+    min_replicas: u16,
+    /// What is left on the nodes that drain, as it was seen last.
+    left: BTreeMap<DatanodeId, Left>,
+    /// Storages that are nobody's, whose replicas are to be forgotten.
+    to_forget: Vec<StorageId>,
+    /// Which version of the members the view has.
+    members_seen: Option<u64>,
     /// When a block report was last asked of a datanode that owes one.
     asked: BTreeMap<DatanodeId, Duration>,
     policy: Spread,
@@ -48,8 +78,20 @@ impl Cluster {
             view: ClusterView::new(thresholds, detector),
             replicas: ReplicaMap::new(),
             waiters: Waiters::default(),
+            ledger: Ledger::new(),
+            repair: Repair::default(),
             writing: Writing::default(),
             invalidation: Invalidation::default(),
+            orders: Orders::default(),
+            extras: Extras::default(),
+            sweep: Sweep::new(),
+            counts: false,
+            leads: false,
+            refill_from: None,
+            min_replicas: config.required_replicas(),
+            left: BTreeMap::new(),
+            to_forget: Vec::new(),
+            members_seen: None,
             asked: BTreeMap::new(),
             policy: Spread,
             rng: fastrand::Rng::with_seed(seed),

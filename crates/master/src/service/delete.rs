@@ -45,7 +45,7 @@ async fn tree(core: &Core, change: Change, path: FsPath) -> Result<(), Rejection
             Err(NamespaceError::Changed(_)) => {}
             Err(refused) => return Err(refused.into()),
             Ok(_) => {
-                core.reaping.notify_one();
+                core.jobs.reap.bell.notify_one();
                 return Ok(());
             }
         }

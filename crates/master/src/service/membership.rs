@@ -1,21 +1,15 @@
-//! Datanodes come, and say that they live. They do so to every master: one that does not lead keeps the same picture as the
+//! Datanodes come. They do so to every master: one that does not lead keeps the same picture as the
 //! leader, and takes over with it.
-//!
-//! Guarantee: an order to delete leaves only while this master leads, by the group's word at that moment, and with the term
-//! of that lead; and never in safe mode.
 
 use std::time::Duration;
 
 use namespace::{Command, MemberStorage, Registration};
-use placement::{DiskTimes, Liveness, StorageReport};
+use placement::{DiskTimes, StorageReport};
 use proto::v1::{self, ErrorCode};
 use types::{DatanodeId, PoolId, Term};
 
 use crate::core::Core;
 use crate::rejection::Rejection;
-
-/// Replicas in one order to delete.
-const DELETIONS_MAX: usize = 1_000;
 
 /// How long a registration waits for the leader's word about its datanode, at a master that does not lead.
 const MEMBER_PATIENCE: Duration = Duration::from_secs(2);
@@ -45,7 +39,7 @@ pub(super) fn unknown(id: DatanodeId) -> Rejection {
     )
 }
 
-fn storages(messages: &[v1::StorageStatus]) -> Result<Vec<StorageReport>, Rejection> {
+pub(super) fn storages(messages: &[v1::StorageStatus]) -> Result<Vec<StorageReport>, Rejection> {
     let report = |message: &v1::StorageStatus| {
         Ok(StorageReport {
             id: proto::storage_id(&message.id)?,
@@ -106,15 +100,14 @@ pub(super) async fn register(
     };
     admit(core, &said).await?;
     let mut cluster = core.cluster();
-    let gone: Vec<_> = cluster.view.node(id).map_or_else(Vec::new, |node| {
-        let before = node.storages.iter().map(|storage| storage.reported.id);
-        before
-            .filter(|old| storages.iter().all(|storage| storage.id != *old))
-            .collect()
-    });
+    let gone = cluster
+        .storages_of(id)
+        .into_iter()
+        .filter(|old| storages.iter().all(|storage| storage.id != *old));
     for storage in gone {
-        let chunks = cluster.replicas.forget(storage).len();
+        let chunks = cluster.replicas.storage_count(storage);
         tracing::warn!(datanode = %id, %storage, chunks, "datanode has registered without a storage that it had");
+        cluster.forget_storage(storage);
     }
     for storage in &storages {
         cluster.replicas.registered(storage.id);
@@ -171,61 +164,5 @@ async fn admit(core: &Core, said: &Registration) -> Result<(), Rejection> {
                 said.id, said.host, said.data_port
             ),
         )),
-    }
-}
-
-pub(super) fn heartbeat(
-    core: &Core,
-    request: &v1::HeartbeatRequest,
-) -> Result<v1::HeartbeatResponse, Rejection> {
-    let id = proto::datanode_id(&request.datanode_id)?;
-    let storages = storages(&request.storages)?;
-    core.drain_freed();
-    let namespace = core.machine.read();
-    let mut cluster = core.cluster();
-    let mut commands = Vec::new();
-    if let Some(node) = cluster.view.node(id)
-        && matches!(node.liveness, Liveness::Dead | Liveness::Suspicious)
-    {
-        tracing::info!(datanode = %id, address = %node.address(), was = ?node.liveness, "datanode is back");
-    }
-    let registered = cluster.view.heartbeat(core.now(), id, storages, request.streams);
-    let lead = core.leads_now();
-    if registered {
-        if lead.is_some() && core.takes_changes() {
-            let orders = cluster.take_invalid(&namespace, id, DELETIONS_MAX, core.config.required_replicas());
-            if !orders.is_empty() {
-                commands.push(v1::command::Command::DeleteReplicas(delete(&orders)));
-            }
-        }
-        if cluster.owes_report(id, core.now(), core.report_patience()) {
-            commands.push(v1::command::Command::SendBlockReport(v1::SendBlockReport {}));
-        }
-    } else if lead.is_some() {
-        commands.push(v1::command::Command::RegisterAgain(v1::RegisterAgain {}));
-    } else {
-        return Err(unknown(id));
-    }
-    drop(cluster);
-    let command = |command| v1::Command {
-        command: Some(command),
-    };
-    Ok(v1::HeartbeatResponse {
-        term: lead.map_or_else(|| term(core), |lead| lead.term).as_u64(),
-        commands: commands.into_iter().map(command).collect(),
-        masters: core.masters(),
-        leads: lead.is_some(),
-        members: None,
-    })
-}
-
-fn delete(orders: &[(types::ChunkId, types::Generation)]) -> v1::DeleteReplicas {
-    let replicas = orders.iter().map(|(chunk, generation)| v1::ReplicaVersion {
-        chunk: chunk.as_u64(),
-        generation: generation.as_u64(),
-        only_corrupt: false,
-    });
-    v1::DeleteReplicas {
-        replicas: replicas.collect(),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn target(node: &Node, storage: StorageId) -> v1::Replica {
     }
 }
 
-fn storage_id(storage: StorageId) -> bytes::Bytes {
+pub(super) fn storage_id(storage: StorageId) -> bytes::Bytes {
     storage.0.as_bytes().to_vec().into()
 }
 

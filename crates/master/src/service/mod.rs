@@ -4,6 +4,8 @@ mod admin;
 mod attributes;
 mod batch;
 mod delete;
+mod heartbeat;
+mod members;
 mod membership;
 mod message;
 mod read;
@@ -150,7 +152,7 @@ impl v1::membership_server::Membership for MembershipApi {
         &self,
         request: Request<v1::HeartbeatRequest>,
     ) -> Result<Response<v1::HeartbeatResponse>, Status> {
-        answer(membership::heartbeat(&self.core, &request.into_inner()))
+        answer(heartbeat::heartbeat(&self.core, request.into_inner()).await)
     }
 
     async fn incremental_report(
@@ -162,9 +164,9 @@ impl v1::membership_server::Membership for MembershipApi {
 
     async fn fingerprints(
         &self,
-        _request: Request<v1::FingerprintsRequest>,
+        request: Request<v1::FingerprintsRequest>,
     ) -> Result<Response<v1::FingerprintsResponse>, Status> {
-        Err(Status::unimplemented("this master wants full reports"))
+        answer(reports::fingerprints(&self.core, &request.into_inner()))
     }
 
     async fn block_report(

@@ -169,11 +169,11 @@ pub(super) async fn complete(
     core.drain_freed();
     {
         // Now the generations are final: what missed a repair of its pipeline is stale.
-        let namespace = core.machine.read();
         let mut cluster = core.cluster();
+        let namespace = core.machine.read();
         chunks.extend(cluster.end_file(inode));
         for chunk in chunks {
-            cluster.reconsider(&namespace, chunk, core.config.required_replicas());
+            cluster.judge(core.now(), &namespace, chunk);
         }
     }
     match outcome {
@@ -287,7 +287,8 @@ pub(super) async fn update_pipeline(
     Ok(v1::UpdatePipelineResponse {})
 }
 
-/// A reader found bad bytes. The replica is read last from now on; it is repair that replaces it, not this call.
+/// A reader found bad bytes. It may be the reader's memory, or the way there: the datanode is asked to look at what it has on
+/// disk, and its word is believed.
 pub(super) async fn report_corrupt(
     core: &Core,
     request: v1::ReportCorruptRequest,
@@ -296,10 +297,12 @@ pub(super) async fn report_corrupt(
     let datanode = proto::datanode_id(&request.datanode_id)?;
     let (chunk, generation) = (ChunkId::new(request.chunk)?, Generation(request.generation));
     let mut cluster = core.cluster();
-    if let Some(replica) = cluster.replica_on(datanode, chunk)
-        && cluster.replicas.corrupt(replica.storage, chunk, generation)
+    if cluster
+        .replica_on(datanode, chunk)
+        .is_some_and(|replica| replica.generation == generation)
     {
-        tracing::warn!(%chunk, %generation, %datanode, "a reader found a corrupt replica");
+        tracing::info!(%chunk, %generation, %datanode, "a reader found bad bytes; the datanode is to look");
+        cluster.suspect(datanode, chunk, generation);
     }
     Ok(v1::ReportCorruptResponse {})
 }

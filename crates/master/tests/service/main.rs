@@ -21,6 +21,7 @@ mod lifecycle;
 mod membership;
 mod namespace;
 mod placement;
+mod repair;
 mod safe_mode;
 mod tree;
 mod writing;

@@ -104,6 +104,22 @@ impl Node {
             .collect()
     }
 
+    /// The (chunk, generation)s that the next heartbeat's answer tells it to verify.
+    pub(crate) async fn ordered_to_verify(&self) -> Vec<(u64, u64)> {
+        let orders = self
+            .heartbeat()
+            .await
+            .into_iter()
+            .filter_map(|command| match command {
+                v1::command::Command::VerifyReplicas(verify) => Some(verify.replicas),
+                _ => None,
+            });
+        orders
+            .flatten()
+            .map(|replica| (replica.chunk, replica.generation))
+            .collect()
+    }
+
     pub(crate) async fn change(&self, event: v1::ReplicaEvent, extent: ChunkExtent) -> Result<(), Status> {
         let request = v1::IncrementalReportRequest {
             datanode_id: self.id(),

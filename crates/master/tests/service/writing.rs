@@ -265,6 +265,9 @@ async fn corrupt_replicas_are_left_out_until_there_is_nothing_else() {
         datanode_id: nodes[1].id(),
     };
     harness.fs.clone().report_corrupt(request).await.unwrap();
+    assert_eq!(hosts().await.len(), 1, "a reader's word is not enough");
+    assert_eq!(nodes[1].ordered_to_verify().await, [(chunk.chunk.as_u64(), 1)]);
+    nodes[1].change(ReplicaEvent::Corrupt, chunk).await.unwrap();
     let all = hosts().await;
     assert_eq!(all.len(), 2, "better bad ones than none");
     assert!(all.iter().all(|(_, state)| *state == v1::ReplicaState::Corrupt));

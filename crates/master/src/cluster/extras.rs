@@ -1,0 +1,65 @@
+//! What datanodes tell of themselves that no decision is based on, for those who look at it.
+
+use std::collections::BTreeMap;
+
+use proto::v1;
+use types::{DatanodeId, StorageId, UnixMillis};
+
+use super::Cluster;
+
+/// Of a volume.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct VolumeExtra {
+    pub(crate) directory: String,
+    /// Bytes of destroyed replicas that rest; counted as available.
+    pub(crate) quarantined: u64,
+    /// When the round of scrubbing began that runs, and how far it is, 0 to 1.
+    pub(crate) scrub: Option<(UnixMillis, f64)>,
+}
+
+/// Of everybody.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    volumes: BTreeMap<StorageId, VolumeExtra>,
+    transfers: BTreeMap<DatanodeId, u32>,
+}
+
+impl Cluster {
+    /// Takes in what a datanode says of its volumes.
+    pub(crate) fn volumes_said(&mut self, storages: &[v1::StorageStatus]) {
+        for status in storages {
+            if let Ok(id) = proto::storage_id(&status.id) {
+                let begun = UnixMillis(status.scrub_begun_ms);
+                let extra = VolumeExtra {
+                    directory: status.directory.clone(),
+                    quarantined: status.quarantined,
+                    scrub: (begun.0 > 0).then(|| (begun, status.scrub_done.clamp(0.0, 1.0))),
+                };
+                self.extras.volumes.insert(id, extra);
+            }
+        }
+    }
+
+    /// Takes in how many copies a datanode is at.
+    pub(crate) fn transfers_said(&mut self, datanode: DatanodeId, transfers: u32) {
+        self.extras.transfers.insert(datanode, transfers);
+    }
+
+    /// What was told of a volume.
+    pub(crate) fn volume_extra(&self, storage: StorageId) -> VolumeExtra {
+        self.extras.volumes.get(&storage).cloned().unwrap_or_default()
+    }
+
+    /// How many copies a datanode is at.
+    pub(crate) fn transfers_of(&self, datanode: DatanodeId) -> u32 {
+        self.extras.transfers.get(&datanode).copied().unwrap_or_default()
+    }
+
+    /// A datanode is none any more.
+    pub(super) fn forget_extras(&mut self, datanode: DatanodeId, storages: &[StorageId]) {
+        self.extras.transfers.remove(&datanode);
+        for storage in storages {
+            self.extras.volumes.remove(storage);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Repair: what is wrong with the replicas is mended, the most urgent first.
+//!
+//! What is to be done is planned in `placement`, from the queue that the ledger feeds; here it is done when something has
+//! happened, and otherwise every 200 ms, by the leader alone, outside of safe mode, and not before the picture is settled. The
+//! orders wait for the datanodes' heartbeats (see `cluster`), and are judged once more when they leave.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use namespace::Settings;
+use placement::RepairSettings;
+use tokio::sync::Notify;
+use types::{ByteSize, JobState, JobStatus};
+
+use super::rate::Meter;
+use super::{Job, Journal, Rate};
+use crate::core::Core;
+
+/// How often it looks by itself.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Plans that are made before it looks at the settings, and at who leads, again.
+const PLANS_MAX: usize = 16;
+
+/// How often a chunk that nobody can read is looked for in quarantines.
+const RESTORE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// See the module's text.
+pub(crate) struct RepairJob {
+    journal: Journal,
+    meter: Meter,
+    /// Woken when something has happened that may let it go on.
+    pub(crate) bell: Notify,
+}
+
+impl RepairJob {
+    pub(crate) const fn new() -> Self {
+        Self {
+            journal: Journal::new(),
+            meter: Meter::new(),
+            bell: Notify::const_new(),
+        }
+    }
+
+    /// How fast it goes.
+    pub(crate) fn rate(&self, now: Duration) -> Rate {
+        self.meter.rate(now)
+    }
+
+    /// Why nothing may be ordered now.
+    pub(crate) fn held_up(&self, core: &Core) -> Option<&'static str> {
+        if core.leads_now().is_none() {
+            Some("another master leads")
+        } else if core.is_starting() || !core.settled() {
+            Some("the cluster starts: datanodes have not told all that they have yet")
+        } else if !core.takes_changes() {
+            Some("safe mode: nothing is ordered until it is left")
+        } else {
+            None
+        }
+    }
+
+    async fn step(&self, core: &Core) {
+        if let Some(why) = self.held_up(core) {
+            return self.journal.set(JobState::Waiting, None, why);
+        }
+        let settings = settings(&core.machine.read().settings());
+        core.cluster().set_repair_settings(settings);
+        for _ in 0..PLANS_MAX {
+            let more = {
+                let mut cluster = core.cluster();
+                let namespace = core.machine.read();
+                let refilled = cluster.refill(core.now(), &namespace);
+                cluster.plan_repair(core.now(), &namespace) > 0 || refilled
+            };
+            if !more {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.tell(core);
+    }
+
+    fn tell(&self, core: &Core) {
+        let status = core.cluster().repair.status();
+        self.meter.count(core.now(), status.copied, status.copied_bytes);
+        let waiting: usize = status.queued.iter().map(|(_, count)| count).sum();
+        if waiting == 0 && status.copying == 0 && status.verifying == 0 {
+            let (copied, bytes) = (status.copied, ByteSize(status.copied_bytes));
+            return self.journal.rest(format!(
+                "nothing to do; {copied} copies of {bytes} since this master leads"
+            ));
+        }
+        let mut detail = format!(
+            "{waiting} chunks wait; {} copies of {} under way, {} verifications; {} copies of {} done",
+            status.copying,
+            ByteSize(status.copying_bytes),
+            status.verifying,
+            status.copied,
+            ByteSize(status.copied_bytes),
+        );
+        if status.stuck > 0 {
+            detail.push_str(&format!("; {} chunks find no source or no target", status.stuck));
+        }
+        if let Some(error) = status.last_error {
+            self.journal.fail(core.env.clock.wall(), error);
+        }
+        self.journal.set(JobState::Running, None, detail);
+    }
+}
+
+/// The cluster's settings as repair's limits.
+fn settings(settings: &Settings) -> RepairSettings {
+    RepairSettings {
+        streams_per_node: settings.repair_streams_per_node,
+        streams: settings.repair_streams,
+        bandwidth_per_node: settings.repair_bandwidth_per_node,
+        settle: Duration::from_millis(settings.repair_settle_ms),
+        ..RepairSettings::default()
+    }
+}
+
+impl Job for RepairJob {
+    fn name(&self) -> &'static str {
+        "repair"
+    }
+
+    fn limits(&self) -> &'static [&'static str] {
+        &[
+            "repair.streams_per_node",
+            "repair.bandwidth_per_node",
+            "repair.streams",
+            "repair.settle_ms",
+        ]
+    }
+
+    fn status(&self, _: &Core) -> JobStatus {
+        self.journal.status(self.name())
+    }
+
+    fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {
+        async move {
+            let mut restored = Duration::ZERO;
+            loop {
+                let _ = tokio::time::timeout(INTERVAL, self.bell.notified()).await;
+                core.drain_freed();
+                self.step(core).await;
+                if self.held_up(core).is_none() && core.now().saturating_sub(restored) >= RESTORE_INTERVAL {
+                    restored = core.now();
+                    restore(core).await;
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// Has everybody look in his quarantine for the chunks that nobody can read.
+async fn restore(core: &Core) {
+    let mut from = Some(0);
+    while let Some(at) = from {
+        {
+            let mut cluster = core.cluster();
+            let namespace = core.machine.read();
+            from = cluster.search_quarantines(&namespace, at);
+        }
+        tokio::task::yield_now().await;
+    }
+}
