@@ -272,7 +272,8 @@ impl Repair {
     }
 
     fn is_right(&self, situation: &Situation<'_>, order: &Order, wanted: Wanted) -> bool {
-        let mut located = situation.replicas.located(order.chunk());
+        let chunk = order.chunk();
+        let mut located = situation.replicas.located(chunk);
         match *order {
             Order::Copy {
                 extent,
@@ -280,14 +281,16 @@ impl Repair {
                 target,
                 ..
             } => {
-                let runs = self.running.copies_of(extent.chunk);
-                runs.iter()
-                    .any(|run| (run.source, run.target, run.extent) == (source, target, extent))
+                let facts = Facts::of(situation.replicas, chunk, wanted.expected, wanted.replicas);
+                let priority = Priority::of(classify(&facts), wanted.min_replicas);
+                let is_it = |run: &CopyRun| (run.source, run.target, run.extent) == (source, target, extent);
+                priority.is_some_and(|priority| priority != Priority::Surplus)
+                    && self.running.copies_of(chunk).iter().any(is_it)
                     && located.any(|here| {
                         here.node == Some(source)
+                            && here.reach.is_readable()
                             && here.replica.standing(wanted.expected) == Standing::Valid
-                            && here.replica.generation == extent.generation
-                            && here.replica.len == extent.len
+                            && (here.replica.generation, here.replica.len) == (extent.generation, extent.len)
                     })
             }
             Order::Verify { node, generation, .. } => {
@@ -295,9 +298,9 @@ impl Repair {
             }
             Order::Delete {
                 node,
-                chunk,
                 generation,
                 only_corrupt,
+                ..
             } => {
                 let verdict = self.verdict(situation, chunk, wanted);
                 let same = |doomed: &super::trim::Doomed| {

@@ -1,6 +1,7 @@
 mod model;
 
 use proptest::prelude::*;
+use types::fingerprint::bucket_of;
 
 use self::model::Model;
 use super::*;
@@ -148,6 +149,107 @@ fn a_lost_storage_takes_its_replicas_along() {
 }
 
 #[test]
+fn a_report_of_some_buckets_says_nothing_of_others() {
+    let mut map = ReplicaMap::new();
+    let all: Vec<_> = (1..=1_000).map(|n| extent(n, 1, 5)).collect();
+    map.report(storage(1), &Buckets::all(), &all);
+    let mut has = map.fingerprint(storage(1)).unwrap().clone();
+    assert!(map.differing(storage(1), &has).is_empty());
+    // One is gone, one is new, one has another version; nobody told.
+    has.remove(extent(7, 1, 5));
+    has.add(extent(2_000, 1, 5));
+    has.remove(extent(9, 1, 5));
+    has.add(extent(9, 2, 5));
+    let differing = map.differing(storage(1), &has);
+    assert_eq!(differing.len(), 3);
+    let mut listed: Vec<_> = all
+        .into_iter()
+        .filter(|e| ![7, 9].contains(&e.chunk.as_u64()))
+        .collect();
+    listed.extend([extent(2_000, 1, 5), extent(9, 2, 5)]);
+    listed.retain(|e| differing.contains(&u32::try_from(bucket_of(e.chunk)).unwrap()));
+    assert!(listed.len() < 20, "little is listed");
+    let summary = map.report(storage(1), &Buckets::of(&differing), &listed);
+    assert_eq!(summary.gone, [chunk(7)]);
+    assert_eq!(summary.appeared.len(), 2);
+    assert!(map.differing(storage(1), &has).is_empty());
+    assert_eq!(map.storage_count(storage(1)), 1_000);
+}
+
+#[test]
+fn bad_replicas_need_not_be_listed_but_after_a_registration() {
+    let mut map = ReplicaMap::new();
+    map.report(storage(1), &Buckets::all(), &[extent(1, 1, 5), extent(2, 1, 5)]);
+    map.corrupt(storage(1), chunk(1), Generation(1));
+    map.report(storage(1), &Buckets::all(), &[extent(2, 1, 5)]);
+    assert_eq!(map.replicas(chunk(1))[0].state, ReplicaState::Corrupt);
+    map.registered(storage(1));
+    let summary = map.report(storage(1), &Buckets::all(), &[extent(2, 1, 5)]);
+    assert_eq!(summary.gone, [chunk(1)]);
+}
+
+#[test]
+fn a_verification_is_of_one_replica_in_one_version_and_life() {
+    let mut map = ReplicaMap::new();
+    let now = Duration::from_secs(5);
+    let ours = extent(1, 1, 5);
+    let mark = |map: &ReplicaMap| map.verified_at(storage(1), chunk(1));
+    assert!(!map.verified(now, storage(1), ours), "nobody has it");
+    map.received(storage(1), ours);
+    assert_eq!(mark(&map), None, "what is received is not verified");
+    assert!(!map.verified(now, storage(1), extent(1, 2, 5)));
+    assert!(map.verified(now, storage(1), ours));
+    assert_eq!(mark(&map), Some(now));
+    map.report(storage(1), &Buckets::all(), &[ours]);
+    assert_eq!(mark(&map), Some(now), "it is still the same");
+    map.received(storage(1), ours);
+    assert_eq!(mark(&map), None, "it was written anew");
+    map.verified(now, storage(1), ours);
+    map.registered(storage(1));
+    assert_eq!(mark(&map), None, "its node has begun anew");
+    map.verified(now, storage(1), ours);
+    map.corrupt(storage(1), chunk(1), Generation(1));
+    assert_eq!(mark(&map), None);
+    assert!(!map.verified(now, storage(1), ours), "it is bad");
+}
+
+#[test]
+fn marks_of_verifications_are_bounded() {
+    let mut map = ReplicaMap::new();
+    let many = verified::MARKS_MAX as u64 + 100;
+    for n in 0..many {
+        map.received(storage(1), extent(n, 1, 5));
+        map.verified(Duration::from_secs(n), storage(1), extent(n, 1, 5));
+    }
+    assert_eq!(map.verified.len(), verified::MARKS_MAX);
+    assert_eq!(map.verified_at(storage(1), chunk(99)), None);
+    assert!(map.verified_at(storage(1), chunk(100)).is_some());
+}
+
+#[test]
+fn of_two_replicas_on_one_node_one_counts() {
+    let mut map = ReplicaMap::new();
+    for n in 1..=3 {
+        map.received(storage(n), extent(1, 1, 5));
+    }
+    let node = |n| types::DatanodeId::from_random_bytes([n; 16]);
+    let changed = map.place(false, |asked| {
+        let serves = asked != storage(2);
+        Some(Place {
+            node: node(if asked == storage(3) { 2 } else { 1 }),
+            rack: "/a",
+            reach: if serves { Reach::Serving } else { Reach::Gone },
+        })
+    });
+    assert!(changed);
+    let facts = crate::Facts::of(&map, chunk(1), expected(1, 5), 3);
+    assert_eq!(
+        (facts.serving, facts.gone, facts.racks, facts.serving_racks),
+        (2, 0, 1, 1)
+    );
+}
+
+#[test]
 fn freed_chunks_go_everywhere_in_exactly_their_version() {
     let mut map = ReplicaMap::new();
     map.received(storage(1), extent(1, 1, 5));
@@ -260,6 +362,9 @@ enum Event {
     Report(u8, Vec<ChunkExtent>),
     /// What it has, but for one in so many.
     ReportNearly(u8, usize),
+    /// All that it has in some buckets, but for one in so many; in slices of so many.
+    ReportBuckets(u8, Vec<u32>, usize, usize),
+    Verified(u8, ChunkExtent),
     Registered(u8),
     Forget(u8),
 }
@@ -282,6 +387,12 @@ fn some_extent() -> impl Strategy<Value = ChunkExtent> {
     })
 }
 
+/// Buckets of a few chunks that there may be.
+fn some_buckets() -> impl Strategy<Value = Vec<u32>> {
+    let bucket = |chunk| u32::try_from(bucket_of(chunk)).unwrap();
+    prop::collection::vec(some_chunk().prop_map(bucket), 1..12)
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let storage = 0u8..5;
     // A storage lists a chunk once.
@@ -296,6 +407,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (storage.clone(), some_chunk(), 1u64..3).prop_map(|(s, c, g)| Event::Corrupt(s, c, g)),
         2 => (storage.clone(), listed).prop_map(|(s, l)| Event::Report(s, l)),
         3 => (storage.clone(), 1usize..5).prop_map(|(s, n)| Event::ReportNearly(s, n)),
+        3 => (storage.clone(), some_buckets(), 1usize..5, 1usize..4).prop_map(|(s, b, n, at_once)| Event::ReportBuckets(s, b, n, at_once)),
+        2 => (storage.clone(), some_extent()).prop_map(|(s, e)| Event::Verified(s, e)),
         1 => storage.clone().prop_map(Event::Registered),
         1 => storage.prop_map(Event::Forget),
     ]
@@ -305,6 +418,7 @@ proptest! {
     #[test]
     fn the_map_is_what_its_model_is(events in prop::collection::vec(event(), 0..80)) {
         let (mut map, mut model) = (ReplicaMap::new(), Model::new());
+        let mut now = Duration::ZERO;
         for event in &events {
             match event {
                 Event::Received(s, e) => {
@@ -320,7 +434,7 @@ proptest! {
                 }
                 Event::Report(s, listed) => {
                     let s = storage(*s);
-                    prop_assert_eq!(map.report(s, &Buckets::all(), listed), model.report(s, listed));
+                    prop_assert_eq!(map.report(s, &Buckets::all(), listed), model.report(s, None, listed));
                 }
                 Event::ReportNearly(s, one_in) => {
                     let s = storage(*s);
@@ -330,7 +444,35 @@ proptest! {
                         .filter(|(n, _)| (n + 1) % one_in != 0 || *one_in == 1)
                         .map(|(_, (chunk, replica))| ChunkExtent { chunk, generation: replica.generation, len: replica.len })
                         .collect();
-                    prop_assert_eq!(map.report(s, &Buckets::all(), &listed), model.report(s, &listed));
+                    prop_assert_eq!(map.report(s, &Buckets::all(), &listed), model.report(s, None, &listed));
+                }
+                Event::ReportBuckets(s, numbers, one_in, at_once) => {
+                    let s = storage(*s);
+                    let in_them = |chunk: ChunkId| numbers.contains(&u32::try_from(bucket_of(chunk)).unwrap());
+                    let has = model.all().into_iter().filter(|(chunk, replica)| replica.storage == s && in_them(*chunk));
+                    let listed: Vec<_> = has
+                        .enumerate()
+                        .filter(|(n, _)| (n + 1) % one_in != 0 || *one_in == 1)
+                        .map(|(_, (chunk, replica))| ChunkExtent { chunk, generation: replica.generation, len: replica.len })
+                        .collect();
+                    let mut report = Report::new(s, Buckets::of(numbers));
+                    let mut summary = ReportSummary::default();
+                    for listed in listed.chunks(*at_once) {
+                        summary.append(report.add(&mut map, listed));
+                    }
+                    report.seal();
+                    let mut done = false;
+                    while !done {
+                        let (more, end) = report.finish(&mut map, *at_once);
+                        summary.append(more);
+                        done = end;
+                    }
+                    summary.gone.sort_unstable();
+                    prop_assert_eq!(summary, model.report(s, Some(&in_them), &listed));
+                }
+                Event::Verified(s, e) => {
+                    now += Duration::from_secs(1);
+                    prop_assert_eq!(map.verified(now, storage(*s), *e), model.verified(now, storage(*s), *e));
                 }
                 Event::Registered(s) => {
                     map.registered(storage(*s));
@@ -360,6 +502,10 @@ proptest! {
                 prop_assert_eq!(map.storage_count(s), model.storage_count(s));
                 prop_assert_eq!(map.chunks_on(s).count(), model.storage_count(s));
                 prop_assert_eq!(map.has_reported(s), model.has_reported(s));
+                prop_assert_eq!(map.fingerprint(s).cloned().unwrap_or_default(), model.fingerprint(s));
+            }
+            for (chunk, replica) in model.all() {
+                prop_assert_eq!(map.verified_at(replica.storage, chunk), replica.verified);
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The replicas as maps: what the compact ones are compared with.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
+use types::fingerprint::Fingerprint;
 use types::{ChunkExtent, ChunkId, Generation, StorageId};
 
 use super::super::{ReplicaState, ReportSummary};
@@ -12,6 +14,7 @@ pub(super) struct Replica {
     pub(super) generation: Generation,
     pub(super) len: u64,
     pub(super) state: ReplicaState,
+    pub(super) verified: Option<Duration>,
     /// The number of the last report of its storage that may have been taken before the replica was there.
     unsure_until: u64,
 }
@@ -75,6 +78,45 @@ impl Model {
         let record = self.storages.entry(storage).or_default();
         record.reports += 1;
         record.reported = false;
+        for replica in self
+            .chunks
+            .values_mut()
+            .flatten()
+            .filter(|replica| replica.storage == storage)
+        {
+            replica.verified = None;
+        }
+    }
+
+    pub(super) fn verified(&mut self, now: Duration, storage: StorageId, extent: ChunkExtent) -> bool {
+        let replicas = self.chunks.entry(extent.chunk).or_default();
+        let known = replicas.iter_mut().find(|known| {
+            known.storage == storage
+                && (known.generation, known.len) == (extent.generation, extent.len)
+                && known.state == ReplicaState::Finalized
+        });
+        let found = known.is_some();
+        if let Some(known) = known {
+            known.verified = Some(now);
+        }
+        if replicas.is_empty() {
+            self.chunks.remove(&extent.chunk);
+        }
+        found
+    }
+
+    pub(super) fn fingerprint(&self, storage: StorageId) -> Fingerprint {
+        let mut sums = Fingerprint::default();
+        for (chunk, replica) in self.all() {
+            if replica.storage == storage && replica.state == ReplicaState::Finalized {
+                sums.add(ChunkExtent {
+                    chunk,
+                    generation: replica.generation,
+                    len: replica.len,
+                });
+            }
+        }
+        sums
     }
 
     pub(super) fn received(&mut self, storage: StorageId, extent: ChunkExtent) {
@@ -107,6 +149,7 @@ impl Model {
         {
             Some(replica) => {
                 replica.state = ReplicaState::Corrupt;
+                replica.verified = None;
                 true
             }
             None => false,
@@ -136,6 +179,7 @@ impl Model {
             generation: extent.generation,
             len: extent.len,
             state,
+            verified: None,
             unsure_until,
         };
         let replicas = self.chunks.entry(extent.chunk).or_default();
@@ -147,14 +191,29 @@ impl Model {
 }
 
 impl Model {
-    pub(super) fn report(&mut self, storage: StorageId, listed: &[ChunkExtent]) -> ReportSummary {
+    pub(super) fn report(
+        &mut self,
+        storage: StorageId,
+        some: Option<&dyn Fn(ChunkId) -> bool>,
+        listed: &[ChunkExtent],
+    ) -> ReportSummary {
+        let of = |chunk: ChunkId| some.is_none_or(|some| some(chunk));
         let record = self.storages.entry(storage).or_default();
-        record.reports += 1;
-        let bad_ones_stay = std::mem::replace(&mut record.reported, true);
-        let number = record.reports;
+        let bad_ones_stay = record.reported;
+        // One report may be older than what was received, whether it is of everything or not.
+        let number = record.reports + 1;
+        if some.is_none() {
+            record.reports += 1;
+            record.reported = true;
+        }
         let mut missing: Vec<ChunkId> = {
             let listed: HashSet<_> = listed.iter().map(|extent| extent.chunk).collect();
-            record.chunks.difference(&listed).copied().collect()
+            record
+                .chunks
+                .difference(&listed)
+                .copied()
+                .filter(|chunk| of(*chunk))
+                .collect()
         };
         missing.sort_unstable();
         let mut summary = ReportSummary::default();
@@ -163,9 +222,15 @@ impl Model {
                 Some(known) if known.generation > extent.generation && known.unsure_until >= number => {
                     // The chunk moved to a new generation after the snapshot was taken.
                     summary.unsure += 1;
+                    if let Some(known) = self.on_mut(storage, extent.chunk) {
+                        known.unsure_until = 0;
+                    }
                 }
                 Some(known) if known.generation == extent.generation && known.len == extent.len => {
                     self.insert(storage, extent, known.state, 0);
+                    if let Some(same) = self.on_mut(storage, extent.chunk) {
+                        same.verified = known.verified;
+                    }
                 }
                 _ => {
                     self.insert(storage, extent, ReplicaState::Finalized, 0);
@@ -180,11 +245,19 @@ impl Model {
             }
             if known.is_some_and(|known| known.unsure_until >= number) {
                 summary.unsure += 1;
+                if let Some(known) = self.on_mut(storage, chunk) {
+                    known.unsure_until = 0;
+                }
             } else if self.deleted(storage, chunk) {
                 summary.gone.push(chunk);
             }
         }
         summary
+    }
+
+    fn on_mut(&mut self, storage: StorageId, chunk: ChunkId) -> Option<&mut Replica> {
+        let replicas = self.chunks.get_mut(&chunk)?;
+        replicas.iter_mut().find(|replica| replica.storage == storage)
     }
 
     fn on(&self, storage: StorageId, chunk: ChunkId) -> Option<Replica> {
