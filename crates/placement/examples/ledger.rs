@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use placement::{
-    Buckets, Class, ClusterView, Condition, Expected, Facts, FailureDetector, Ledger, Place, Reach, Repair,
-    RepairSettings, ReplicaMap, Situation, Spread, StorageReport, Thresholds, Wanted, classify,
+    Buckets, Class, ClusterView, Condition, DiskTimes, Expected, Facts, FailureDetector, Ledger, Place,
+    Reach, Repair, RepairSettings, ReplicaMap, Situation, Spread, StorageReport, Thresholds, Wanted,
+    classify,
 };
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation, InodeId, StorageId};
 
@@ -112,6 +113,7 @@ fn view() -> ClusterView {
             available: 1 << 43,
             chunks: 0,
             failed: None,
+            times: DiskTimes::default(),
         };
         view.register(NOW, DatanodeId::from_random_bytes(id(n)), named, vec![report]);
     }

@@ -1,7 +1,8 @@
 //! Nodes that die, come back, are wiped and rot, in any order: what is destroyed is always covered (the world checks), and
 //! in the end everything that has a good replica left has all of its copies.
 
-use super::world::{Admin, MIB, World, secs};
+use super::world::{MIB, World, secs};
+use crate::Admin;
 
 fn chaos(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -33,14 +34,14 @@ fn chaos(seed: u64) {
                 }
             }
             6 => world.want(rng.u64(..chunks), rng.usize(1..5)),
-            7 => world.admin(node, Admin::Draining),
+            7 => world.admin(node, Admin::Decommissioning),
             _ => world.admin(node, Admin::InService),
         }
         world.run(secs(rng.u64(1..30)));
     }
-    for node in 0..6 {
+    for (node, dead) in dead.into_iter().enumerate() {
         world.admin(node, Admin::InService);
-        if dead[node] {
+        if dead {
             world.revive(node);
         }
     }

@@ -1,10 +1,10 @@
 mod chaos;
 mod world;
 
-use self::world::{Admin, MIB, World, chunk, secs};
+use self::world::{MIB, World, chunk, secs};
 use super::queue::QUEUED_MAX;
 use super::*;
-use crate::Class;
+use crate::{Admin, Class};
 
 /// 60 chunks of 64 MiB, three copies each, spread over five nodes.
 fn five_nodes() -> World {
@@ -111,7 +111,7 @@ fn with_a_fourth_node_a_bad_replica_is_replaced_there_and_then_destroyed() {
 #[test]
 fn a_node_that_is_to_leave_is_drained_and_nothing_of_it_is_destroyed() {
     let mut world = five_nodes();
-    world.admin(2, Admin::Draining);
+    world.admin(2, Admin::Decommissioning);
     world.run(secs(2));
     assert_eq!(world.ledger.chunks().of(Class::Draining), 36);
     assert_eq!(world.ledger.chunks().at_risk(), 0, "it is still there to be read");
@@ -134,7 +134,7 @@ fn nothing_is_copied_for_a_node_in_maintenance_unless_it_has_all_copies() {
     world.run_until_healthy(secs(60));
     let keeper = world.good(2)[0];
     let before = world.copies().len();
-    world.admin(keeper, Admin::Maintenance);
+    world.admin(keeper, Admin::Maintenance { until: secs(10_000) });
     world.run(secs(30));
     let copied: Vec<_> = world.copies()[before..]
         .iter()

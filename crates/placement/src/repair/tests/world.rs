@@ -8,9 +8,9 @@ use std::time::Duration;
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation, InodeId, StorageId};
 
 use crate::{
-    Class, ClusterView, Condition, Expected, Facts, FailureDetector, First, Ledger, Liveness, Order, Place,
-    Placement, Priority, Reach, Repair, RepairSettings, ReplicaMap, Situation, Spread, StorageReport,
-    Thresholds, Wanted, classify,
+    Admin, Class, ClusterView, Condition, DiskTimes, Expected, Facts, FailureDetector, First, Ledger, Order,
+    Placement, Priority, Repair, RepairSettings, ReplicaMap, Situation, Spread, StorageReport, Thresholds,
+    Wanted, classify,
 };
 
 pub(super) const MIB: u64 = 1 << 20;
@@ -34,18 +34,9 @@ fn storage(n: usize) -> StorageId {
     StorageId::from_random_bytes([u8::try_from(n).unwrap(); 16])
 }
 
-/// What an operator wants of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admin {
-    InService,
-    Draining,
-    Maintenance,
-}
-
 struct TestNode {
     rack: String,
     alive: bool,
-    admin: Admin,
     heard: Duration,
     /// What is really on its disk: the version, and whether its bytes are good.
     disk: BTreeMap<ChunkId, (ChunkExtent, bool)>,
@@ -97,7 +88,6 @@ impl World {
             world.nodes.push(TestNode {
                 rack: "/a".to_owned(),
                 alive: true,
-                admin: Admin::InService,
                 heard: world.now,
                 disk: BTreeMap::new(),
                 read: BTreeMap::new(),
@@ -196,7 +186,7 @@ impl World {
     }
 
     pub(super) fn admin(&mut self, n: usize, admin: Admin) {
-        self.nodes[n].admin = admin;
+        self.view.set_admin(id(n), admin);
     }
 
     pub(super) fn refuse_copies(&mut self, n: usize) {
@@ -226,21 +216,6 @@ impl World {
         }
     }
 
-    fn reach(&self, n: usize) -> Reach {
-        let liveness = self
-            .view
-            .node(id(n))
-            .map_or(Liveness::Absent, |node| node.liveness);
-        match (self.nodes[n].admin, liveness) {
-            (Admin::Maintenance, liveness) if liveness.is_usable() => Reach::Maintenance,
-            (Admin::Maintenance, _) => Reach::Away,
-            (_, Liveness::Suspicious) => Reach::Silent,
-            (_, Liveness::Dead | Liveness::Absent) => Reach::Gone,
-            (Admin::Draining, _) => Reach::Draining,
-            (Admin::InService, _) => Reach::Serving,
-        }
-    }
-
     /// Heartbeats, the failure detector, and a sweep if anything about the nodes is different.
     fn look_around(&mut self) {
         for n in 0..self.nodes.len() {
@@ -251,17 +226,10 @@ impl World {
             }
         }
         self.view.assess(self.now);
-        let places: Vec<_> = (0..self.nodes.len())
-            .map(|n| (storage(n), id(n), self.nodes[n].rack.clone(), self.reach(n)))
-            .collect();
-        let changed = self.replicas.place(false, |asked| {
-            let (_, node, rack, reach) = places.iter().find(|(storage, ..)| *storage == asked)?;
-            Some(Place {
-                node: *node,
-                rack,
-                reach: *reach,
-            })
-        });
+        let places: BTreeMap<_, _> = self.view.places(self.now).collect();
+        let changed = self
+            .replicas
+            .place(false, |storage| places.get(&storage).copied());
         if changed {
             let chunks: Vec<_> = self.wanted.keys().copied().collect();
             for chunk in chunks {
@@ -550,6 +518,7 @@ fn storage_report(id: StorageId, used: u64) -> StorageReport {
         available: (1 << 40) - used,
         chunks: 0,
         failed: None,
+        times: DiskTimes::default(),
     }
 }
 
