@@ -86,12 +86,18 @@ impl ChunkStore {
                 && share(to_used + len, to_room - len)
                     <= share(from_used.saturating_sub(len), from_room + len)
         };
-        let candidate = |after: Option<ChunkId>| {
-            let page = shared.index.page(after, LOOK_AT).into_iter();
-            page.filter(|(_, slot)| {
-                slot.volume == from && slot.place == Place::Files && slot.state == ReplicaState::Finalized
-            })
-            .find(|(_, slot)| fits(slot.len))
+        let movable = |slot: &Slot| {
+            let (place, state) = (slot.place, slot.state);
+            slot.volume == from && place == Place::Files && state == ReplicaState::Finalized && fits(slot.len)
+        };
+        let candidate = |mut after: Option<ChunkId>| {
+            loop {
+                let page = shared.index.page(after, LOOK_AT);
+                after = Some(page.last()?.0);
+                if let Some(found) = page.into_iter().find(|(_, slot)| movable(slot)) {
+                    return Some(found);
+                }
+            }
         };
         let (chunk, slot) = candidate(after).or_else(|| candidate(None))?;
         Some(Move {

@@ -88,10 +88,18 @@ impl ChunkStore {
         Verdict::Failed("it moves all the time".to_owned())
     }
 
-    /// After a read of a replica failed with an error of the system: its volume must prove that it works.
-    pub fn read_failed(&self, chunk: ChunkId) {
-        if let Some(slot) = self.0.index.find(chunk) {
-            self.0.examine_reads(slot.volume);
+    /// What to think of a replica that could not be opened or read twice, the last time with `error`: as
+    /// [`ChunkStore::verify`] would judge.
+    #[must_use]
+    pub fn failed_read(&self, chunk: ChunkId, error: &ReadError) -> Verdict {
+        match self.0.index.find(chunk) {
+            None => Verdict::Unknown,
+            Some(slot) if slot.state == ReplicaState::Corrupt => Verdict::Corrupt {
+                replica: self.0.describe(chunk, slot),
+                why: "it was found so before".to_owned(),
+                first: false,
+            },
+            Some(slot) => self.0.judge(chunk, slot, error),
         }
     }
 }

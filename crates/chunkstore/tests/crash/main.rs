@@ -1,12 +1,13 @@
 //! The store over a disk that loses power, fails, and rots.
 
-#![allow(clippy::panic, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 #[path = "../store/common/mod.rs"]
 mod common;
 mod files;
 mod packs;
 mod support;
+mod upkeep;
 
 /// The same, for replicas in files of their own.
 mod in_files {

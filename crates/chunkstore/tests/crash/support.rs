@@ -55,9 +55,21 @@ pub(crate) fn crash_everywhere<T>(
 ) where
     T: Default,
 {
+    crash_everywhere_with(|disk| open(disk, packed_max), prepare, work, check);
+}
+
+/// The same, over a store that `open` opens.
+pub(crate) fn crash_everywhere_with<T>(
+    open: impl Fn(&SimDisk) -> (ChunkStore, ScanReport),
+    prepare: impl Fn(&ChunkStore),
+    work: impl Fn(&ChunkStore, &mut T),
+    check: impl Fn(&ChunkStore, &ScanReport, &T, &str),
+) where
+    T: Default,
+{
     let run = |dies_after: Option<u64>, seed: u64| {
         let disk = SimDisk::new();
-        let store = open(&disk, packed_max).0;
+        let store = open(&disk).0;
         prepare(&store);
         let before = disk.mutations();
         if let Some(operations) = dies_after {
@@ -68,7 +80,7 @@ pub(crate) fn crash_everywhere<T>(
         let operations = disk.mutations() - before;
         disk.crash(seed);
         drop(store);
-        let (again, report) = open(&disk, packed_max);
+        let (again, report) = open(&disk);
         check(
             &again,
             &report,
@@ -76,7 +88,7 @@ pub(crate) fn crash_everywhere<T>(
             &format!("died after {dies_after:?}, seed {seed}"),
         );
         // Opening is safe to be interrupted, too, and finds nothing more to do.
-        let (_, report) = open(&disk, packed_max);
+        let (_, report) = open(&disk);
         assert_eq!(report.temporary_removed, 0);
         operations
     };

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
+pub(crate) mod sim;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
