@@ -68,6 +68,13 @@ impl Changes {
         all.retain(|other| !Arc::ptr_eq(other, outbox));
     }
 
+    /// Every master is to be told everything again.
+    pub(crate) fn request_full_reports(&self) {
+        for outbox in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            outbox.request_full_report();
+        }
+    }
+
     /// Tells every master.
     pub(crate) fn push(&self, event: Event, replica: &Replica) {
         for outbox in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {

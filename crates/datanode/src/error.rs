@@ -89,6 +89,22 @@ pub enum StartError {
         /// Its datanode.
         second_id: DatanodeId,
     },
+    /// A directory can not become a volume of a datanode that runs.
+    #[error(transparent)]
+    Volume(#[from] chunkstore::AttachError),
+    /// A directory is no longer what it was when it was taken in.
+    #[error("{dir} is no longer the directory of storage {storage}: another disk may be mounted there")]
+    Exchanged {
+        /// The directory.
+        dir: PathBuf,
+        /// The storage that it was.
+        storage: types::StorageId,
+    },
+    /// The directories of a datanode that has not joined its cluster yet are those that it was started with.
+    #[error(
+        "no master has answered yet: the directories can be changed once the datanode has joined its cluster"
+    )]
+    NotYet,
     /// The chunks can not be opened.
     #[error(transparent)]
     Store(#[from] chunkstore::OpenError),

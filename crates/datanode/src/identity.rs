@@ -31,7 +31,8 @@ struct Identity {
     storage_id: StorageId,
 }
 
-struct Directory {
+/// A locked directory.
+pub(crate) struct Directory {
     path: PathBuf,
     identity: Option<Identity>,
     /// Keeps other processes out for as long as it lives.
@@ -42,6 +43,8 @@ struct Directory {
 pub(crate) struct Directories {
     disk: Arc<dyn Disk>,
     list: Vec<Directory>,
+    /// Those that can not be opened. They are tried again.
+    missing: Vec<PathBuf>,
     id: DatanodeId,
 }
 
@@ -50,10 +53,27 @@ impl Directories {
     /// its cluster is known.
     pub(crate) fn open(env: &Env, paths: &[PathBuf]) -> Result<Self, StartError> {
         let disk = &*env.disk;
-        let list = paths
+        let (mut list, mut failed) = (Vec::new(), Vec::new());
+        for path in paths {
+            match open(disk, path) {
+                Ok(directory) => list.push(directory),
+                // A disk that has failed, perhaps; not one of another process, or cluster.
+                Err(StartError::Directory { dir, source }) if source.kind() != io::ErrorKind::WouldBlock => {
+                    failed.push((dir, source));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // Without a directory that says who it is, it could become somebody new.
+        let known = list
             .iter()
-            .map(|path| open(disk, path))
-            .collect::<Result<Vec<_>, _>>()?;
+            .any(|directory: &Directory| directory.identity.is_some());
+        if !known && let Some((dir, source)) = failed.pop() {
+            return Err(StartError::Directory { dir, source });
+        }
+        for (dir, error) in &failed {
+            tracing::error!(dir = %dir.display(), %error, "can not use a directory; the datanode goes on without it, and tries again");
+        }
         let mut known = list.iter().filter_map(|d| Some((&d.path, d.identity.as_ref()?)));
         let first = known.next();
         if let Some((path, identity)) = first {
@@ -69,8 +89,70 @@ impl Directories {
         Ok(Self {
             disk: Arc::clone(&env.disk),
             list,
+            missing: failed.into_iter().map(|(dir, _)| dir).collect(),
             id,
         })
+    }
+
+    /// Those that were named and could not be opened.
+    pub(crate) fn missing(&self) -> Vec<PathBuf> {
+        self.missing.clone()
+    }
+
+    /// Those that are used.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.list.iter().map(|directory| directory.path.clone()).collect()
+    }
+
+    /// The storage that a directory is.
+    pub(crate) fn storage_of(&self, path: &Path) -> Option<StorageId> {
+        let directory = self.list.iter().find(|directory| directory.path == path)?;
+        directory.identity.as_ref().map(|identity| identity.storage_id)
+    }
+
+    /// Takes one more directory in, of a datanode whose cluster is known; formats it when it is empty.
+    pub(crate) fn add(&mut self, env: &Env, added: Directory) -> Result<VolumeDir, StartError> {
+        let (cluster, pool) = match self.cluster() {
+            Some((cluster, pool, _)) => (cluster, pool),
+            None => return Err(StartError::NotYet),
+        };
+        let ours = self
+            .list
+            .iter()
+            .find_map(|d| Some((&d.path, d.identity.as_ref()?)));
+        if let (Some(ours), Some(theirs)) = (ours, &added.identity) {
+            agree(ours, (&added.path, theirs))?;
+        }
+        let path = added.path.clone();
+        self.missing.retain(|missing| *missing != path);
+        self.list.push(added);
+        let volumes = self.format(env, cluster, &pool);
+        let place = volumes.map(|volumes| volumes.into_iter().find(|volume| volume.dir == path));
+        match place {
+            Ok(Some(place)) => Ok(place),
+            Ok(None) => Err(StartError::NoDirectory),
+            Err(error) => {
+                self.remove(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Unlocks a directory. It stays as it is.
+    pub(crate) fn remove(&mut self, path: &Path) {
+        self.list.retain(|directory| directory.path != path);
+        self.missing.retain(|missing| missing != path);
+    }
+
+    /// Holds a directory by another lock: it was mounted anew.
+    pub(crate) fn hold(&mut self, path: &Path, lock: Box<dyn DirLock>) {
+        if let Some(directory) = self.list.iter_mut().find(|directory| directory.path == path) {
+            *directory = Directory {
+                path: directory.path.clone(),
+                identity: directory.identity.clone(),
+                _lock: lock,
+            };
+        }
     }
 
     pub(crate) const fn id(&self) -> DatanodeId {
@@ -142,7 +224,35 @@ impl Directories {
     }
 }
 
-fn open(disk: &dyn Disk, path: &Path) -> Result<Directory, StartError> {
+/// Whether a directory that was used is still that of the storage. Gives the lock of one that was exchanged for another that
+/// is the same: it was mounted anew.
+pub(crate) fn still_ours(
+    disk: &dyn Disk,
+    path: &Path,
+    storage: StorageId,
+) -> Result<Option<Box<dyn DirLock>>, StartError> {
+    let failed = |source| StartError::Directory {
+        dir: path.to_owned(),
+        source,
+    };
+    let file = path.join(FILE);
+    let identity = parse(&file, &read_file(disk, &file).map_err(failed)?)?;
+    if identity.storage_id != storage {
+        return Err(StartError::Exchanged {
+            dir: path.to_owned(),
+            storage,
+        });
+    }
+    match disk.lock_dir(path) {
+        Ok(lock) => Ok(Some(lock)),
+        // By us, since it was taken in.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Locks a directory, which is made when it is missing, and reads whose it is.
+pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Directory, StartError> {
     let failed = |source| StartError::Directory {
         dir: path.to_owned(),
         source,

@@ -17,6 +17,9 @@
 //!   against the one that came with it. What does not match is reported to the masters, not passed on.
 //! - Commands of a master whose term is older than one that was seen are refused, also after a restart; those of a master
 //!   that does not lead are ignored.
+//! - One of several disks that fails is left, and its replicas are reported as gone, while the others go on; it comes back when
+//!   it works again. Directories are added and removed while the datanode runs ([`Datanode::set_dirs`]).
+//! - Every replica is read again from the disk within [`Config::scrub_period`]; what is corrupt or missing is reported.
 //! - It reconnects to its masters for as long as it runs, and learns of others from them. One that is dead or hangs holds up
 //!   nobody.
 //!
@@ -36,6 +39,9 @@ mod node;
 mod orders;
 mod refusal;
 mod replicas;
+mod scrub;
+mod upkeep;
+mod volumes;
 mod writing;
 mod xceiver;
 
@@ -44,3 +50,4 @@ pub use config::{Config, Timeouts};
 pub use error::{Failure, StartError};
 pub use membership::{Admin, Member};
 pub use node::Datanode;
+pub use volumes::DirsChange;

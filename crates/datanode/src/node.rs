@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::identity::Directories;
 use crate::membership::{Member, Members, Sessions};
 use crate::orders::{self, Orders};
 use crate::replicas::Replicas;
+use crate::scrub;
+use crate::volumes::{self, DirsChange};
 use crate::xceiver::{self, Idle};
 
 /// What the parts of a datanode share.
@@ -41,7 +43,7 @@ pub(crate) struct Node {
     /// Keeps out leaders of the past.
     fence: Fence,
     pub(crate) sessions: Sessions,
-    directories: Mutex<Directories>,
+    pub(crate) directories: Mutex<Directories>,
     /// Keeps two masters from formatting at once.
     formatting: tokio::sync::Mutex<()>,
     /// None until the cluster is known.
@@ -70,6 +72,17 @@ impl Node {
             none
         });
         self.closing.send_replace(true);
+    }
+
+    /// Streams that move data: connections on which nothing happens are none.
+    pub(crate) fn busy_streams(&self) -> usize {
+        let open = usize::try_from(self.transfers.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        open.saturating_sub(self.idle.count())
+    }
+
+    /// Whether the datanode is to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
     }
 
     /// Resolves when the datanode is to end.
@@ -177,7 +190,8 @@ impl Node {
         ))
     }
 
-    /// Removes the replicas whose writers are gone, and empties packs that are mostly of no use, until the datanode ends.
+    /// Removes the replicas whose writers are gone, destroys what has rested, and empties packs that are mostly of no use,
+    /// until the datanode ends.
     async fn sweep(self: Arc<Self>) {
         let timeout = self.config.abandoned_write_timeout;
         let pause = (timeout / 8).clamp(Duration::from_millis(10), Duration::from_secs(5));
@@ -187,6 +201,10 @@ impl Node {
                 if let Some(replicas) = self.replicas() {
                     env::blocking(move || {
                         replicas.writing.remove_abandoned(timeout);
+                        let (destroyed, _) = replicas.store.expire_quarantine();
+                        if destroyed > 0 {
+                            tracing::info!(destroyed, "destroyed replicas that have rested");
+                        }
                         if let Err(error) = replicas.store.compact() {
                             tracing::warn!(%error, "could not empty a pack");
                         }
@@ -268,6 +286,9 @@ impl Datanode {
             tokio::spawn(xceiver::accept(Arc::clone(&node), listener)),
             tokio::spawn(Arc::clone(&node).sweep()),
             tokio::spawn(orders::run(Arc::clone(&node))),
+            tokio::spawn(volumes::watch(Arc::clone(&node))),
+            tokio::spawn(volumes::even_out(Arc::clone(&node))),
+            tokio::spawn(scrub::run(Arc::clone(&node))),
         ];
         Sessions::start(&node, &node.config.masters);
         tracing::info!(id = %node.id, %data_addr, "the datanode serves");
@@ -290,6 +311,16 @@ impl Datanode {
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         self.node.members().all()
+    }
+
+    /// Uses these directories from now on: those that are new are taken in (and formatted, when they are empty), those that
+    /// are not among them are left as they are. The streams on the others go on.
+    ///
+    /// # Errors
+    /// When none is named, or the cluster is not known yet. What is wrong with single directories is in the answer.
+    pub async fn set_dirs(&self, dirs: Vec<PathBuf>) -> Result<DirsChange, StartError> {
+        let node = Arc::clone(&self.node);
+        env::blocking(move || node.set_dirs(&dirs)).await
     }
 
     /// Waits until at least one master knows this datanode and has its block report.

@@ -7,6 +7,7 @@ use chunkstore::{ChunkStore, DeleteError, Replica, ReplicaState, Verdict, Victim
 use env::clock::Clock;
 use transfer::{Block, Refusal, pb};
 use types::fingerprint::Fingerprint;
+use types::limits::CHUNK_SIZE_DEFAULT;
 use types::{ChunkId, Generation, StorageId};
 
 use crate::changes::{Changes, Event};
@@ -54,7 +55,8 @@ impl Replicas {
     ///
     /// What an earlier attempt to build the same pipeline left, and nobody wrote to, makes room; so does a replica of an
     /// older generation.
-    pub(crate) fn create(&self, chunk: ChunkId, generation: Generation) -> Result<Claim, Refusal> {
+    pub(crate) fn create(&self, block: &Block) -> Result<Claim, Refusal> {
+        let (chunk, generation) = (block.chunk, block.generation);
         let exists = |why: String| refuse(pb::Status::ErrorExists, why);
         match self.writing.claim_idle(chunk) {
             Err(error) => return Err(exists(error.to_string())),
@@ -68,7 +70,7 @@ impl Replicas {
             }
             Ok(None) => {}
         }
-        self.begin(chunk, generation)
+        self.begin(chunk, generation, block.len)
     }
 
     /// Begins a replica that is a copy of another one. What was being written before is given up, whoever writes it.
@@ -91,7 +93,7 @@ impl Replicas {
             }
             earlier.abandon();
         }
-        self.begin(chunk, generation)
+        self.begin(chunk, generation, 0)
     }
 
     /// Begins a replica that is a whole copy of a finalized one of other datanodes, beside whatever is here: a corrupt
@@ -114,7 +116,7 @@ impl Replicas {
             }
             earlier.abandon();
         }
-        let begun = self.begin(chunk, generation);
+        let begun = self.begin(chunk, generation, block.len);
         if begun.is_err()
             && let Some(present) = self.store.replica(chunk)
             && (present.state, present.generation) == (ReplicaState::Finalized, generation)
@@ -223,18 +225,12 @@ impl Replicas {
         Ok(())
     }
 
-    /// Marks a replica as corrupt, and tells the masters, once.
-    pub(crate) fn found_corrupt(&self, chunk: ChunkId, generation: Generation) {
-        if let Some(replica) = self.store.replica(chunk)
-            && self.store.mark_corrupt(chunk, generation)
-        {
-            self.changes.push(Event::Corrupt, &replica);
-        }
-    }
-
-    fn begin(&self, chunk: ChunkId, generation: Generation) -> Result<Claim, Refusal> {
+    /// Begins a replica of `len` bytes at most (0: nobody knows), for which there must be room.
+    fn begin(&self, chunk: ChunkId, generation: Generation, len: u64) -> Result<Claim, Refusal> {
         use chunkstore::CreateError;
-        let writer = self.store.create(chunk, generation).map_err(|error| {
+        let expected = if len == 0 { CHUNK_SIZE_DEFAULT } else { len };
+        let created = self.store.create_expecting(chunk, generation, expected);
+        let writer = created.map_err(|error| {
             let status = match &error {
                 CreateError::Exists { .. } => pb::Status::ErrorExists,
                 CreateError::NoRoom { .. } | CreateError::Io { .. } => pb::Status::Error,

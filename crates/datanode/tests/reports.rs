@@ -64,7 +64,9 @@ async fn only_what_the_master_does_not_know_is_listed() {
     });
     let seen = cluster
         .master
-        .wait("the right picture", |seen| seen.picture == right)
+        .wait("the right picture", |seen| {
+            seen.picture == right && seen.reports.len() > reports
+        })
         .await;
     let wrong = BTreeSet::from([3, 7, 1_000].map(bucket));
     let listed = &seen.reports[1];

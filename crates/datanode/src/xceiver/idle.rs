@@ -30,6 +30,11 @@ impl Idle {
         }
     }
 
+    /// How many connections rest.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().resting.len()
+    }
+
     /// Asks the connection that has waited longest to end. False when there is none.
     pub(super) fn evict_one(&self) -> bool {
         match self.lock().resting.pop_first() {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chunkstore::{GrowingError, OpenReplicaError, ReadError, Reader as Replica};
+use chunkstore::{GrowingError, OpenReplicaError, ReadError, Reader as Replica, Verdict};
 use transfer::{Block, PacketHeader, Refusal, checksum, pb};
 use types::limits::CHECKSUM_UNIT_BYTES;
 use wire::{Reader, Writer};
@@ -325,12 +325,14 @@ pub(super) fn open(context: &Context<'_>, block: &Block) -> Result<Replica, Refu
 pub(super) fn failed(context: &Context<'_>, block: &Block, error: &OpenReplicaError) -> Refusal {
     let replicas = &context.replicas;
     match error {
-        OpenReplicaError::Read(ReadError::Corrupt { .. } | ReadError::Io { .. }) => {
-            if let Some(present) = replicas.store.replica(block.chunk) {
-                tracing::error!(%error, "a replica is corrupt");
-                replicas.found_corrupt(block.chunk, present.generation);
-            }
-            refuse(pb::Status::ErrorChecksum, error.to_string())
+        OpenReplicaError::Read(read @ (ReadError::Corrupt { .. } | ReadError::Io { .. })) => {
+            let verdict = replicas.store.failed_read(block.chunk, read);
+            replicas.judged(&verdict);
+            let status = match verdict {
+                Verdict::Corrupt { .. } => pb::Status::ErrorChecksum,
+                _ => pb::Status::Error,
+            };
+            refuse(status, error.to_string())
         }
         OpenReplicaError::MarkedCorrupt { .. } => refuse(pb::Status::ErrorChecksum, error.to_string()),
         OpenReplicaError::Read(ReadError::Range { .. }) => invalid(error.to_string()),

@@ -110,7 +110,7 @@ async fn create(
     op: &pb::OpWriteBlockProto,
     block: &Block,
 ) -> Result<(Claim, Option<Mirror>), Refusal> {
-    let mut claim = context.replicas.create(block.chunk, block.generation)?;
+    let mut claim = context.replicas.create(block)?;
     match connect(context, op).await {
         Ok(mirror) => Ok((claim, mirror)),
         Err(refusal) => {
