@@ -46,7 +46,11 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
             "info,openraft=warn",
             roles::master::run(&args, &settings),
         ),
-        Command::Datanode(args) => serve(&settings, "info", roles::datanode::run(&args, &settings)),
+        Command::Datanode(args) => {
+            let (flags, named) = (&flags, cli.config.as_deref());
+            let again = || self::settings(flags, named);
+            serve(&settings, "info", roles::datanode::run(&args, &settings, &again))
+        }
         Command::Admin(args) if args.is_offline() => {
             logging::start(&settings, "error");
             verbs::admin::offline(&args).map(|()| Exit::Done)

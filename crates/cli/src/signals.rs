@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Exit;
 
@@ -15,5 +15,26 @@ pub(crate) async fn stop() -> Exit {
     tokio::select! {
         _ = interrupt.recv() => Exit::Interrupted,
         _ = terminate.recv() => Exit::Terminated,
+    }
+}
+
+/// The requests to read the configuration again. From here on they do not kill the process.
+pub(crate) struct Reloads(Option<Signal>);
+
+impl Reloads {
+    /// Begins to listen.
+    pub(crate) fn listen() -> Self {
+        Self(signal(SignalKind::hangup()).ok())
+    }
+
+    /// Waits for the next.
+    pub(crate) async fn next(&mut self) {
+        let heard = match &mut self.0 {
+            Some(hangup) => hangup.recv().await.is_some(),
+            None => false,
+        };
+        if !heard {
+            std::future::pending().await
+        }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Key {
     LeaseHardLimit,
     AbandonedWriteTimeout,
     MaxStreams,
+    QuarantineRetention,
+    ScrubPeriod,
     GcInterval,
     RepairInterval,
     HashRingSize,
@@ -283,6 +285,19 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(COUNT, Depends("as the datanode says"))
         .on(&[Datanode, Mini])
         .doc("Data streams of a datanode at once"),
+    setting(
+        Key::QuarantineRetention,
+        "quarantine_retention_s",
+        "DISTRIFS_QUARANTINE_RETENTION_S",
+        "quarantine-retention",
+    )
+    .kind(Kind::Seconds, Is("1h"))
+    .on(&[Datanode, Mini])
+    .doc("How long a datanode keeps deleted replicas, from which they can be restored; less when its disk is full"),
+    setting(Key::ScrubPeriod, "scrub_period_s", "DISTRIFS_SCRUB_PERIOD_S", "scrub-period")
+        .kind(Kind::Seconds, Is("14d"))
+        .on(&[Datanode, Mini])
+        .doc("Within this time a datanode reads every replica again from its disk and compares it with its checksums"),
     setting(Key::GcInterval, "gc_interval_s", "DISTRIFS_GC_INTERVAL_S", "gc-interval")
         .kind(Kind::Seconds, Is("60s"))
         .on(&[Master, Mini])
@@ -371,6 +386,8 @@ mod tests {
             Key::LeaseHardLimit,
             Key::AbandonedWriteTimeout,
             Key::MaxStreams,
+            Key::QuarantineRetention,
+            Key::ScrubPeriod,
             Key::GcInterval,
             Key::RepairInterval,
             Key::HashRingSize,

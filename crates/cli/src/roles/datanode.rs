@@ -35,19 +35,19 @@ Examples:
   distrifs datanode --dir d --master m1.example:9800,m2.example:9800,m3.example:9800
   distrifs datanode --dir d --ports auto --ready-file d.json   # for scripts
 
+On SIGHUP it reads its configuration again: directories that storage_path of config.yaml names are taken in and left
+while it runs (one that --dir names stays as it is).
+
 The ready file is written when it is known to a master. Ctrl-C or SIGTERM stops it.";
 
-/// Runs it until it is told to stop.
-pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
-    let Some(dirs) = settings.path(Key::StoragePath) else {
-        return Err(no_directory("datanode"));
-    };
-    let dirs = dirs.to_string_lossy();
-    let dirs = dirs
-        .split(',')
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from)
-        .collect();
+/// Runs it until it is told to stop. `again` reads the configuration once more.
+pub(crate) async fn run(
+    args: &Args,
+    settings: &Settings,
+    again: &dyn Fn() -> Result<Settings>,
+) -> Result<Exit> {
+    let mut reloads = signals::Reloads::listen();
+    let dirs = dirs(settings)?;
     let listen = Listen::of(settings, &args.start, Key::DataPort, "0.0.0.0");
     let masters = settings.masters();
     let mut config = config(settings, dirs, masters.clone());
@@ -76,12 +76,51 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         }
         std::future::pending::<Result<()>>().await
     };
+    let reloading = async {
+        loop {
+            reloads.next().await;
+            reload(&node, again).await;
+        }
+    };
     let failure = tokio::select! {
         _ = signals::stop() => None,
         failure = node.failed() => Some(Failure::new(Exit::Failed, "datanode", failure)),
         failed = run => failed.err(),
+        () = reloading => None,
     };
     shut_down(node.shutdown(), failure).await
+}
+
+/// The directories that it keeps chunks in.
+fn dirs(settings: &Settings) -> Result<Vec<PathBuf>> {
+    let Some(dirs) = settings.path(Key::StoragePath) else {
+        return Err(no_directory("datanode"));
+    };
+    let dirs = dirs.to_string_lossy();
+    let dirs = dirs.split(',').filter(|dir| !dir.is_empty());
+    Ok(dirs.map(PathBuf::from).collect())
+}
+
+/// Takes in and leaves directories as the configuration says now. What is wrong with it is logged: the datanode goes on.
+async fn reload(node: &Datanode, again: &dyn Fn() -> Result<Settings>) {
+    let named = again().and_then(|settings| dirs(&settings));
+    let changed = match named {
+        Ok(dirs) => node.set_dirs(dirs).await.map_err(|error| error.to_string()),
+        Err(Failure::Tell(report)) => Err(report.why),
+        Err(_) => return,
+    };
+    match changed {
+        Ok(change) => {
+            for (dir, error) in &change.refused {
+                tracing::error!(dir = %dir.display(), %error, "a directory is not taken in");
+            }
+            tracing::info!(added = ?change.added, removed = ?change.removed, "read the configuration again");
+        }
+        Err(error) => tracing::error!(
+            error,
+            "the configuration was not taken over; the directories stay as they are"
+        ),
+    }
 }
 
 /// The settings of a datanode; its addresses are still to be set.
@@ -95,6 +134,12 @@ pub(super) fn config(settings: &Settings, dirs: Vec<PathBuf>, masters: Vec<Strin
     }
     if let Some(timeout) = settings.duration(Key::AbandonedWriteTimeout) {
         config.abandoned_write_timeout = timeout;
+    }
+    if let Some(retention) = settings.duration(Key::QuarantineRetention) {
+        config.quarantine_retention = retention;
+    }
+    if let Some(period) = settings.duration(Key::ScrubPeriod) {
+        config.scrub_period = period;
     }
     config
 }

@@ -17,6 +17,7 @@ mod abandoned;
 mod batch;
 mod corruption;
 mod denied;
+mod disks;
 mod flush;
 mod ha;
 mod identity;
