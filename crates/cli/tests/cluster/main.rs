@@ -20,6 +20,7 @@ mod denied;
 mod disks;
 mod flush;
 mod ha;
+mod healing;
 mod identity;
 mod kill_get;
 mod kill_put;

@@ -20,11 +20,17 @@ use crate::core::Core;
 /// How often it looks by itself.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// Between two looks at least.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Plans that are made before it looks at the settings, and at who leads, again.
 const PLANS_MAX: usize = 16;
 
 /// How often a chunk that nobody can read is looked for in quarantines.
 const RESTORE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Between two searches at least, when there are more such chunks than before.
+const RESTORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 pub(crate) struct RepairJob {
@@ -141,18 +147,48 @@ impl Job for RepairJob {
 
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {
         async move {
-            let mut restored = Duration::ZERO;
+            let mut search = Search::default();
             loop {
                 let _ = tokio::time::timeout(INTERVAL, self.bell.notified()).await;
+                // What happens together is looked at together.
+                tokio::time::sleep(PAUSE).await;
                 core.drain_freed();
                 self.step(core).await;
-                if self.held_up(core).is_none() && core.now().saturating_sub(restored) >= RESTORE_INTERVAL {
-                    restored = core.now();
+                if self.held_up(core).is_none() && search.is_due(core) {
                     restore(core).await;
                 }
             }
         }
         .boxed()
+    }
+}
+
+/// When quarantines are searched: when more chunks can not be read than before, and otherwise from time to time.
+#[derive(Debug, Default)]
+struct Search {
+    last: Option<Duration>,
+    unreadable: u64,
+}
+
+impl Search {
+    fn is_due(&mut self, core: &Core) -> bool {
+        let now = core.now();
+        let unreadable = {
+            let cluster = core.cluster();
+            cluster
+                .ledger
+                .chunks()
+                .count(|condition| !condition.class.is_readable())
+        };
+        let passed = |time| self.last.is_none_or(|last| now.saturating_sub(last) >= time);
+        let due = unreadable > 0
+            && (passed(RESTORE_INTERVAL) || (unreadable > self.unreadable && passed(RESTORE_PAUSE)));
+        if due {
+            self.last = Some(now);
+            self.unreadable = unreadable;
+        }
+        self.unreadable = self.unreadable.min(unreadable);
+        due
     }
 }
 

@@ -22,6 +22,7 @@ mod membership;
 mod namespace;
 mod placement;
 mod repair;
+mod reports;
 mod safe_mode;
 mod tree;
 mod writing;

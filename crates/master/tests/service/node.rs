@@ -74,6 +74,48 @@ impl Node {
             .collect()
     }
 
+    /// A heartbeat whose answer may be held back for so long.
+    pub(crate) async fn wait(&self, patience: std::time::Duration) -> Vec<v1::command::Command> {
+        let request = v1::HeartbeatRequest {
+            datanode_id: self.id(),
+            storages: self.storages(1 << 40),
+            patience_ms: u64::try_from(patience.as_millis()).unwrap(),
+            ..Default::default()
+        };
+        let answer = self
+            .members
+            .clone()
+            .heartbeat(request)
+            .await
+            .unwrap()
+            .into_inner();
+        answer
+            .commands
+            .into_iter()
+            .filter_map(|command| command.command)
+            .collect()
+    }
+
+    /// What it has, as sums. The answer is which buckets it is to list, by storage.
+    pub(crate) async fn fingerprints(
+        &self,
+        sums: &types::fingerprint::Fingerprint,
+    ) -> Result<Vec<Vec<u32>>, Status> {
+        let request = v1::FingerprintsRequest {
+            datanode_id: self.id(),
+            storages: vec![v1::StorageFingerprint {
+                storage_id: self.storage(),
+                sums: sums.to_bytes().into(),
+            }],
+        };
+        let answer = self.members.clone().fingerprints(request).await?.into_inner();
+        Ok(answer
+            .differing
+            .into_iter()
+            .map(|differing| differing.buckets)
+            .collect())
+    }
+
     /// A heartbeat, with the whole answer.
     pub(crate) async fn beat(&self, available: u64) -> Result<v1::HeartbeatResponse, Status> {
         let request = v1::HeartbeatRequest {
@@ -138,6 +180,11 @@ impl Node {
 
     /// A block report, in parts of two replicas.
     pub(crate) async fn report(&self, has: &[ChunkExtent]) -> Result<(), Status> {
+        self.report_buckets(&[], has).await
+    }
+
+    /// The same, of some buckets.
+    pub(crate) async fn report_buckets(&self, buckets: &[u32], has: &[ChunkExtent]) -> Result<(), Status> {
         let part = |some: &[ChunkExtent]| v1::BlockReportPart {
             datanode_id: self.id(),
             storage_id: self.storage(),
@@ -145,7 +192,7 @@ impl Node {
             generations: some.iter().map(|extent| extent.generation.as_u64()).collect(),
             lengths: some.iter().map(|extent| extent.len).collect(),
             last_of_storage: false,
-            buckets: Vec::new(),
+            buckets: buckets.to_vec(),
         };
         let mut parts: Vec<_> = has.chunks(2).map(part).collect();
         parts.push(v1::BlockReportPart {

@@ -232,3 +232,77 @@ async fn a_stale_replica_goes_when_the_good_ones_were_verified() {
     let (node, version) = deleted(&told)[0];
     assert_eq!((node, version.generation), (1, 1), "only the stale one");
 }
+
+async fn safe_mode(harness: &Harness, call: u64, on: bool) {
+    let request = v1::SetSafeModeRequest {
+        caller: Some(root(call)),
+        on,
+    };
+    harness.admin.clone().set_safe_mode(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn in_safe_mode_nothing_is_ordered() {
+    let harness = Harness::start_with(hasty).await;
+    let nodes = nodes(&harness, 3).await;
+    let all = [&nodes[0], &nodes[1], &nodes[2]];
+    let chunk = harness.file("/f", 1, 9, &[&nodes[0], &nodes[1]]).await;
+    safe_mode(&harness, 10, true).await;
+    nodes[1].change(ReplicaEvent::Deleted, chunk).await.unwrap();
+    let told = gather_for(&all, Duration::from_millis(800)).await;
+    assert_eq!(told, [], "one copy is left, and nothing is done");
+    safe_mode(&harness, 11, false).await;
+    let told = gather(&all, |told| !copies(told).is_empty()).await;
+    assert_eq!(copies(&told)[0].1, chunk.chunk.as_u64());
+}
+
+#[tokio::test]
+async fn a_chunk_that_nobody_has_is_looked_for_in_quarantines() {
+    let harness = Harness::start_with(hasty).await;
+    let nodes = nodes(&harness, 2).await;
+    let all = [&nodes[0], &nodes[1]];
+    let chunk = harness.file("/f", 1, 9, &all).await;
+    for node in &nodes {
+        node.change(ReplicaEvent::Deleted, chunk).await.unwrap();
+    }
+    let asked = |told: &[(u8, Command)]| -> Vec<(u8, u64)> {
+        let of = |(node, command): &(u8, Command)| match command {
+            Command::RestoreReplicas(restore) => restore.replicas.iter().map(|r| (*node, r.chunk)).collect(),
+            _ => Vec::new(),
+        };
+        told.iter().flat_map(of).collect()
+    };
+    let told = gather(&all, |told| asked(told).len() >= 2).await;
+    let number = chunk.chunk.as_u64();
+    assert_eq!(asked(&told), [(1, number), (2, number)], "everybody");
+}
+
+#[tokio::test]
+async fn a_patient_heartbeat_is_answered_when_there_is_something_to_do() {
+    let harness = Harness::start_with(|config| {
+        config.heartbeat_interval = Duration::from_secs(20);
+        config.dead_after = Duration::from_secs(100);
+    })
+    .await;
+    let nodes = nodes(&harness, 3).await;
+    let chunk = harness.file("/f", 1, 9, &[&nodes[0], &nodes[1]]).await;
+    let begun = tokio::time::Instant::now();
+    let waits = nodes[0].wait(Duration::from_secs(15));
+    let loses = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        nodes[1].change(ReplicaEvent::Deleted, chunk).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(waits, loses);
+    let took = begun.elapsed();
+    assert!(
+        took >= Duration::from_millis(300) && took < Duration::from_secs(10),
+        "{took:?}"
+    );
+    assert!(matches!(answer[..], [Command::CopyReplica(_)]), "{answer:?}");
+    let begun = tokio::time::Instant::now();
+    assert_eq!(nodes[2].wait(Duration::from_millis(200)).await, []);
+    assert!(
+        begun.elapsed() >= Duration::from_millis(200),
+        "until its patience is over"
+    );
+}
