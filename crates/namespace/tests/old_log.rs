@@ -3,11 +3,7 @@
 //! `([(op code, payload, answer)], [(path, status, [(chunk, generation, length, pending generation)])], [freed chunk],
 //! next chunk)`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "all of this is a test"
-)]
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::collections::BTreeSet;
 
