@@ -6,8 +6,15 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = ["common", "namespace", "membership", "consensus", "admin"]
-        .map(|name| format!("proto/distrifs/v1/{name}.proto"));
+    let files = [
+        "common",
+        "namespace",
+        "membership",
+        "consensus",
+        "admin",
+        "operations",
+    ]
+    .map(|name| format!("proto/distrifs/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;

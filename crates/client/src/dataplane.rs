@@ -105,6 +105,43 @@ impl DataPlane {
         }
     }
 
+    /// The CRC32C of a whole replica, as the datanode puts it together from the sums that it has stored.
+    pub(crate) async fn checksum(&self, node: &Node, block: &Block) -> Result<u32, String> {
+        let address = node.address();
+        let op = Op::BlockChecksum(checksum_op(block));
+        let request = async |mut connection: Connection| {
+            connection
+                .writer
+                .write_op(&op)
+                .await
+                .map_err(|error| error.to_string())?;
+            let response = connection
+                .reader
+                .read_response()
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok::<_, String>((connection, response))
+        };
+        let limit = self.timeouts.read_stall;
+        let answer = async {
+            while let Some(connection) = self.idle(&address) {
+                if let Ok(answer) = request(connection).await {
+                    return Ok(answer);
+                }
+            }
+            request(self.connect(&address).await?).await
+        };
+        let (connection, response) = timeout(limit, answer)
+            .await
+            .map_err(|_| format!("no answer within {}", types::format_duration(limit)))??;
+        let response = response.accepted().map_err(|refusal| refusal.to_string())?;
+        let crc = response
+            .composite_crc_value()
+            .ok_or("its answer is not a composite checksum")?;
+        self.keep(&address, connection);
+        Ok(crc)
+    }
+
     /// Remembers that the datanode failed.
     pub(crate) fn suspect(&self, id: DatanodeId) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);

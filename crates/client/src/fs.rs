@@ -17,6 +17,7 @@ use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
 use crate::write::Buffers;
 use crate::{
     Admin, BatchAnswer, BatchOperation, Config, Error, FileChecksum, FileReader, FileWriter, ListPages,
+    Operations,
 };
 
 /// When the name of a new file appears.
@@ -113,6 +114,12 @@ impl FileSystem {
     #[must_use]
     pub fn admin(&self) -> Admin {
         Admin::new(Arc::clone(&self.inner))
+    }
+
+    /// How the cluster is, why it is so, and what operators change about it.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        Operations::new(Arc::clone(&self.inner))
     }
 
     /// What calls have been waiting for, in words, since more than half a second: a leader, the end of safe mode; none when

@@ -53,6 +53,7 @@ mod lease;
 mod list;
 mod masters;
 mod memory;
+mod operations;
 mod read;
 mod rpc;
 mod search;
@@ -65,6 +66,13 @@ pub use config::{Config, Timeouts};
 pub use error::{Attempt, Denial, Error, ErrorKind, Refusal};
 pub use fs::{CreateOptions, FileSystem, Publish};
 pub use list::ListPages;
+pub use operations::{
+    ChunkHealth, ChunkVerdict, Condition, ConditionCounts, DataClass, Draining, Explanation, FileHealth,
+    FileVerdict, Fsck, FsckPart, FsckShow, Health, HealthLevel, Imbalance, Job, JobLimit, JobState,
+    NodeDetail, NodeLiveness, Operations, Problem, RebalanceAction, RebalanceReport, Repairing,
+    ReplicaHealth, ReplicaVerdict, Setting, Standing, Subject, Sum, VolumeDetail,
+};
 pub use read::{ByteStream, FileChecksum, FileReader};
 pub use status::{ClusterSpace, ContentSummary, DatanodeStatus, FileKind, FileStatus, ServerInfo};
+pub use transfer::Node;
 pub use write::FileWriter;

@@ -14,6 +14,7 @@ use env::net::Network;
 use proto::v1::MastersResponse;
 use proto::v1::admin_client::AdminClient;
 use proto::v1::namespace_client::NamespaceClient;
+use proto::v1::operations_client::OperationsClient;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
@@ -63,6 +64,10 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn namespace(&self) -> NamespaceClient<Channel> {
         NamespaceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub(crate) fn operations(&self) -> OperationsClient<Channel> {
+        OperationsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     pub(crate) fn admin(&self) -> AdminClient<Channel> {

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::timeout;
 use transfer::checksum::Composite;
-use transfer::{Node, Op};
 
 use super::target::{Located, Target};
-use crate::dataplane::{Connection, DataPlane, checksum_op};
 use crate::{Attempt, Error, FileReader};
 
 /// Chunks whose checksums are asked for at a time.
@@ -55,7 +52,7 @@ async fn of_chunk(target: &Arc<Target>, mut chunk: Arc<Located>) -> Result<Compo
         }
         tried.clear();
         for node in target.order(&chunk) {
-            match ask(&target.inner.plane, &node, target, &chunk).await {
+            match target.inner.plane.checksum(&node, &target.block(&chunk)).await {
                 Ok(crc) => return Ok(Composite::of(crc, chunk.extent.len)),
                 Err(why) => tried.push(Attempt {
                     datanode: node.address(),
@@ -70,40 +67,4 @@ async fn of_chunk(target: &Arc<Target>, mut chunk: Arc<Located>) -> Result<Compo
         chunk: chunk.extent.chunk,
         tried,
     })
-}
-
-async fn ask(plane: &DataPlane, node: &Node, target: &Target, chunk: &Located) -> Result<u32, String> {
-    let address = node.address();
-    let op = Op::BlockChecksum(checksum_op(&target.block(chunk)));
-    let request = async |mut connection: Connection| {
-        connection
-            .writer
-            .write_op(&op)
-            .await
-            .map_err(|error| error.to_string())?;
-        let response = connection
-            .reader
-            .read_response()
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok::<_, String>((connection, response))
-    };
-    let limit = plane.timeouts.read_stall;
-    let answer = async {
-        while let Some(connection) = plane.idle(&address) {
-            if let Ok(answer) = request(connection).await {
-                return Ok(answer);
-            }
-        }
-        request(plane.connect(&address).await?).await
-    };
-    let (connection, response) = timeout(limit, answer)
-        .await
-        .map_err(|_| format!("no answer within {}", types::format_duration(limit)))??;
-    let response = response.accepted().map_err(|refusal| refusal.to_string())?;
-    let crc = response
-        .composite_crc_value()
-        .ok_or("its answer is not a composite checksum")?;
-    plane.keep(&address, connection);
-    Ok(crc)
 }
