@@ -97,8 +97,11 @@ impl Repair {
         &self.settings
     }
 
-    /// Other limits, from the next plan on.
-    pub const fn set_settings(&mut self, settings: RepairSettings) {
+    /// Other limits, from the next plan on. Chunks that settle already do so for the new time.
+    pub fn set_settings(&mut self, settings: RepairSettings) {
+        if self.settings.settle != settings.settle {
+            self.queue.set_settle(settings.settle);
+        }
         self.settings = settings;
     }
 

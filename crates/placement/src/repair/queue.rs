@@ -115,6 +115,18 @@ impl RepairQueue {
         *self.counts.entry(priority).or_default() += 1;
     }
 
+    /// Those that settle do so for this time from when they came.
+    pub(super) fn set_settle(&mut self, settle: Duration) {
+        for (&chunk, entry) in &mut self.entries {
+            if let Some((until, Rest::Settling)) = entry.rest {
+                let settled = entry.since.saturating_add(settle);
+                self.resting.remove(&(until, chunk));
+                self.resting.insert((settled, chunk));
+                entry.rest = Some((settled, Rest::Settling));
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, chunk: ChunkId) {
         if let Some(entry) = self.entries.remove(&chunk) {
             match entry.rest {
@@ -200,5 +212,35 @@ impl RepairQueue {
     /// All chunks that are not healthy are being offered again.
     pub(super) fn refill(&mut self) {
         self.cut.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_settle_time_is_for_those_that_settle_already() {
+        let seconds = Duration::from_secs;
+        let chunk = |id| ChunkId::new(id).unwrap();
+        let ready = |queue: &RepairQueue| {
+            let turns = queue.ready(None, 9).into_iter();
+            turns.map(|(_, _, chunk)| chunk.as_u64()).collect::<Vec<_>>()
+        };
+        let mut queue = RepairQueue::default();
+        for (id, at) in [(1, 10), (2, 20)] {
+            queue.set(seconds(at), chunk(id), Priority::UnderReplicated, seconds(3_600));
+        }
+        queue.set(seconds(20), chunk(3), Priority::LastCopy, seconds(3_600));
+        queue.wake_due(seconds(30));
+        assert_eq!(ready(&queue), [3], "a last copy does not wait");
+        queue.set_settle(seconds(15));
+        queue.wake_due(seconds(30));
+        assert_eq!(ready(&queue), [3, 1]);
+        assert_eq!(queue.next_due(), Some(seconds(35)));
+        queue.set_settle(seconds(60));
+        assert_eq!((ready(&queue).len(), queue.next_due()), (2, Some(seconds(80))));
+        queue.remove(chunk(2));
+        assert_eq!(queue.next_due(), None);
     }
 }
