@@ -7,11 +7,13 @@ use env::net::{Incoming, TcpListener};
 use proto::v1::admin_server::AdminServer;
 use proto::v1::membership_server::MembershipServer;
 use proto::v1::namespace_server::NamespaceServer;
+use proto::v1::operations_server::OperationsServer;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use crate::core::Core;
-use crate::service::{AdminApi, MembershipApi, NamespaceApi};
+use crate::service::{AdminApi, MembershipApi, NamespaceApi, OperationsApi};
 use crate::{Failure, http};
 
 /// The largest message that is taken from a datanode or a client.
@@ -31,18 +33,22 @@ pub(crate) fn serve_grpc(
         health.set_serving::<NamespaceServer<NamespaceApi>>().await;
         health.set_serving::<MembershipServer<MembershipApi>>().await;
         health.set_serving::<AdminServer<AdminApi>>().await;
+        health.set_serving::<OperationsServer<OperationsApi>>().await;
         let namespace = NamespaceServer::new(NamespaceApi::new(Arc::clone(&core)));
         let membership = MembershipServer::new(MembershipApi::new(Arc::clone(&core)));
         let admin = AdminServer::new(AdminApi::new(Arc::clone(&core)));
+        let operations = OperationsServer::new(OperationsApi::new(Arc::clone(&core)));
         let served = tonic::transport::Server::builder()
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20)
             .http2_keepalive_interval(Some(Duration::from_secs(10)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .add_service(health_service)
+            .add_optional_service(reflection())
             .add_service(namespace.max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(membership.max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(admin)
+            .add_service(operations)
             .add_service(consensus)
             .serve_with_incoming_shutdown(Incoming::new(listener), core.closed())
             .await;
@@ -53,6 +59,17 @@ pub(crate) fn serve_grpc(
             served.map_err(|error| error.to_string()),
         );
     })
+}
+
+/// What tools ask for the schemas of all services; none when these can not be read, which a test would see.
+fn reflection() -> Option<ServerReflectionServer<impl ServerReflection>> {
+    let built = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1();
+    built
+        .inspect_err(|error| tracing::error!(%error, "no reflection: the schemas can not be read"))
+        .ok()
 }
 
 /// Serves health until the master is told to stop.

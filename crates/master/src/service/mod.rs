@@ -8,6 +8,7 @@ mod heartbeat;
 mod members;
 mod membership;
 mod message;
+mod operations;
 mod read;
 mod reports;
 mod write;
@@ -24,6 +25,7 @@ use crate::leadership::Lead;
 use crate::rejection::Rejection;
 
 pub(crate) use admin::AdminApi;
+pub(crate) use operations::OperationsApi;
 
 /// What clients ask.
 pub(crate) struct NamespaceApi {

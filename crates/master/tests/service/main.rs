@@ -20,6 +20,7 @@ mod failover;
 mod lifecycle;
 mod membership;
 mod namespace;
+mod operations;
 mod placement;
 mod repair;
 mod reports;
