@@ -76,6 +76,12 @@ pub(crate) enum Command {
     Setrep(verbs::setrep::Args),
     Checksum(verbs::checksum::Args),
     Test(verbs::test::Args),
+    Status(verbs::status::Args),
+    Health(verbs::health::Args),
+    Fsck(verbs::fsck::Args),
+    Explain(verbs::explain::Args),
+    Nodes(verbs::nodes::Args),
+    Rebalance(verbs::rebalance::Args),
     Admin(verbs::admin::Args),
 }
 

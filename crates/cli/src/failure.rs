@@ -24,6 +24,10 @@ pub(crate) enum Exit {
     InTheWay = 5,
     /// The cluster can not, at the moment: no master answers, too few datanodes, no replica to be read.
     Unavailable = 6,
+    /// Data has fewer copies than it should, or a bad one.
+    AtRisk = 7,
+    /// Data has no copy that can be reached.
+    Lost = 8,
     /// Ctrl-C.
     Interrupted = 130,
     /// SIGTERM.
@@ -40,6 +44,8 @@ Exit status:
   4    permission denied
   5    something is in the way: it exists, is not empty, is being written by another
   6    the cluster can not at the moment: no master answers, too few datanodes, no good replica
+  7    `health`, `status`, `fsck`: data has fewer copies than it should
+  8    `health`, `status`, `fsck`: data has no copy that can be reached
   130  interrupted (ctrl-C); 143 terminated";
 
 impl From<Exit> for ExitCode {
@@ -288,6 +294,8 @@ mod tests {
             Exit::Denied,
             Exit::InTheWay,
             Exit::Unavailable,
+            Exit::AtRisk,
+            Exit::Lost,
             Exit::Interrupted,
             Exit::Terminated,
         ] {

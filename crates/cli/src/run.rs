@@ -166,6 +166,12 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Setrep(args) => verbs::setrep::run(context, &args).await,
         Command::Checksum(args) => verbs::checksum::run(context, &args).await,
         Command::Test(args) => verbs::test::run(context, &args).await,
+        Command::Status(args) => verbs::status::run(context, &args).await,
+        Command::Health(args) => verbs::health::run(context, &args).await,
+        Command::Fsck(args) => verbs::fsck::run(context, &args).await,
+        Command::Explain(args) => verbs::explain::run(context, &args).await,
+        Command::Nodes(args) => verbs::nodes::run(context, &args).await,
+        Command::Rebalance(args) => verbs::rebalance::run(context, &args).await,
         Command::Admin(args) => verbs::admin::online(context, &args).await,
         Command::Mini(_) | Command::Master(_) | Command::Datanode(_) | Command::Config(_) => {
             unreachable!("servers and `config` are run without a connection")

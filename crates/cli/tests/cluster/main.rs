@@ -25,6 +25,7 @@ mod identity;
 mod kill_get;
 mod kill_put;
 mod matrix;
+mod operations;
 mod pipe;
 mod restart;
 mod scale;

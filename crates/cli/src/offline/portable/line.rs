@@ -46,11 +46,13 @@ pub(super) struct Datanode {
 
 /// What an operator has said of a datanode.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub(super) enum Admin {
-    DecommissioningSinceMs(u64),
-    DecommissionedSinceMs(u64),
-    MaintenanceUntilMs(u64),
+    #[serde(rename = "decommissioning_since_ms")]
+    Decommissioning(u64),
+    #[serde(rename = "decommissioned_since_ms")]
+    Decommissioned(u64),
+    #[serde(rename = "maintenance_until_ms")]
+    Maintenance(u64),
 }
 
 /// A setting of the cluster that was chosen.

@@ -178,13 +178,13 @@ fn member(line: Datanode) -> Member {
             .collect(),
     };
     let admin = line.admin.map_or(AdminState::InService, |admin| match admin {
-        Admin::DecommissioningSinceMs(since) => AdminState::Decommissioning {
+        Admin::Decommissioning(since) => AdminState::Decommissioning {
             since: UnixMillis(since),
         },
-        Admin::DecommissionedSinceMs(since) => AdminState::Decommissioned {
+        Admin::Decommissioned(since) => AdminState::Decommissioned {
             since: UnixMillis(since),
         },
-        Admin::MaintenanceUntilMs(until) => AdminState::Maintenance {
+        Admin::Maintenance(until) => AdminState::Maintenance {
             until: UnixMillis(until),
         },
     });

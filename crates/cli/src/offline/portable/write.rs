@@ -57,9 +57,9 @@ pub(crate) fn write(current: &Current, out: &mut dyn io::Write, to: &str) -> Res
                 .collect(),
             admin: match member.admin {
                 AdminState::InService => None,
-                AdminState::Decommissioning { since } => Some(Admin::DecommissioningSinceMs(since.0)),
-                AdminState::Decommissioned { since } => Some(Admin::DecommissionedSinceMs(since.0)),
-                AdminState::Maintenance { until } => Some(Admin::MaintenanceUntilMs(until.0)),
+                AdminState::Decommissioning { since } => Some(Admin::Decommissioning(since.0)),
+                AdminState::Decommissioned { since } => Some(Admin::Decommissioned(since.0)),
+                AdminState::Maintenance { until } => Some(Admin::Maintenance(until.0)),
             },
         })?;
     }

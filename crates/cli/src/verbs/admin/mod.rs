@@ -4,6 +4,7 @@ mod backup;
 mod checkpoint;
 mod export;
 mod import;
+mod jobs;
 mod log;
 mod master;
 mod masters;
@@ -15,7 +16,7 @@ use clap::Subcommand;
 use crate::failure::Result;
 use crate::run::Context;
 
-/// Look after the masters of a cluster, and after their files
+/// Look after the masters of a cluster and their files, and after what runs in the background
 ///
 /// Commands that take a DIR or FILE read a master's files without any running master; the others ask the cluster.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,7 @@ Examples:
   distrifs admin masters
   distrifs admin master add m4.example:9800
   distrifs admin safemode wait
+  distrifs admin jobs
   distrifs admin backup  monday.backup
   distrifs admin restore monday.backup --dir /var/lib/distrifs/master
   distrifs admin checkpoint stats /var/lib/distrifs/master
@@ -51,6 +53,7 @@ enum Online {
     Masters(masters::Args),
     Master(master::Args),
     Safemode(safemode::Args),
+    Jobs(jobs::Args),
     Backup(backup::Args),
 }
 
@@ -99,6 +102,7 @@ pub(crate) async fn online(context: &Context, args: &Args) -> Result<()> {
         Admin::Online(Online::Masters(args)) => masters::run(context, args).await,
         Admin::Online(Online::Master(args)) => master::run(context, args).await,
         Admin::Online(Online::Safemode(args)) => safemode::run(context, args).await,
+        Admin::Online(Online::Jobs(args)) => jobs::run(context, args).await,
         Admin::Online(Online::Backup(args)) => backup::run(context, args).await,
         Admin::Either(Either::Checkpoint(args)) => checkpoint::online(context, args).await,
         Admin::Either(Either::Export(args)) => export::online(context, args).await,

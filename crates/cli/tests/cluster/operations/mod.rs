@@ -1,0 +1,8 @@
+//! What operators are told and what they order, held against what lies on the datanodes' disks.
+
+mod disks;
+
+mod away;
+mod drained;
+mod lost;
+mod truth;
