@@ -197,12 +197,14 @@ async fn health_and_fsck_tell_of_a_bad_replica() {
         let answer = operations(&harness).health(v1::HealthRequest { caller }).await;
         answer.unwrap().into_inner()
     };
-    assert_eq!(
-        health().await.level(),
-        v1::HealthLevel::Healthy,
-        "{:?}",
-        health().await.problems
-    );
+    let counted = |health: &v1::HealthResponse| {
+        let chunks = &health.chunks;
+        chunks.len() == 1
+            && chunks[0].count == 2
+            && chunks[0].condition.unwrap().class() == v1::DataClass::Healthy
+    };
+    let well = eventually(async || Some(health().await).filter(counted)).await;
+    assert_eq!(well.level(), v1::HealthLevel::Healthy, "{:?}", well.problems);
     assert_eq!(fsck(&harness, v1::FsckShow::Unhealthy).await.0, [""; 0]);
     b.change(ReplicaEvent::Corrupt, bad).await.unwrap();
     let told = eventually(async || Some(health().await).filter(|health| !health.problems.is_empty())).await;
