@@ -319,7 +319,7 @@ fn agree(first: (&PathBuf, &Identity), second: (&PathBuf, &Identity)) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use env::disk::SimDisk;
+    use env::disk::{Effect, Fault, Op, SimDisk};
 
     use super::*;
 
@@ -356,6 +356,75 @@ mod tests {
         let more = again.format(&world(&disk), ours, &pool).unwrap();
         assert_eq!(more[1], volumes[0]);
         assert_ne!(more[0].storage, volumes[0].storage);
+    }
+
+    #[test]
+    fn directories_come_and_go_and_a_strange_one_is_refused() {
+        let disk = SimDisk::new();
+        let (ours, pool) = cluster(1);
+        let world = world(&disk);
+        let mut stranger = Directories::open(&world, &paths(&["/strange"])).unwrap();
+        let (other, other_pool) = cluster(2);
+        stranger.format(&world, other, &other_pool).unwrap();
+        drop(stranger);
+
+        let mut list = Directories::open(&world, &paths(&["/a"])).unwrap();
+        let early = list.add(&world, open(&disk, Path::new("/b")).unwrap());
+        assert!(matches!(early, Err(StartError::NotYet)));
+        list.format(&world, ours, &pool).unwrap();
+        let place = list.add(&world, open(&disk, Path::new("/b")).unwrap()).unwrap();
+        assert_eq!(list.storage_of(Path::new("/b")), Some(place.storage));
+        let refused = list.add(&world, open(&disk, Path::new("/strange")).unwrap());
+        assert!(matches!(refused, Err(StartError::Clusters { .. })));
+        assert_eq!(list.paths(), paths(&["/a", "/b"]));
+
+        assert!(
+            still_ours(&disk, Path::new("/b"), place.storage)
+                .unwrap()
+                .is_none(),
+            "locked by us"
+        );
+        let exchanged = still_ours(&disk, Path::new("/a"), place.storage).err().unwrap();
+        assert!(matches!(exchanged, StartError::Exchanged { .. }));
+        list.remove(Path::new("/b"));
+        assert!(
+            still_ours(&disk, Path::new("/b"), place.storage)
+                .unwrap()
+                .is_some(),
+            "free"
+        );
+        // It comes back as what it was.
+        let again = list.add(&world, open(&disk, Path::new("/b")).unwrap()).unwrap();
+        assert_eq!(again, place);
+    }
+
+    #[test]
+    fn a_directory_that_can_not_be_read_is_left_out_unless_it_alone_says_who_this_is() {
+        let disk = SimDisk::new();
+        let (ours, pool) = cluster(1);
+        let mut both = Directories::open(&world(&disk), &paths(&["/a", "/b"])).unwrap();
+        both.format(&world(&disk), ours, &pool).unwrap();
+        let id = both.id();
+        drop(both);
+        let broken = || Fault::always(Op::Open, Effect::Fail(5)).on("/b/identity.json");
+        disk.faults().add(broken());
+        let list = Directories::open(&world(&disk), &paths(&["/a", "/b"])).unwrap();
+        assert_eq!(
+            (list.id(), list.paths(), list.missing()),
+            (id, paths(&["/a"]), paths(&["/b"]))
+        );
+        drop(list);
+        let alone = Directories::open(&world(&disk), &paths(&["/new", "/b"]))
+            .err()
+            .unwrap();
+        assert!(matches!(alone, StartError::Directory { .. }));
+        disk.faults().clear();
+        // Somebody else's process is no broken disk.
+        let held = open(&disk, Path::new("/b")).unwrap();
+        assert!(Directories::open(&world(&disk), &paths(&["/a", "/b"])).is_err());
+        drop(held);
+        let list = Directories::open(&world(&disk), &paths(&["/a", "/b"])).unwrap();
+        assert_eq!(list.missing(), paths(&[]));
     }
 
     #[test]

@@ -85,6 +85,14 @@ impl Node {
         *self.closing.borrow()
     }
 
+    /// Waits; false, and at once, when the datanode is to end.
+    pub(crate) async fn rests(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = self.closed() => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+
     /// Resolves when the datanode is to end.
     pub(crate) async fn closed(&self) {
         let mut closing = self.closing.subscribe();
@@ -195,27 +203,19 @@ impl Node {
     async fn sweep(self: Arc<Self>) {
         let timeout = self.config.abandoned_write_timeout;
         let pause = (timeout / 8).clamp(Duration::from_millis(10), Duration::from_secs(5));
-        let sweeping = async {
-            loop {
-                tokio::time::sleep(pause).await;
-                if let Some(replicas) = self.replicas() {
-                    env::blocking(move || {
-                        replicas.writing.remove_abandoned(timeout);
-                        let (destroyed, _) = replicas.store.expire_quarantine();
-                        if destroyed > 0 {
-                            tracing::info!(destroyed, "destroyed replicas that have rested");
-                        }
-                        if let Err(error) = replicas.store.compact() {
-                            tracing::warn!(%error, "could not empty a pack");
-                        }
-                    })
-                    .await;
+        while self.rests(pause).await {
+            let Some(replicas) = self.replicas() else { continue };
+            env::blocking(move || {
+                replicas.writing.remove_abandoned(timeout);
+                let (destroyed, _) = replicas.store.expire_quarantine();
+                if destroyed > 0 {
+                    tracing::info!(destroyed, "destroyed replicas that have rested");
                 }
-            }
-        };
-        tokio::select! {
-            () = self.closed() => {}
-            () = sweeping => {}
+                if let Err(error) = replicas.store.compact() {
+                    tracing::warn!(%error, "could not empty a pack");
+                }
+            })
+            .await;
         }
     }
 }

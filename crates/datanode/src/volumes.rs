@@ -45,53 +45,41 @@ pub struct DirsChange {
 
 /// Watches the volumes until the datanode ends.
 pub(crate) async fn watch(node: Arc<Node>) {
-    let watching = async {
-        let (mut proved, mut retried) = (Duration::ZERO, Duration::ZERO);
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let Some(replicas) = node.replicas() else { continue };
-            let now = node.env.clock.monotonic();
-            let (prove, retry) = (
-                now.saturating_sub(proved) >= PROVE,
-                now.saturating_sub(retried) >= RETRY,
-            );
-            proved = if prove { now } else { proved };
-            retried = if retry { now } else { retried };
-            let turn = Arc::clone(&node);
-            env::blocking(move || turn.look_after_volumes(&replicas, prove, retry)).await;
-        }
-    };
-    tokio::select! {
-        () = node.closed() => {}
-        () = watching => {}
+    let (mut proved, mut retried) = (Duration::ZERO, Duration::ZERO);
+    // What was begun is waited for: it holds the directories.
+    while node.rests(LOOK).await {
+        let Some(replicas) = node.replicas() else { continue };
+        let now = node.env.clock.monotonic();
+        let (prove, retry) = (
+            now.saturating_sub(proved) >= PROVE,
+            now.saturating_sub(retried) >= RETRY,
+        );
+        proved = if prove { now } else { proved };
+        retried = if retry { now } else { retried };
+        let turn = Arc::clone(&node);
+        env::blocking(move || turn.look_after_volumes(&replicas, prove, retry)).await;
     }
 }
 
 /// Moves replicas from full volumes to empty ones until the datanode ends.
 pub(crate) async fn even_out(node: Arc<Node>) {
-    let moving = async {
-        let mut after = None;
-        loop {
-            tokio::time::sleep(EVEN_OUT).await;
-            let Some(replicas) = node.replicas() else { continue };
-            loop {
-                while node.busy_streams() > 0 {
-                    tokio::time::sleep(LOOK).await;
-                }
-                let asking = Arc::clone(&replicas);
-                let next = env::blocking(move || asking.store.next_move(THRESHOLD, after)).await;
-                let Some(next) = next else { break };
-                after = Some(next.replica.chunk);
-                let (mover, moved) = (Arc::clone(&node), Arc::clone(&replicas));
-                if !env::background("even out", move || mover.carry_out(&moved, next)).await {
-                    break;
-                }
+    let mut after = None;
+    while node.rests(EVEN_OUT).await {
+        let Some(replicas) = node.replicas() else { continue };
+        while !node.is_closing() {
+            if node.busy_streams() > 0 {
+                node.rests(LOOK).await;
+                continue;
+            }
+            let asking = Arc::clone(&replicas);
+            let next = env::blocking(move || asking.store.next_move(THRESHOLD, after)).await;
+            let Some(next) = next else { break };
+            after = Some(next.replica.chunk);
+            let (mover, moved) = (Arc::clone(&node), Arc::clone(&replicas));
+            if !env::background("even out", move || mover.carry_out(&moved, next)).await {
+                break;
             }
         }
-    };
-    tokio::select! {
-        () = node.closed() => {}
-        () = moving => {}
     }
 }
 

@@ -28,6 +28,9 @@ const TURN_BYTES: u64 = 64 << 20;
 /// How long may be lost of a round when the process ends.
 const KEEP_EVERY: Duration = Duration::from_secs(20);
 
+/// Pauses for one piece: some minutes.
+const PAUSES_MAX: u32 = 500;
+
 /// Pieces of less than this are not worth a pause of their own.
 const PAUSE_BYTES: u64 = 1 << 20;
 
@@ -73,42 +76,37 @@ struct Scrubber {
 impl Scrubber {
     /// Runs until the volume fails or goes, or the datanode ends.
     async fn run(self) {
-        let scrubber = Arc::new(self);
-        let node = Arc::clone(&scrubber.node);
-        tokio::select! {
-            () = node.closed() => {}
-            () = Arc::clone(&scrubber).rounds() => {}
-        }
-    }
-
-    async fn rounds(self: Arc<Self>) {
-        let period = self.node.config.scrub_period;
-        let interval = millis(pace::interval(period));
-        let loading = Arc::clone(&self);
+        let this = Arc::new(self);
+        let interval = millis(pace::interval(this.node.config.scrub_period));
+        let loading = Arc::clone(&this);
         let kept = env::blocking(move || loading.replicas.store.scrub_round(loading.storage)).await;
-        let now = self.node.env.clock.wall();
+        let now = this.node.env.clock.wall();
         // Of a clock that was set back nobody knows how old a round is.
         let mut round = kept
             .filter(|round| round.begun <= now)
             .unwrap_or(ScrubRound::beginning(now));
         loop {
             if round.finished {
-                self.keep(round, false).await;
-                let age = self.node.env.clock.wall().since_ms(round.begun);
-                tokio::time::sleep(Duration::from_millis(interval.saturating_sub(age).max(10))).await;
-                if self.node.env.clock.wall().since_ms(round.begun) < interval {
+                this.keep(round, false).await;
+                let age = this.node.env.clock.wall().since_ms(round.begun);
+                let left = Duration::from_millis(interval.saturating_sub(age).max(10));
+                if !this.node.rests(left).await {
+                    return;
+                }
+                if this.node.env.clock.wall().since_ms(round.begun) < interval {
                     continue;
                 }
-                round = ScrubRound::beginning(self.node.env.clock.wall());
+                round = ScrubRound::beginning(this.node.env.clock.wall());
             }
-            match self.round(round).await {
+            match this.round(round).await {
                 Some(finished) => round = finished,
                 None => return,
             }
         }
     }
 
-    /// Goes on with a round to its end. None when the volume is not used any more.
+    /// Goes on with a round to its end. None when the volume is not used any more, or the datanode ends: a turn that was
+    /// begun is waited for, for it holds the directories.
     async fn round(self: &Arc<Self>, mut round: ScrubRound) -> Option<ScrubRound> {
         tracing::debug!(storage = %self.storage, begun = round.begun.as_u64(), "scrubbing");
         let mut kept = self.node.env.clock.monotonic();
@@ -133,9 +131,12 @@ impl Scrubber {
         let used = (store.volumes().into_iter()).find(|volume| volume.storage == self.storage);
         let used = used.filter(|volume| volume.failed.is_none())?.used;
         let listing = store.list(self.storage, None, round.after, TURN_REPLICAS);
+        let clock = &self.node.env.clock;
+        let begun = clock.monotonic();
         let (mut read, mut debt) = (0, Debt::new(self));
         for replica in &listing.replicas {
-            if read >= TURN_BYTES {
+            let long = clock.monotonic().saturating_sub(begun) >= KEEP_EVERY;
+            if read >= TURN_BYTES || (long && read > 0) {
                 return Some(round);
             }
             let left = used.saturating_sub(round.bytes).max(replica.len);
@@ -198,10 +199,17 @@ impl<'a> Debt<'a> {
         self.bytes += bytes;
         if self.bytes >= PAUSE_BYTES {
             let clock = &node.env.clock;
-            let elapsed = Duration::from_millis(clock.wall().since_ms(round.begun));
-            let rate = pace::rate(node.config.scrub_period, elapsed, left, self.scrubber.load());
-            let took = clock.monotonic().saturating_sub(self.since);
-            env::pause(pace::pause(rate, self.bytes, took));
+            // In short pauses, for the load may change.
+            for _ in 0..PAUSES_MAX {
+                let elapsed = Duration::from_millis(clock.wall().since_ms(round.begun));
+                let rate = pace::rate(node.config.scrub_period, elapsed, left, self.scrubber.load());
+                let took = clock.monotonic().saturating_sub(self.since);
+                let pause = pace::pause(rate, self.bytes, took);
+                if pause.is_zero() || node.is_closing() {
+                    break;
+                }
+                env::pause(pause);
+            }
             (self.since, self.bytes) = (clock.monotonic(), 0);
         }
         !node.is_closing()

@@ -23,8 +23,8 @@ const IDLE_FACTOR: f64 = 4.0;
 /// The part of a round's time that it aims to take.
 const AIM: f64 = 0.8;
 
-/// The longest pause: the load may be another one by then.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The longest pause: the load may be another one by then, or the datanode may be about to end.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// The time from the beginning of a round to that of the next.
 pub(crate) fn interval(period: Duration) -> Duration {
