@@ -225,7 +225,7 @@ async fn directories_are_taken_in_and_left_while_the_datanode_runs() {
     assert_eq!(node.running().set_dirs(dirs).await.unwrap().refused.len(), 1);
 
     let change = node.running().set_dirs(vec![more.clone()]).await.unwrap();
-    assert_eq!(change.removed, [first.clone()]);
+    assert_eq!(change.removed, std::slice::from_ref(&first));
     cluster
         .master
         .wait("a report that is empty", |seen| {
