@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use placement::{Policy, PolicyName};
 use types::{ByteSize, ChunkSize, limits};
 
 /// The settings of one master. [`Config::new`] has the defaults; change the fields that differ.
@@ -52,6 +53,10 @@ pub struct Config {
     pub complete_timeout: Duration,
     /// Space that is left free on every storage of every datanode.
     pub storage_reserve: ByteSize,
+    /// How datanodes are chosen for a chunk.
+    pub placement: PolicyName,
+    /// With the policy `ring`: the points on it of a datanode of mean capacity.
+    pub ring_points: u32,
     /// Data streams above which a datanode gets no new chunks.
     pub streams_max: u32,
     /// The user that permissions do not bind.
@@ -82,6 +87,8 @@ impl Config {
             lease_hard_limit: Duration::from_secs(20 * 60),
             complete_timeout: Duration::from_secs(30),
             storage_reserve: ByteSize(64 << 20),
+            placement: PolicyName::default(),
+            ring_points: Policy::RING_POINTS,
             streams_max: 256,
             superuser: superuser.into(),
         }

@@ -35,7 +35,15 @@ fn assess(core: &Core) {
             None => tracing::info!(%datanode, storage, "not slower than its peers any more"),
         }
     }
-    for (id, _, is) in cluster.view.assess(now) {
+    let changed = cluster.view.assess(now);
+    if let Some(pause) = cluster.view.last_pause().filter(|pause| pause.ended == now) {
+        let paused_ms = pause.length.as_millis();
+        tracing::warn!(
+            paused_ms,
+            "this master was paused: nobody's silence counts for that time"
+        );
+    }
+    for (id, _, is) in changed {
         let Some(node) = cluster.view.node(id) else {
             continue;
         };

@@ -7,12 +7,14 @@
 //!   operators want of them ([`Admin`]), and which are slow ([`Slow`]).
 //! - [`FailureDetector`]: who is live, late, suspicious or dead.
 //! - [`Placement`]: which of them take a chunk, and for each other one the reason why not. [`Spread`] is the default,
-//!   [`Policy`] finds one by its name.
+//!   [`Policy`] is any of them, by its name.
 //! - [`ReplicaMap`]: who has which chunk in which version, and what of that is to be deleted.
 //! - [`Ledger`]: how many chunks and files are healthy, at risk, lost, and which.
+//! - [`Balancer`]: what is to be moved so that nodes are as full as each other.
 //! - [`Repair`]: what is to be copied, verified and destroyed next.
 
 mod admin;
+mod balancer;
 mod detector;
 mod first;
 mod ledger;
@@ -28,10 +30,14 @@ mod spread;
 mod view;
 
 pub use admin::Admin;
+pub use balancer::{
+    BalancePlan, BalanceSettings, BalanceState, BalanceStatus, Balancer, LeftOut, Move, NodeBalance,
+    RackRule, Round,
+};
 pub use detector::{Assessment, Comebacks, FailureDetector, Flapping, Liveness, Observation, Why};
 pub use first::First;
 pub use ledger::{Class, Condition, Counts, Facts, LEFT_MAX, Ledger, ListedChunk, Page, Sweep, classify};
-pub use policies::{Policy, UnknownPolicy};
+pub use policies::{Policy, PolicyName, UnknownPolicy};
 pub use policy::{Choice, Placement, Request, Target};
 pub use refusal::{Reason, Refusal};
 pub use repair::{

@@ -1,6 +1,48 @@
 //! The policies by their names.
 
+use std::str::FromStr;
+
 use crate::{Choice, ClusterView, First, Placement, Request, Ring, Spread};
+
+/// The name of a policy, as it is configured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum PolicyName {
+    /// See [`Spread`].
+    #[default]
+    Spread,
+    /// See [`Ring`].
+    Ring,
+    /// See [`First`].
+    First,
+}
+
+/// A name that no policy has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no placement policy {name:?}; there are {}", PolicyName::ALL.join(", "))]
+pub struct UnknownPolicy {
+    /// What was asked for.
+    pub name: String,
+}
+
+impl PolicyName {
+    /// Their names, the default first.
+    pub const ALL: [&'static str; 3] = ["spread", "ring", "first"];
+}
+
+impl FromStr for PolicyName {
+    type Err = UnknownPolicy;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPolicy> {
+        match name {
+            "spread" => Ok(Self::Spread),
+            "ring" => Ok(Self::Ring),
+            "first" => Ok(Self::First),
+            _ => Err(UnknownPolicy {
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
 
 /// One of the policies that there are.
 #[derive(Debug)]
@@ -13,33 +55,17 @@ pub enum Policy {
     First(First),
 }
 
-/// A name that no policy has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no placement policy {name:?}; there are {}", Policy::NAMES.join(", "))]
-pub struct UnknownPolicy {
-    /// What was asked for.
-    pub name: String,
-}
-
 impl Policy {
-    /// Their names, the default first.
-    pub const NAMES: [&'static str; 3] = ["spread", "ring", "first"];
-
     /// The points on a ring of a node of mean capacity, where nobody says another number.
     pub const RING_POINTS: u32 = 256;
 
     /// The policy of that name; `ring_points` is for `ring` alone.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn by_name(name: &str, ring_points: u32) -> Result<Self, UnknownPolicy> {
+    #[must_use]
+    pub fn new(name: PolicyName, ring_points: u32) -> Self {
         match name {
-            "spread" => Ok(Self::Spread(Spread)),
-            "ring" => Ok(Self::Ring(Ring::new(ring_points))),
-            "first" => Ok(Self::First(First)),
-            _ => Err(UnknownPolicy {
-                name: name.to_owned(),
-            }),
+            PolicyName::Spread => Self::Spread(Spread),
+            PolicyName::Ring => Self::Ring(Ring::new(ring_points)),
+            PolicyName::First => Self::First(First),
         }
     }
 
@@ -74,12 +100,12 @@ mod tests {
 
     #[test]
     fn each_has_the_name_that_it_is_found_by() {
-        for name in Policy::NAMES {
-            assert_eq!(Policy::by_name(name, 1).unwrap().name(), name);
+        for name in PolicyName::ALL {
+            assert_eq!(Policy::new(name.parse().unwrap(), 1).name(), name);
         }
-        assert_eq!(Policy::default().name(), Policy::NAMES[0]);
+        assert_eq!(Policy::default().name(), PolicyName::ALL[0]);
         assert_eq!(
-            Policy::by_name("best", 1).unwrap_err().to_string(),
+            "best".parse::<PolicyName>().unwrap_err().to_string(),
             "there is no placement policy \"best\"; there are spread, ring, first"
         );
     }

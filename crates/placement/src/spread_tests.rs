@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use types::{DatanodeId, StorageId};
 
 use super::*;
-use crate::{DiskTimes, FailureDetector, StorageReport, Thresholds};
+use crate::{Admin, DiskTimes, FailureDetector, StorageReport, Thresholds};
 
 fn id(n: u8) -> DatanodeId {
     DatanodeId::from_random_bytes([n; 16])
@@ -168,4 +168,108 @@ proptest! {
             prop_assert!(with_existing >= 2, "never all on one rack");
         }
     }
+}
+
+/// A node of any sizes of disks, in TiB, all empty.
+fn sized(view: &mut ClusterView, n: u8, disks: &[u64]) {
+    let storages = disks.iter().zip(0_u8..).map(|(tib, disk)| StorageReport {
+        id: StorageId::from_random_bytes([n.wrapping_mul(16).wrapping_add(disk); 16]),
+        capacity: tib << 40,
+        used: 0,
+        available: tib << 40,
+        chunks: 0,
+        failed: None,
+        times: DiskTimes::default(),
+    });
+    let named = (format!("n{n}"), 9866, format!("/{}", n % 3));
+    view.register(Duration::ZERO, id(n), named, storages.collect());
+}
+
+#[test]
+fn unequal_nodes_and_disks_fill_up_together() {
+    let mut view = view(&[]);
+    for n in 0..12 {
+        sized(
+            &mut view,
+            n,
+            [&[2][..], &[4, 4], &[2, 8, 6]][usize::from(n) / 3 % 3],
+        );
+    }
+    // Two thirds of the space, in pieces of 16 GiB, three replicas each.
+    let mut rng = fastrand::Rng::with_seed(3);
+    let total: u64 = view.nodes().map(|node| node.space().1).sum();
+    let bytes = 16 << 30;
+    for _ in 0..total * 2 / 3 / bytes / 3 {
+        let request = Request {
+            bytes,
+            ..request(3, "")
+        };
+        let choice = Spread.choose(&view, &request, &mut rng);
+        assert_eq!(choice.targets.len(), 3);
+        for target in choice.targets {
+            view.reserve(target, bytes);
+            // Written at once: it is no stream any more.
+            let node = view.node(target.datanode).unwrap();
+            let storages = node.storages.iter().map(|storage| {
+                let mut report = storage.reported.clone();
+                if report.id == target.storage {
+                    report.used += bytes;
+                    report.available -= bytes;
+                }
+                report
+            });
+            let storages = storages.collect();
+            view.release(target, bytes);
+            assert!(view.heartbeat(Duration::ZERO, target.datanode, storages, 0));
+        }
+    }
+    for node in view.nodes() {
+        let share = |used: u64, of: u64| used as f64 / of as f64;
+        let (used, usable) = node.space();
+        assert!(
+            (0.60..0.73).contains(&share(used, usable)),
+            "{}: {}",
+            node.host,
+            share(used, usable)
+        );
+        for storage in &node.storages {
+            let share = share(storage.reported.used, storage.reported.capacity);
+            assert!(
+                (0.55..0.78).contains(&share),
+                "{} {:?}: {share}",
+                node.host,
+                storage.reported.id
+            );
+        }
+    }
+}
+
+#[test]
+fn nodes_that_are_to_go_or_at_rest_get_nothing_and_say_so() {
+    let mut view = view(&[("a", "/1", 90), ("b", "/2", 90), ("c", "/3", 90), ("d", "/4", 90)]);
+    let until = Duration::from_secs(1_500);
+    assert!(view.set_admin(id(0), Admin::Decommissioning));
+    assert!(view.set_admin(id(1), Admin::Decommissioned));
+    assert!(view.set_admin(id(2), Admin::Maintenance { until }));
+    let mut rng = fastrand::Rng::with_seed(1);
+    let choice = Spread.choose(&view, &request(3, "a"), &mut rng);
+    assert_eq!(choice.targets.len(), 1);
+    let said: Vec<_> = choice.refusals.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "a:9866: is being decommissioned: takes no new chunks",
+            "b:9866: is decommissioned",
+            "c:9866: in maintenance for another 25 min",
+        ]
+    );
+    let later = Request {
+        now: until,
+        ..request(3, "")
+    };
+    assert_eq!(
+        Spread.choose(&view, &later, &mut rng).targets.len(),
+        2,
+        "the maintenance is over"
+    );
 }

@@ -41,7 +41,9 @@ pub(crate) enum Key {
     ScrubPeriod,
     GcInterval,
     RepairInterval,
+    Placement,
     HashRingSize,
+    RackScript,
 }
 
 /// The commands that have a flag for a setting.
@@ -235,6 +237,10 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::Text, Is("/default-rack"))
         .on(&[Datanode])
         .doc("The rack of a datanode"),
+    setting(Key::RackScript, "rack_script", "DISTRIFS_RACK_SCRIPT", "rack-script")
+        .kind(Kind::Path, Depends("none"))
+        .on(&[Datanode])
+        .doc("A program that is run once when the datanode starts; the first line that it prints is the rack, in place of --rack"),
     setting(Key::MinReplicas, "min_replicas", "DISTRIFS_MIN_REPLICAS", "min-replicas")
         .kind(
             Kind::Count { min: 1, max: limits::REPLICATION_MAX as u64 },
@@ -308,11 +314,14 @@ pub(crate) static TABLE: &[Setting] = &[
         .on(&[Master, Mini])
         .not_used_yet()
         .doc("How often chunks with too few replicas are looked for; there is no repair yet"),
-    setting(Key::HashRingSize, "hash_ring_size", "DISTRIFS_HASH_RING_SIZE", "hash-ring-size")
-        .kind(COUNT, Is("1024"))
+    setting(Key::Placement, "placement", "DISTRIFS_PLACEMENT", "placement")
+        .kind(Kind::OneOf(&["spread", "ring", "first"]), Is("spread"))
         .on(&[Master, Mini])
-        .not_used_yet()
-        .doc("Points on the ring of the placement policy `ring`; only `spread` exists yet"),
+        .doc("How datanodes are chosen: spread (by room, load and rack), ring (consistent hashing, by rack), first (by id)"),
+    setting(Key::HashRingSize, "hash_ring_size", "DISTRIFS_HASH_RING_SIZE", "hash-ring-size")
+        .kind(Kind::Count { min: 1, max: 65_536 }, Is("256"))
+        .on(&[Master, Mini])
+        .doc("With placement ring: the points on it of a datanode of mean capacity; more spread data more evenly"),
 ];
 
 impl Fallback {
@@ -390,7 +399,9 @@ mod tests {
             Key::ScrubPeriod,
             Key::GcInterval,
             Key::RepairInterval,
+            Key::Placement,
             Key::HashRingSize,
+            Key::RackScript,
         ] {
             assert_eq!(
                 TABLE.iter().filter(|setting| setting.key == key).count(),

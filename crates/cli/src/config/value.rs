@@ -42,12 +42,14 @@ pub(crate) enum Kind {
     Share,
     /// A log level, or a filter as `tracing` reads it.
     LogFilter,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// A value that has been read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// Of [`Kind::Text`], [`Kind::Listen`] and [`Kind::LogFilter`].
+    /// Of [`Kind::Text`], [`Kind::Listen`], [`Kind::LogFilter`] and [`Kind::OneOf`].
     Text(String),
     /// Of [`Kind::Path`].
     Path(PathBuf),
@@ -110,6 +112,10 @@ impl Kind {
                 Err(error) => Err(error.to_string()),
             },
             Self::Share => share(text).map(Value::Share),
+            Self::OneOf(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+                Some(word) => Ok(Value::Text((*word).to_owned())),
+                None => Err(format!("expected one of {}", words.join(", "))),
+            },
             Self::LogFilter => match tracing_subscriber::EnvFilter::try_new(text.to_ascii_lowercase()) {
                 Ok(_) => Ok(Value::Text(text.to_ascii_lowercase())),
                 Err(_) => Err(
@@ -135,6 +141,7 @@ impl Kind {
             Self::Seconds => "SECONDS",
             Self::Share => "SHARE",
             Self::LogFilter => "LEVEL",
+            Self::OneOf(_) => "WORD",
         }
     }
 
@@ -262,6 +269,10 @@ mod tests {
         );
         assert!(Kind::Port.parse("70000").unwrap_err().contains("65535"));
         assert!(Kind::Seconds.parse("0").is_err());
+        assert_eq!(
+            Kind::OneOf(&["spread", "ring"]).parse("best").unwrap_err(),
+            "expected one of spread, ring"
+        );
         assert!(Kind::Text.parse("  ").is_err());
         assert!(Kind::Listen.parse("a:b").is_err());
         assert!(Kind::Listen.parse("::1").is_err());

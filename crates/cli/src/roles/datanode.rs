@@ -8,6 +8,7 @@ use env::Env;
 
 use super::master::no_directory;
 use super::options::{Listen, StartArgs, bare, can_not_listen};
+use super::rack;
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
 use crate::config::{DatanodeFlags, Key, Settings};
@@ -58,6 +59,9 @@ pub(crate) async fn run(
         None if ["0.0.0.0", "[::]"].contains(&listen.host.as_str()) => None,
         None => Some(bare(&listen.host).to_owned()),
     };
+    if let Some(script) = settings.path(Key::RackScript) {
+        config.rack = rack::by_script(script).await?;
+    }
     let advertised = config.advertise_host.clone();
     let node = Datanode::start(Env::real(), config)
         .await

@@ -98,6 +98,12 @@ pub(super) fn config(settings: &Settings, dir: &std::path::Path, replication: u1
             *field = duration;
         }
     }
+    if let Some(name) = settings.text(Key::Placement).and_then(|name| name.parse().ok()) {
+        config.placement = name;
+    }
+    if let Some(points) = settings.number(Key::HashRingSize) {
+        config.ring_points = points;
+    }
     if let Some(bytes) = settings.bytes(Key::CheckpointLog) {
         config.checkpoint_log = types::ByteSize(bytes);
     }

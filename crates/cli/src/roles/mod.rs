@@ -5,5 +5,6 @@ mod group;
 pub(crate) mod master;
 pub(crate) mod mini;
 mod options;
+mod rack;
 mod ready;
 mod stop;

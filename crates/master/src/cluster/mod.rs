@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
 use placement::{
-    Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Placement as _, Repair, Replica,
-    ReplicaMap, Request, Spread, Sweep, Target, Thresholds,
+    Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Placement as _, Policy, Repair,
+    Replica, ReplicaMap, Request, Sweep, Target, Thresholds,
 };
 use types::{ChunkId, DatanodeId, StorageId};
 
@@ -63,7 +63,7 @@ pub(crate) struct Cluster {
     members_seen: Option<u64>,
     /// When a block report was last asked of a datanode that owes one.
     asked: BTreeMap<DatanodeId, Duration>,
-    policy: Spread,
+    policy: Policy,
     rng: fastrand::Rng,
 }
 
@@ -93,7 +93,7 @@ impl Cluster {
             to_forget: Vec::new(),
             members_seen: None,
             asked: BTreeMap::new(),
-            policy: Spread,
+            policy: Policy::new(config.placement, config.ring_points),
             rng: fastrand::Rng::with_seed(seed),
         }
     }

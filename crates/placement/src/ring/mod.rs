@@ -68,7 +68,7 @@ fn next(points: &Points, key: u64, candidates: &[Candidate<'_>], equal: &[usize]
         .iter()
         .filter_map(|place| Some((candidates.get(*place)?.node.id, *place)))
         .collect();
-    let found = points.from_key(key).find_map(|id| places.get(&id).copied());
+    let found = points.behind(key).find_map(|id| places.get(&id).copied());
     // One that has just come, and is on no ring yet, is better than none.
     found.or_else(|| places.values().next().copied())
 }

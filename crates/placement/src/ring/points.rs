@@ -69,7 +69,7 @@ impl Points {
     }
 
     /// Members as they come, from where `key` is, once around; each as often as it has points.
-    pub(super) fn from_key(&self, key: u64) -> impl Iterator<Item = DatanodeId> + '_ {
+    pub(super) fn behind(&self, key: u64) -> impl Iterator<Item = DatanodeId> + '_ {
         let key = mix(key);
         let start = self.points.partition_point(|(at, _)| *at < key);
         let (before, behind) = self.points.split_at(start);

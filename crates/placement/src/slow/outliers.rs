@@ -140,7 +140,7 @@ impl<K: Ord + Copy> Outliers<K> {
                 track.slow = None;
             }
         }
-        confirmed.sort_unstable_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        confirmed.sort_unstable_by_key(|(score, key, _)| std::cmp::Reverse((*score, *key)));
         for (_, key, evidence) in confirmed.into_iter().take(most - marked.len()) {
             if let Some(track) = self.tracks.get_mut(&key) {
                 track.slow = Some(Slow {
