@@ -5,6 +5,7 @@
 //! it fails only when something could not be done at all. One is a test too: [`failover`] fails when an acknowledged change
 //! was lost, made twice, or answered in an order that can not be.
 
+mod balance;
 mod bare;
 mod cluster;
 mod data;
@@ -52,6 +53,8 @@ enum Command {
     Metadata(metadata::Options),
     /// The state of a master: bytes a file by part, and what operations on it take, of 1, 10 or more millions of files.
     Namespace(memory::Options),
+    /// The balancer on a cluster that exists only as numbers: rounds until it is balanced, moves beyond the minimum.
+    Balance(balance::Options),
     /// The leader dies again and again under load: how long that takes, and whether anything was lost.
     Failover(failover::Options),
     /// What requests feel of a checkpoint: creates at a fixed rate, with and without one being written.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Small(options) => small::run(&options),
         Command::Metadata(options) => metadata::run(&options),
         Command::Namespace(options) => memory::run(&options),
+        Command::Balance(options) => balance::run(&options),
         Command::Failover(options) => failover::run(&options),
         Command::Stall(options) => stall::run(&options),
         Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),

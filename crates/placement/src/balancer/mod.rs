@@ -185,6 +185,12 @@ impl Balancer {
         }
     }
 
+    /// What it is about.
+    #[must_use]
+    pub const fn state(&self) -> BalanceState {
+        self.status.state
+    }
+
     /// Goes on; whether chunks are to be offered now.
     pub fn tick(&mut self, now: Duration, view: &ClusterView) -> bool {
         for ended in self.moves.expire(now) {
