@@ -12,7 +12,7 @@ use crate::dataplane::DataPlane;
 use crate::lease::Lease;
 use crate::memory::{Budget, Pool};
 use crate::read::READ_PACKET_BYTES;
-use crate::rpc::{Rpc, call};
+use crate::rpc::{Limits, Rpc, call};
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
 use crate::write::Buffers;
 use crate::{
@@ -413,6 +413,28 @@ impl FileSystem {
             answer.length,
         )
         .await
+    }
+
+    /// Takes a file from its writer, however alive that is, and has it closed with everything that was flushed. Answers what
+    /// that waits for when it takes long, and nothing when the file is closed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::PermissionDenied`].
+    pub async fn recover_lease(&self, path: &FsPath) -> Result<Option<String>, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::RecoverLeaseRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+        };
+        // The master answers when the datanodes have, or when it takes long.
+        let limit = self.inner.config.timeouts.close;
+        let limits = Limits {
+            attempt: limit,
+            total: limit,
+        };
+        let answer =
+            call!(within limits, rpc, "recover lease", path.as_str(), recover_lease, request).await?;
+        Ok((!answer.closed).then_some(answer.waits_for))
     }
 
     /// Opens a file for reading: its bytes as they are now. Of one that is being written, those that its writer has flushed

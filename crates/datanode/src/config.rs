@@ -28,7 +28,7 @@ pub struct Config {
     /// Bytes a second that copies which masters order may send, all together; 0: as many as they can. Masters give each of
     /// them a limit of its own besides.
     pub copy_bytes_per_s: u64,
-    /// How long a replica whose writer is gone waits for a recovery before it is removed.
+    /// How long an empty replica whose writer is gone stays. Of others, the masters say when they may go.
     pub abandoned_write_timeout: Duration,
     /// The free space of each disk that is left alone.
     pub reserve: Reserve,

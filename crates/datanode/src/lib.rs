@@ -37,6 +37,7 @@ mod identity;
 mod membership;
 mod node;
 mod orders;
+mod recovery;
 mod refusal;
 mod replicas;
 mod scrub;

@@ -126,6 +126,18 @@ impl Replicas {
         begun
     }
 
+    /// Gives up a replica that nobody writes, at this generation or an older one; blocks.
+    pub(crate) fn drop_unfinished(&self, chunk: ChunkId, generation: Generation) {
+        if let Ok(Some(mut claim)) = self.writing.claim_idle(chunk)
+            && claim
+                .peek()
+                .is_some_and(|writer| writer.generation() <= generation)
+        {
+            tracing::info!(%chunk, %generation, "dropping an unfinished replica, as the master says");
+            claim.abandon();
+        }
+    }
+
     /// Claims the replica of `chunk` that is being written, if there is one.
     pub(crate) async fn claim(&self, chunk: ChunkId, patience: Duration) -> Result<Option<Claim>, Refusal> {
         let claimed = self.writing.claim(chunk, patience).await;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use chunkstore::{Growing, Replica, WriteError, Writer};
 use env::clock::Clock;
 use tokio::sync::{OwnedMutexGuard, watch};
-use types::ChunkId;
+use types::{ChunkExtent, ChunkId};
 
 /// Why a replica could not be claimed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,8 @@ pub(crate) struct Writing {
 
 struct Slot {
     growing: Growing,
+    /// When it was begun.
+    since: Duration,
     /// Bytes that may be read.
     visible: watch::Sender<u64>,
     /// Counts claims: the stream of an older one stops.
@@ -81,6 +83,7 @@ impl Writing {
         }
         let slot = Arc::new(Slot {
             growing: writer.growing(),
+            since: self.clock.monotonic(),
             visible: watch::channel(0).0,
             fence: watch::channel(0).0,
             held: Arc::new(tokio::sync::Mutex::new(Held {
@@ -139,7 +142,8 @@ impl Writing {
         Ok(Some(self.claimed(chunk, number, slot, held)))
     }
 
-    /// Removes the replicas that nobody has claimed for `timeout`; blocks. Gives how many they were.
+    /// Removes the replicas that nobody has claimed for `timeout`, and that have not received anything; blocks. Gives how many
+    /// they were. What was received may be all that is left of what somebody was promised: the masters say when it may go.
     pub(crate) fn remove_abandoned(&self, timeout: Duration) -> usize {
         let now = self.clock.monotonic();
         let slots: Vec<_> = {
@@ -155,7 +159,9 @@ impl Writing {
             let Ok(mut held) = Arc::clone(&slot.held).try_lock_owned() else {
                 continue;
             };
-            if held.writer.is_some() && now.saturating_sub(held.idle_since) >= timeout {
+            if held.writer.as_ref().is_some_and(|writer| writer.received() == 0)
+                && now.saturating_sub(held.idle_since) >= timeout
+            {
                 tracing::info!(%chunk, "removing a replica whose writer is gone");
                 held.writer = None;
                 self.forget(chunk, &slot);
@@ -163,6 +169,27 @@ impl Writing {
             }
         }
         removed
+    }
+
+    /// The replicas that have been written for `age` at least, with what was received.
+    pub(crate) fn unfinished(&self, age: Duration) -> Vec<ChunkExtent> {
+        let now = self.clock.monotonic();
+        let slots: Vec<_> = {
+            let slots = self.lock();
+            let old = slots
+                .iter()
+                .filter(|(_, slot)| now.saturating_sub(slot.since) >= age);
+            old.map(|(chunk, slot)| (*chunk, slot.growing.clone())).collect()
+        };
+        let extent = |(chunk, growing): (ChunkId, Growing)| {
+            let (generation, len) = growing.state()?;
+            Some(ChunkExtent {
+                chunk,
+                generation,
+                len,
+            })
+        };
+        slots.into_iter().filter_map(extent).collect()
     }
 
     /// Whether `chunk` is being written.

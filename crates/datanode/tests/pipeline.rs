@@ -370,7 +370,20 @@ async fn a_replica_whose_writer_is_gone_is_removed() {
     let nodes = cluster.pipeline(&[0]);
     let mut pipeline = Pipeline::open(&block, &Setup::create(), &nodes).await;
     pipeline.write(&bytes(1000), 0).await;
-    assert_eq!(cluster.nodes[0].temporary_files().len(), 2);
+    let empty = Pipeline::open(&cluster.block(2, 1), &Setup::create(), &nodes).await;
+    assert_eq!(cluster.nodes[0].temporary_files().len(), 4);
+    drop(empty);
+    until("the temporary files of the empty one to go", || {
+        cluster.nodes[0].temporary_files().len() == 2
+    })
+    .await;
+    until("the master to hear of the other", || {
+        cluster.master.unfinished(nodes[0].id) == [(1, 1, 1000)]
+    })
+    .await;
+    cluster.master.drop_unfinished(1, 1);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(cluster.nodes[0].temporary_files().len(), 2, "somebody writes it");
     drop(pipeline);
     until("the temporary files to go", || {
         cluster.nodes[0].temporary_files().is_empty()

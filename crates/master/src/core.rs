@@ -19,6 +19,7 @@ use types::{Caller, ClusterId, RequestId};
 
 use crate::Config;
 use crate::cluster::Cluster;
+use crate::desk::Desk;
 use crate::jobs::Jobs;
 use crate::leadership::{Lead, Leadership};
 use crate::machine::{Logged, Machine};
@@ -44,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) picture: Picture,
     /// What it does by itself.
     pub(crate) jobs: Jobs,
+    /// Recoveries, and what datanodes have to say for them.
+    pub(crate) desk: Desk,
     /// True from the moment on at which it is told to stop.
     pub(crate) closing: watch::Sender<bool>,
     cluster: Mutex<Cluster>,
@@ -65,6 +68,7 @@ impl Core {
             leadership: Leadership::new(),
             picture: Picture::new(env.clock.wall()),
             jobs: Jobs::new(),
+            desk: Desk::new(),
             closing: watch::Sender::new(false),
             cluster: Mutex::new(Cluster::new(&config, env.random.u64())),
             group: ArcSwapOption::from_pointee(group),

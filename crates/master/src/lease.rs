@@ -5,14 +5,14 @@
 //! - After the hard limit (20 min) it ends in any case ([`run`]). Unpublished files are not treated otherwise: nobody sees
 //!   them, so all that waits for the hard limit is the space of their chunks.
 //!
-//! What the end of a lease does is the state machine's: an unpublished file disappears, a published one is closed with
-//! the chunks that are written. After a master has begun to lead, nothing expires for the length of the soft limit: while there
+//! When a lease ends, an unpublished file disappears, a published one is recovered: closed with all that any reader may have
+//! seen of it ([`recovery`](crate::recovery)). After a master has begun to lead, nothing expires for the length of the soft limit: while there
 //! was no leader, nobody could renew.
 
 use std::time::Duration;
 
-use namespace::{Command, FileKind, Lease, Outcome};
-use types::{Caller, ClientId, FsPath, UnixMillis};
+use namespace::{Command, FileKind, Lease, Outcome, RECOVERY};
+use types::{Caller, ClientId, FsPath, InodeId, UnixMillis};
 
 use crate::core::Core;
 use crate::leadership::Lead;
@@ -35,25 +35,80 @@ pub(crate) async fn run(core: &Core) {
         core.drain_freed();
         let now = core.env.clock.wall();
         let before = UnixMillis(now.0.saturating_sub(millis(core.config.lease_hard_limit)));
-        let due = {
+        let due: Vec<_> = {
             let namespace = core.machine.read();
             core.cluster().sweep_writes(&namespace);
-            namespace.leases().any(|lease| lease.renewed < before)
+            let silent = |lease: &Lease| lease.holder != RECOVERY && lease.renewed < before;
+            let silent = namespace.leases().filter(silent);
+            silent.flat_map(|lease| lease.files).collect()
         };
-        if due && core.leads_now().is_some_and(|lead| may_expire(core, lead)) {
-            match core.propose_own(Command::ExpireLeases { before }).await {
-                Ok(Outcome::Expired(files)) => {
-                    tracing::info!(files, "leases were not renewed; their files were closed")
-                }
-                Ok(_) => {}
-                Err(rejection) => tracing::warn!(reason = %rejection.0.message, "leases could not be ended"),
+        if due.is_empty() || !core.leads_now().is_some_and(|lead| may_expire(core, lead)) {
+            continue;
+        }
+        tracing::info!(
+            files = due.len(),
+            "leases were not renewed; their files are closed"
+        );
+        for inode in due {
+            if let Err(rejection) = end(core, inode, before).await {
+                tracing::warn!(%inode, reason = %rejection.0.message, "a lease could not be ended");
             }
         }
     }
 }
 
+/// Takes a file from its writer, if that has not shown itself since `before`. True when the file is closed, false when it is to
+/// be recovered.
+async fn end(core: &Core, inode: InodeId, before: UnixMillis) -> Result<bool, Rejection> {
+    match core.propose_own(Command::Recover { inode, before }).await? {
+        Outcome::Recovering(chunks) if chunks.is_empty() => {
+            crate::service::closed(core, inode, std::iter::empty());
+            Ok(true)
+        }
+        _ => {
+            core.desk.want();
+            Ok(false)
+        }
+    }
+}
+
+/// As [`end`], and waits for the recovery. True when the file is closed.
+///
+/// # Errors
+/// When the log does not take the command, or another master leads.
+pub(crate) async fn take_over(
+    core: &Core,
+    lead: Lead,
+    inode: InodeId,
+    before: UnixMillis,
+    patience: Duration,
+) -> Result<bool, Rejection> {
+    let mut changes = core.desk.changes();
+    let is_open = || {
+        let namespace = core.machine.read();
+        namespace.leases().any(|lease| lease.files.contains(&inode))
+    };
+    let recovering = || core.machine.read().writer_file(inode, RECOVERY).is_ok();
+    if !is_open() || (!recovering() && end(core, inode, before).await?) {
+        return Ok(true);
+    }
+    let deadline = tokio::time::Instant::now() + patience;
+    while is_open() {
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = core.leadership.ended(lead) => return Err(core.not_leader()),
+            () = core.closed() => return Err(core.not_leader()),
+            () = tokio::time::sleep_until(deadline) => return Ok(!is_open()),
+        }
+    }
+    Ok(true)
+}
+
+/// How long another writer waits for a file to be recovered.
+const YIELD_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Makes way for `client`, which wants to write `path`: when another holds the file with a lease past the soft limit,
-/// that lease ends, and with it those that are at least as old.
+/// the file is taken from it.
 ///
 /// # Errors
 /// When the log does not take the command.
@@ -64,25 +119,32 @@ pub(crate) async fn yield_to(
     client: ClientId,
     path: &FsPath,
 ) -> Result<(), Rejection> {
-    let Some(lease) = held_by_another(core, caller, client, path) else {
+    let Some((inode, lease)) = held_by_another(core, caller, client, path) else {
         return Ok(());
     };
     let age = core.env.clock.wall().since_ms(lease.renewed);
-    if age > millis(core.config.lease_soft_limit) && may_expire(core, lead) {
-        tracing::info!(%path, holder = %lease.holder, age_ms = age, "ending a lease that another writer waits for");
+    let over = age > millis(core.config.lease_soft_limit) && may_expire(core, lead);
+    if over || lease.holder == RECOVERY {
+        tracing::info!(%path, holder = %lease.holder, age_ms = age, "another writer waits for a file");
         let before = UnixMillis(lease.renewed.0.saturating_add(1));
-        core.propose_own(Command::ExpireLeases { before }).await?;
+        take_over(core, lead, inode, before, YIELD_PATIENCE).await?;
     }
     Ok(())
 }
 
-fn held_by_another(core: &Core, caller: &Caller, client: ClientId, path: &FsPath) -> Option<Lease> {
+fn held_by_another(
+    core: &Core,
+    caller: &Caller,
+    client: ClientId,
+    path: &FsPath,
+) -> Option<(InodeId, Lease)> {
     let namespace = core.machine.read();
     let status = namespace.stat(caller, path).ok()?;
     if status.kind != FileKind::File || !status.being_written {
         return None;
     }
-    namespace
+    let lease = namespace
         .leases()
-        .find(|lease| lease.holder != client && lease.files.contains(&status.inode))
+        .find(|lease| lease.holder != client && lease.files.contains(&status.inode))?;
+    Some((status.inode, lease))
 }

@@ -16,7 +16,7 @@ use types::ClusterId;
 use crate::core::Core;
 use crate::machine::Machine;
 use crate::serve::{serve_grpc, serve_http};
-use crate::{Config, Failure, StartError, leadership, lease, liveness};
+use crate::{Config, Failure, StartError, leadership, lease, liveness, recovery};
 
 /// How long connections may take to end, once the master is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
@@ -242,12 +242,13 @@ fn settings(config: &Config, listens: SocketAddr) -> Settings {
 
 /// What runs beside the servers.
 fn jobs(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
-    let [a, b, c, d] = std::array::from_fn(|_| Arc::clone(core));
+    let [a, b, c, d, e] = std::array::from_fn(|_| Arc::clone(core));
     let mut tasks = vec![
         tokio::spawn(async move { leadership::run(&a).await }),
         tokio::spawn(async move { liveness::run(&b).await }),
         tokio::spawn(async move { lease::run(&c).await }),
-        tokio::spawn(async move { form(&d).await }),
+        tokio::spawn(async move { recovery::run(&d).await }),
+        tokio::spawn(async move { form(&e).await }),
     ];
     tasks.extend(core.jobs.all().into_iter().map(|job| {
         let core = Arc::clone(core);

@@ -65,6 +65,9 @@ impl Command {
             Self::RemoveMember { .. } => 22,
             Self::SetSetting { .. } => 23,
             Self::Sync { .. } => 24,
+            Self::Recover { .. } => 25,
+            Self::CommitRecovery { .. } => 26,
+            Self::LeaveFile { .. } => 27,
         }
     }
 }
@@ -249,6 +252,27 @@ mod tests {
                     open: Some(extent),
                 },
             ),
+            (
+                25,
+                Command::Recover {
+                    inode,
+                    before: UnixMillis(300),
+                },
+            ),
+            (
+                26,
+                Command::CommitRecovery {
+                    inode,
+                    chunks: vec![extent],
+                },
+            ),
+            (
+                27,
+                Command::LeaveFile {
+                    inode,
+                    written: Vec::new(),
+                },
+            ),
         ]
     }
 
@@ -301,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_newer_commands_are_for_ever_too() {
-        let goldens: [(u8, &[u8]); 9] = [
+        let goldens: [(u8, &[u8]); 12] = [
             (
                 16,
                 b"\x0f\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02\
@@ -328,6 +352,9 @@ mod tests {
                 24,
                 b"\x17\xac\x02\x01\xf0\xa2\x04\x02\x80\x80\x40\x01\xf0\xa2\x04\x02\x80\x80\x40",
             ),
+            (25, b"\x18\xac\x02\xac\x02"),
+            (26, b"\x19\xac\x02\x01\xf0\xa2\x04\x02\x80\x80\x40"),
+            (27, b"\x1a\xac\x02\x00"),
         ];
         for (op, golden) in goldens {
             let (_, command) = all().swap_remove(usize::from(op) - 1);
@@ -392,7 +419,7 @@ mod tests {
         }
 
         #[test]
-        fn decoding_what_was_changed_never_panics(which in 0usize..24, at: usize, to: u8) {
+        fn decoding_what_was_changed_never_panics(which in 0usize..27, at: usize, to: u8) {
             let (op, command) = all().swap_remove(which);
             let mut bytes = encoded(&entry(command));
             let at = at % bytes.len();

@@ -248,6 +248,29 @@ pub enum Command {
         /// The chunk that is being written, with the bytes of it that are on disk on every datanode of its pipeline.
         open: Option<ChunkExtent>,
     },
+    /// Takes a file away from its writer, unless that has renewed its lease in time. An unpublished file is gone, one of which
+    /// nothing is unfinished is closed. Else the file is the leader's, and each unfinished chunk gets a new generation for
+    /// the recovery that begins now; one that began before can not commit any more.
+    Recover {
+        /// The file.
+        inode: InodeId,
+        /// The writer keeps it when its lease was renewed at this time or later.
+        before: UnixMillis,
+    },
+    /// Ends a recovery: the file is closed with these chunks.
+    CommitRecovery {
+        /// The file.
+        inode: InodeId,
+        /// The first ones of those that were unfinished, in order, in the generations of the latest `Recover`.
+        chunks: Vec<ChunkExtent>,
+    },
+    /// The request's client gives a file up: an unpublished one disappears, others are recovered, as with `Recover`.
+    LeaveFile {
+        /// The file.
+        inode: InodeId,
+        /// Chunks that are finished and acknowledged by now.
+        written: Vec<ChunkExtent>,
+    },
 }
 
 /// A tree that the caller was found to be allowed to remove.
@@ -280,6 +303,9 @@ pub struct Lease {
     /// What it writes.
     pub files: Vec<InodeId>,
 }
+
+/// Who writes a file that is being recovered: nobody, and no client is called so.
+pub const RECOVERY: ClientId = ClientId(u128::MAX);
 
 /// The generation that the first replica of a chunk has.
 pub const FIRST_GENERATION: Generation = Generation(1);

@@ -27,13 +27,13 @@ pub use checkpoint::LoadError;
 pub use codec::DecodeError;
 pub use command::{
     Command, Content, CreateOptions, DeleteTicket, Entry, FIRST_GENERATION, Lease, MemberStorage, Publish,
-    Registration, SetAttributes,
+    RECOVERY, Registration, SetAttributes,
 };
 pub use error::NamespaceError;
 pub use import::{ImportError, Imported, Importer};
 pub use member::{Member, MemberChanges};
 pub use memory::Memory;
 pub use namespace::Namespace;
-pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome};
+pub use outcome::{Completed, FileKind, FileStatus, OpenedFile, Outcome, Recovering};
 pub use query::{ChunkInfo, ChunkLives, ContentSummary, Located, Page, Totals, WriterFile};
 pub use settings::{Setting, Settings};

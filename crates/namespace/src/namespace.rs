@@ -4,7 +4,7 @@ use types::{ChunkId, ClusterId, UnixMillis};
 
 use crate::handler::{
     Answer, Call, Files, append, attributes, chunk, complete, create, delete, format, lease, member, mkdir,
-    reap, rename, safe_mode, setting, sync,
+    reap, recover, rename, safe_mode, setting, sync,
 };
 use crate::settings::Chosen;
 use crate::table::{CallKey, Members, RetryCache};
@@ -124,6 +124,9 @@ impl Namespace {
             Command::RemoveMember { id } => member::remove(&mut self.members, call, *id),
             Command::SetSetting { key, value } => setting::set(&mut self.settings, call, key, value),
             Command::Sync { inode, written, open } => sync::sync(files, call, *inode, written, *open),
+            Command::Recover { inode, before } => recover::recover(files, call, *inode, *before),
+            Command::CommitRecovery { inode, chunks } => recover::commit(files, call, *inode, chunks),
+            Command::LeaveFile { inode, written } => recover::leave(files, call, *inode, written),
         }
     }
 }

@@ -56,6 +56,15 @@ pub struct OpenedFile {
     pub len: u64,
 }
 
+/// A chunk of a file that is being recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovering {
+    /// Which, in the generation in force, with what is known to be acknowledged.
+    pub extent: ChunkExtent,
+    /// The generation that it is recovered under; none when it is finished, and only those before it are not.
+    pub generation: Option<Generation>,
+}
+
 /// A file that was closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completed {
@@ -80,4 +89,6 @@ pub enum Outcome {
     Expired(u64),
     /// `Reap`: how many inodes and chunks were freed.
     Reaped(u64),
+    /// `Recover`, `LeaveFile`: the chunks that are to be recovered, in order; none when the file is closed, or gone.
+    Recovering(Vec<Recovering>),
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use crate::support::{Client, Cluster, Content, until};
+use crate::support::{Client, Cluster, Content, Options, until};
 
 /// An `append -` whose input the test feeds piece by piece.
 struct Appending {
@@ -39,6 +39,12 @@ impl Appending {
             told = line.trim().parse().unwrap();
         }
         assert_eq!(told, len);
+    }
+
+    /// `kill -9` of the client.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     fn finish(mut self) {
@@ -107,4 +113,52 @@ fn what_was_synced_counts_for_the_length() {
     until("it is closed", || {
         (length(&cluster, "/log") == 5000).then_some(())
     });
+}
+
+#[test]
+fn a_file_whose_writer_died_is_closed_with_all_that_was_flushed() {
+    let mut cluster = Cluster::start(3);
+    for (round, victim) in [None, Some(0), Some(2)].into_iter().enumerate() {
+        let path = format!("/log-{round}");
+        let data = bytes(50 + round as u64, 150_000);
+        let mut appending = Appending::start(&cluster.client, &path, &["--flush"]);
+        appending.feed(&data[..700], 700);
+        appending.feed(&data[700..], data.len());
+        appending.kill();
+        if let Some(victim) = victim {
+            cluster.datanodes[victim].kill();
+        }
+        cluster.client.ok(&["admin", "recover-lease", &path]);
+        assert_eq!(length(&cluster, &path), data.len() as u64);
+        assert!(cluster.client.ok(&["cat", &path]) == data, "with {victim:?} dead");
+        // It is free for the next one.
+        let mut appending = Appending::start(&cluster.client, &path, &["--flush"]);
+        appending.feed(b"more", data.len() + 4);
+        appending.finish();
+        if let Some(victim) = victim {
+            cluster.datanodes[victim].start();
+            cluster.wait_for_datanodes(3);
+        }
+        assert_eq!(length(&cluster, &path), data.len() as u64 + 4);
+    }
+}
+
+#[test]
+fn a_master_that_is_restarted_recovers_what_was_left_open() {
+    let mut options = Options::default();
+    options
+        .master
+        .extend(["--lease-hard-limit", "2s"].map(str::to_owned));
+    let mut cluster = Cluster::with(options);
+    let data = bytes(60, 90_000);
+    let mut appending = Appending::start(&cluster.client, "/log", &["--flush"]);
+    appending.feed(&data, data.len());
+    appending.kill();
+    cluster.master.kill();
+    cluster.master.start();
+    cluster.wait_for_datanodes(3);
+    until("the file is closed", || {
+        (length(&cluster, "/log") == data.len() as u64).then_some(())
+    });
+    assert!(cluster.client.ok(&["cat", "/log"]) == data);
 }

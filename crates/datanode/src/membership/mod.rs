@@ -13,6 +13,7 @@ mod obey;
 mod report;
 mod session;
 mod sessions;
+mod unfinished;
 
 pub(crate) use members::Members;
 pub use members::{Admin, Member};

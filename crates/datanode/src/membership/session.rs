@@ -14,7 +14,7 @@ use types::Term;
 
 use super::convert::{storage_status, uuid_bytes};
 use super::sessions::Sessions;
-use super::{heartbeat, report};
+use super::{heartbeat, report, unfinished};
 use crate::changes::Outbox;
 use crate::error::Failure;
 use crate::node::Node;
@@ -169,7 +169,9 @@ impl Session {
         tracing::info!(master = %self.master, cluster = identity.cluster_id, "registered");
         let heartbeats = heartbeat::run(self, &replicas, terms);
         let reports = report::run(self, &replicas, terms, served);
+        let unfinished = unfinished::run(self, &replicas);
         tokio::select! {
+            ended = unfinished => ended,
             ended = heartbeats => ended,
             ended = reports => ended,
         }

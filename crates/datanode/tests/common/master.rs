@@ -47,6 +47,10 @@ pub(crate) struct Seen {
     pub(crate) comparisons: usize,
     /// Orders that came to nothing: at which datanode, chunk, why.
     pub(crate) failures: Vec<(DatanodeId, u64, String)>,
+    /// What each datanode has not finished, by its last word: chunk, generation, length.
+    pub(crate) unfinished: BTreeMap<DatanodeId, Vec<(u64, u64, u64)>>,
+    /// What datanodes answered to recoveries.
+    pub(crate) recovered: Vec<(DatanodeId, v1::RecoveryAnswer)>,
     /// What it believes the storages to have: chunk, generation and length of what is fit to be read.
     pub(crate) picture: BTreeMap<Vec<u8>, BTreeMap<u64, (u64, u64)>>,
 }
@@ -57,6 +61,9 @@ struct Shared {
     term: Mutex<u64>,
     /// For one datanode, or whichever asks first.
     commands: Mutex<Vec<(Option<DatanodeId>, v1::command::Command)>>,
+    /// For whichever asks next.
+    recoveries: Mutex<Vec<(DatanodeId, v1::RecoverReplica)>>,
+    useless: Mutex<Vec<v1::ReplicaVersion>>,
     options: Options,
     members: Mutex<v1::MembersUpdate>,
     standby: Mutex<bool>,
@@ -110,6 +117,38 @@ impl Drop for FakeMaster {
 }
 
 impl FakeMaster {
+    /// Has a replica recovered at `node`, and gives the answer.
+    pub(crate) async fn recover(&self, node: DatanodeId, order: v1::RecoverReplica) -> v1::RecoveryAnswer {
+        let answered = self.shared.state.borrow().recovered.len();
+        self.shared.recoveries.lock().unwrap().push((node, order));
+        let mut state = self.shared.state.subscribe();
+        let seen = super::in_time(
+            "an answer",
+            state.wait_for(|seen| seen.recovered.len() > answered),
+        );
+        let (from, answer) = seen.await.unwrap().recovered.last().cloned().unwrap();
+        assert_eq!(
+            (from, answer.chunk, answer.recovery),
+            (node, order.chunk, order.recovery)
+        );
+        answer
+    }
+
+    /// Has an unfinished replica dropped, wherever it is.
+    pub(crate) fn drop_unfinished(&self, chunk: u64, generation: u64) {
+        self.shared.useless.lock().unwrap().push(v1::ReplicaVersion {
+            chunk,
+            generation,
+            only_corrupt: false,
+        });
+    }
+
+    /// What a datanode says to have not finished.
+    pub(crate) fn unfinished(&self, node: DatanodeId) -> Vec<(u64, u64, u64)> {
+        let seen = self.shared.state.borrow();
+        seen.unfinished.get(&node).cloned().unwrap_or_default()
+    }
+
     /// The master of cluster number `cluster`.
     pub(crate) async fn start(cluster: u8) -> Self {
         Self::start_at(cluster, "127.0.0.1:0").await
@@ -125,6 +164,8 @@ impl FakeMaster {
             state: watch::channel(Seen::default()).0,
             term: Mutex::new(5),
             commands: Mutex::default(),
+            recoveries: Mutex::default(),
+            useless: Mutex::default(),
             options,
             members: Mutex::default(),
             standby: Mutex::new(false),
@@ -380,6 +421,37 @@ impl Membership for Service {
             }
         });
         Ok(Response::new(v1::IncrementalReportResponse::default()))
+    }
+
+    async fn unfinished(
+        &self,
+        request: Request<v1::UnfinishedRequest>,
+    ) -> Result<Response<v1::UnfinishedResponse>, Status> {
+        let request = request.into_inner();
+        let asks = id(&request.datanode_id);
+        let told = request.replicas.iter();
+        let told: Vec<_> = told.map(|e| (e.chunk, e.generation, e.length)).collect();
+        self.0.state.send_modify(|seen| {
+            seen.unfinished.insert(asks, told);
+            seen.recovered
+                .extend(request.answers.into_iter().map(|answer| (asks, answer)));
+        });
+        let begun = Instant::now();
+        let mut answer = v1::UnfinishedResponse {
+            term: *self.0.term.lock().unwrap(),
+            leads: !*self.0.standby.lock().unwrap(),
+            ..Default::default()
+        };
+        while answer.recover.is_empty() && begun.elapsed() < Duration::from_millis(100) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let mut recoveries = self.0.recoveries.lock().unwrap();
+            let (ours, others) = recoveries.drain(..).partition(|(node, _)| *node == asks);
+            *recoveries = others;
+            let ours: Vec<_> = ours;
+            answer.recover = ours.into_iter().map(|(_, order)| order).collect();
+        }
+        answer.drop.clone_from(&self.0.useless.lock().unwrap());
+        Ok(Response::new(answer))
     }
 
     async fn fingerprints(

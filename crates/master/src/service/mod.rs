@@ -11,6 +11,7 @@ mod message;
 mod operations;
 mod read;
 mod reports;
+mod unfinished;
 mod write;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::rejection::Rejection;
 
 pub(crate) use admin::AdminApi;
 pub(crate) use operations::OperationsApi;
+pub(crate) use write::closed;
 
 /// What clients ask.
 pub(crate) struct NamespaceApi {
@@ -125,6 +127,7 @@ calls! {
     abandon_file: AbandonFileRequest => AbandonFileResponse, write;
     complete: CompleteRequest => CompleteResponse, write;
     sync: SyncRequest => SyncResponse, write;
+    recover_lease: RecoverLeaseRequest => RecoverLeaseResponse, write;
     renew_lease: RenewLeaseRequest => RenewLeaseResponse, write;
     bump_generation: BumpGenerationRequest => BumpGenerationResponse, write;
     additional_datanodes: AdditionalDatanodesRequest => AdditionalDatanodesResponse, write;
@@ -169,6 +172,13 @@ impl v1::membership_server::Membership for MembershipApi {
         request: Request<v1::FingerprintsRequest>,
     ) -> Result<Response<v1::FingerprintsResponse>, Status> {
         answer(reports::fingerprints(&self.core, &request.into_inner()))
+    }
+
+    async fn unfinished(
+        &self,
+        request: Request<v1::UnfinishedRequest>,
+    ) -> Result<Response<v1::UnfinishedResponse>, Status> {
+        answer(unfinished::unfinished(&self.core, request.into_inner()).await)
     }
 
     async fn block_report(

@@ -147,11 +147,45 @@ pub(super) async fn abandon_file(
     let Change { caller, id, .. } = change(core, request.caller.as_ref()).await?;
     let inode = InodeId(request.inode);
     let written = extents(&request.written)?;
-    core.propose(caller, id, Command::AbandonFile { inode, written })
+    let left = core
+        .propose(caller, id, Command::LeaveFile { inode, written })
         .await?;
-    core.cluster().end_file(inode);
-    core.drain_freed();
+    match left {
+        Outcome::Recovering(chunks) if chunks.is_empty() => closed(core, inode, std::iter::empty()),
+        Outcome::Recovering(_) => core.desk.want(),
+        other => return Err(unexpected(&other)),
+    }
     Ok(v1::AbandonFileResponse {})
+}
+
+/// How long a call waits for a file to be recovered.
+const RECOVERY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+pub(super) async fn recover_lease(
+    core: &Core,
+    request: v1::RecoverLeaseRequest,
+) -> Result<v1::RecoverLeaseResponse, Rejection> {
+    let Change { caller, lead, .. } = change(core, request.caller.as_ref()).await?;
+    let path = FsPath::parse(&request.path)?;
+    let inode = core.machine.read().check_write(&caller, &path)?;
+    let before = types::UnixMillis(u64::MAX);
+    let closed = lease::take_over(core, lead, inode, before, RECOVERY_PATIENCE).await?;
+    Ok(v1::RecoverLeaseResponse {
+        closed,
+        waits_for: core.desk.waits_for(inode).unwrap_or_default(),
+    })
+}
+
+/// A file is closed: now the generations are final, and what missed a repair of its pipeline is stale.
+pub(crate) fn closed(core: &Core, inode: InodeId, chunks: impl Iterator<Item = ChunkId>) {
+    core.drain_freed();
+    let mut chunks: Vec<_> = chunks.collect();
+    let mut cluster = core.cluster();
+    let namespace = core.machine.read();
+    chunks.extend(cluster.end_file(inode));
+    for chunk in chunks {
+        cluster.judge(core.now(), &namespace, chunk);
+    }
 }
 
 pub(super) async fn complete(
@@ -162,20 +196,11 @@ pub(super) async fn complete(
     let inode = InodeId(request.inode);
     let written = extents(&request.written)?;
     wait_replicated(core, lead, inode, id.client, &written).await?;
-    let mut chunks: Vec<_> = written.iter().map(|extent| extent.chunk).collect();
+    let chunks: Vec<_> = written.iter().map(|extent| extent.chunk).collect();
     let outcome = core
         .propose(caller, id, Command::Complete { inode, written })
         .await?;
-    core.drain_freed();
-    {
-        // Now the generations are final: what missed a repair of its pipeline is stale.
-        let mut cluster = core.cluster();
-        let namespace = core.machine.read();
-        chunks.extend(cluster.end_file(inode));
-        for chunk in chunks {
-            cluster.judge(core.now(), &namespace, chunk);
-        }
-    }
+    closed(core, inode, chunks.into_iter());
     match outcome {
         Outcome::Completed(completed) => Ok(v1::CompleteResponse {
             status: Some(message::file_status(completed.status)),

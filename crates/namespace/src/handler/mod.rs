@@ -17,6 +17,7 @@ pub(crate) mod member;
 pub(crate) mod mkdir;
 mod overwrite;
 pub(crate) mod reap;
+pub(crate) mod recover;
 pub(crate) mod rename;
 pub(crate) mod safe_mode;
 pub(crate) mod setting;

@@ -3,6 +3,7 @@
 use types::{ChunkId, InodeId};
 
 use crate::NamespaceError;
+use crate::command::RECOVERY;
 use crate::handler::{Call, Files};
 use crate::table::{Chunk, File, Inode, Tree, Writer};
 
@@ -19,7 +20,9 @@ pub(crate) fn writing<'t>(
     let file = tree.find(inode).and_then(Inode::file);
     file.and_then(|file| Some((file, file.writer?)))
         .filter(|(_, writer)| {
-            writer.client == client && (call.caller.superuser || *writer.user == *call.caller.user)
+            client != RECOVERY
+                && writer.client == client
+                && (call.caller.superuser || *writer.user == *call.caller.user)
         })
         .filter(|_| tree.is_there(inode))
         .ok_or(NamespaceError::NotWriter { inode, client })

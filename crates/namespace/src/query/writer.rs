@@ -1,9 +1,10 @@
 //! A file, as its writer needs it.
 
-use types::{ClientId, InodeId};
+use types::{Caller, ClientId, FsPath, InodeId};
 
+use crate::permission::{self, Access};
 use crate::table::Inode;
-use crate::{Namespace, NamespaceError, WriterFile};
+use crate::{Namespace, NamespaceError, WriterFile, resolve};
 
 impl Namespace {
     /// A file that `client` writes.
@@ -26,6 +27,22 @@ impl Namespace {
             len: file.len,
             uncommitted: uncommitted.filter_map(|&id| self.chunk(id)).collect(),
         })
+    }
+}
+
+impl Namespace {
+    /// The file at `path`, which the caller may write.
+    ///
+    /// # Errors
+    /// When it may not, or it is not a file.
+    pub fn check_write(&self, caller: &Caller, path: &FsPath) -> Result<InodeId, NamespaceError> {
+        let id = resolve::existing(&self.files.tree, caller, path)?.found;
+        let inode = self.files.tree.inode(id);
+        permission::require(caller, &inode, &[Access::Write], || path.clone())?;
+        match inode.file() {
+            Some(_) => Ok(id),
+            None => Err(NamespaceError::IsDirectory(path.clone())),
+        }
     }
 }
 

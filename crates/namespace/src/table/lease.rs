@@ -46,6 +46,11 @@ impl Leases {
         }
     }
 
+    /// When `client` has shown itself the last time.
+    pub(crate) fn renewed(&self, client: ClientId) -> Option<UnixMillis> {
+        self.0.get(&client).map(|held| held.renewed)
+    }
+
     /// The files of clients that gave no sign of life since `before`.
     pub(crate) fn expired(&self, before: UnixMillis) -> Vec<InodeId> {
         self.0

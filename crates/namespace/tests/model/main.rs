@@ -213,7 +213,9 @@ impl Story {
             Step::AddChunk(writing)
             | Step::AbandonFile(writing)
             | Step::Complete(writing)
+            | Step::LeaveFile(writing)
             | Step::Sync { writing, .. } => writing.file,
+            Step::Recover { .. } | Step::CommitRecovery { .. } => return Some(0),
             Step::AbandonChunk { file, .. } | Step::Bump { file, .. } | Step::Update { file, .. } => *file,
             _ => return Some(1),
         };

@@ -8,7 +8,7 @@ mod writing;
 use std::collections::{BTreeMap, BTreeSet};
 
 use namespace::{Command, Entry, NamespaceError, Outcome};
-use types::{Caller, ChunkId, ClientId, FsPath, Generation, InodeId};
+use types::{Caller, ChunkExtent, ChunkId, ClientId, FsPath, Generation, InodeId};
 
 use self::members::Members;
 use self::names::parent;
@@ -202,6 +202,23 @@ impl Model {
             .collect()
     }
 
+    /// Up to `keep` of the chunks from the first unfinished one on, as a recovery would commit them with `len` bytes each.
+    pub(crate) fn unfinished(&self, id: InodeId, len: u64, off: u64, keep: usize) -> Vec<ChunkExtent> {
+        let Some(file) = self.files.get(&id) else {
+            return Vec::new();
+        };
+        let rest = file.chunks.iter().skip(file.visible().count()).take(keep);
+        rest.map(|chunk| ChunkExtent {
+            chunk: chunk.id,
+            generation: match chunk.committed {
+                Some(_) => Generation(chunk.generation),
+                None => Generation(chunk.highest.saturating_sub(off)),
+            },
+            len: chunk.committed.unwrap_or(len),
+        })
+        .collect()
+    }
+
     pub(crate) fn leases(&self) -> BTreeMap<ClientId, (u64, Vec<InodeId>)> {
         let mut leases = BTreeMap::new();
         for (&id, file) in &self.files {
@@ -254,6 +271,13 @@ impl Model {
                 fits(chunk, extent)?;
                 chunk.generation = extent.generation.0;
                 chunk.acknowledged = extent.len;
+                Ok(())
+            }
+            Command::Recover { inode, before } => self.recover(by, *inode, before.0),
+            Command::CommitRecovery { inode, chunks } => self.commit_recovery(by, *inode, chunks),
+            Command::LeaveFile { inode, written } => {
+                self.commit(by, *inode, written, |_| Ok(()))?;
+                self.take(*inode);
                 Ok(())
             }
             Command::Sync { inode, written, open } => self.sync(by, *inode, written, open.as_ref()),

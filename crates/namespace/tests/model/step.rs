@@ -43,6 +43,15 @@ pub(crate) enum Step {
         chunk: usize,
         len: u64,
     },
+    Recover {
+        file: usize,
+        silent: u64,
+    },
+    CommitRecovery {
+        writing: Writing,
+        keep: usize,
+    },
+    LeaveFile(Writing),
     Renew,
     Expire {
         silent: u64,
@@ -271,6 +280,10 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
         4 => (writing(), 0usize..3, prop::sample::select(vec![0, 1, 600, 1024, 1025]))
             .prop_map(|(writing, chunk, len)| Step::Sync { writing, chunk, len }),
         2 => one().prop_map(|(file, chunk)| Step::AbandonChunk { file, chunk }),
+        3 => (0usize..8, prop::sample::select(vec![0, 0, 5, 500]))
+            .prop_map(|(file, silent)| Step::Recover { file, silent }),
+        3 => (writing(), 0usize..5).prop_map(|(writing, keep)| Step::CommitRecovery { writing, keep }),
+        1 => writing().prop_map(Step::LeaveFile),
         1 => writing().prop_map(Step::AbandonFile),
         2 => one().prop_map(|(file, chunk)| Step::Bump { file, chunk }),
         3 => (one(), 0u64..4, prop::sample::select(vec![0, 1, 600, 1025])).prop_map(
@@ -386,6 +399,18 @@ impl Step {
                     }),
                 }
             }
+            Self::Recover { file, silent } => Command::Recover {
+                inode: inode(file),
+                before: UnixMillis(now.saturating_sub(silent)),
+            },
+            Self::CommitRecovery { writing, keep } => Command::CommitRecovery {
+                inode: inode(writing.file),
+                chunks: model.unfinished(inode(writing.file), writing.len, writing.ahead, keep),
+            },
+            Self::LeaveFile(writing) => Command::LeaveFile {
+                inode: inode(writing.file),
+                written: written(&writing),
+            },
             Self::Renew => Command::RenewLease,
             Self::Expire { silent } => Command::ExpireLeases {
                 before: UnixMillis(now.saturating_sub(silent)),

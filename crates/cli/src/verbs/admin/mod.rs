@@ -8,6 +8,7 @@ mod jobs;
 mod log;
 mod master;
 mod masters;
+mod recover_lease;
 mod restore;
 mod safemode;
 
@@ -55,6 +56,7 @@ enum Online {
     Safemode(safemode::Args),
     Jobs(jobs::Args),
     Backup(backup::Args),
+    RecoverLease(recover_lease::Args),
 }
 
 /// What does the one or the other, as it is told.
@@ -104,6 +106,7 @@ pub(crate) async fn online(context: &Context, args: &Args) -> Result<()> {
         Admin::Online(Online::Safemode(args)) => safemode::run(context, args).await,
         Admin::Online(Online::Jobs(args)) => jobs::run(context, args).await,
         Admin::Online(Online::Backup(args)) => backup::run(context, args).await,
+        Admin::Online(Online::RecoverLease(args)) => recover_lease::run(context, args).await,
         Admin::Either(Either::Checkpoint(args)) => checkpoint::online(context, args).await,
         Admin::Either(Either::Export(args)) => export::online(context, args).await,
         Admin::Offline(_) => offline(args),

@@ -672,5 +672,6 @@ not_needed! {
     set_replication(SetReplicationRequest) -> SetReplicationResponse;
     set_times(SetTimesRequest) -> SetTimesResponse;
     append(AppendRequest) -> AppendResponse;
+    recover_lease(RecoverLeaseRequest) -> RecoverLeaseResponse;
     batch(BatchRequest) -> BatchResponse;
 }

@@ -1,6 +1,6 @@
 //! Files while they are written.
 
-use namespace::{CreateOptions, NamespaceError, Outcome, Publish};
+use namespace::{CreateOptions, NamespaceError, Outcome, Publish, RECOVERY};
 use types::{ChunkExtent, ChunkId, Generation, InodeId};
 
 use super::names::{join, parent};
@@ -138,6 +138,75 @@ impl Model {
                 nodes.find(|node| node.file == Some(id)).unwrap().mtime = self.now;
             }
         }
+    }
+
+    pub(super) fn recover(&mut self, by: &By<'_>, id: InodeId, before: u64) -> Expected {
+        if !by.caller.superuser {
+            return Err(Refusal::Denied);
+        }
+        let writer = self.files.get(&id).and_then(|file| file.writer.as_ref());
+        let Some(writer) = writer else { return Ok(()) };
+        if writer.client != RECOVERY && self.renewed[&writer.client] >= before {
+            return Err(Refusal::Busy);
+        }
+        self.take(id);
+        Ok(())
+    }
+
+    /// The file becomes the leader's, or is over.
+    pub(super) fn take(&mut self, id: InodeId) {
+        let now = self.now;
+        let file = self.files.get_mut(&id).unwrap();
+        let unfinished = file.visible().count() < file.chunks.len();
+        let writer = file.writer.as_mut().unwrap();
+        if writer.pending.is_some() || !unfinished {
+            self.give_up(id);
+            return;
+        }
+        writer.client = RECOVERY;
+        for chunk in file.chunks.iter_mut().filter(|chunk| chunk.committed.is_none()) {
+            chunk.highest += 1;
+        }
+        self.renewed.insert(RECOVERY, now);
+    }
+
+    pub(super) fn commit_recovery(&mut self, by: &By<'_>, id: InodeId, chunks: &[ChunkExtent]) -> Expected {
+        if !by.caller.superuser {
+            return Err(Refusal::Denied);
+        }
+        let file = self.files.get(&id).ok_or(Refusal::NotWriter)?;
+        if file
+            .writer
+            .as_ref()
+            .is_none_or(|writer| writer.client != RECOVERY)
+        {
+            return Err(Refusal::NotWriter);
+        }
+        let mut after = file.clone();
+        let before = after.committed();
+        let done = after.visible().count();
+        for (position, extent) in chunks.iter().enumerate() {
+            let chunk = after.chunks.get_mut(done + position).ok_or(Refusal::WrongChunk)?;
+            if chunk.id != extent.chunk {
+                return Err(Refusal::WrongChunk);
+            }
+            match chunk.committed {
+                Some(len) if (chunk.generation, len) == (extent.generation.0, extent.len) => {}
+                Some(_) => return Err(Refusal::WrongChunk),
+                None if chunk.highest != extent.generation.0 => return Err(Refusal::WrongChunk),
+                None => {
+                    fits(chunk, extent)?;
+                    chunk.committed = Some(extent.len);
+                    chunk.generation = extent.generation.0;
+                }
+            }
+        }
+        for chunk in after.chunks.split_off(done + chunks.len()) {
+            self.free(chunk.id);
+        }
+        self.replace_file(id, after, before);
+        self.close(id);
+        Ok(())
     }
 
     pub(super) fn sync(

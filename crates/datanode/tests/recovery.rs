@@ -1,0 +1,104 @@
+//! The recovery of a file whose writer is gone, at the datanodes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
+
+mod common;
+
+use common::client::{PACKET, Pipeline, Setup, get, put};
+use common::{Cluster, bytes, in_time};
+use proto::v1;
+use transfer::Block;
+use transfer::pb::BlockConstructionStage as Stage;
+
+const fn order(recovery: u64, length: Option<u64>) -> v1::RecoverReplica {
+    v1::RecoverReplica {
+        chunk: 1,
+        generation: 1,
+        recovery,
+        length,
+    }
+}
+
+fn found(recovery: u64, length: usize, finished: bool) -> v1::RecoveryAnswer {
+    v1::RecoveryAnswer {
+        chunk: 1,
+        recovery,
+        length: Some(length as u64),
+        finished,
+        failure: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_writer_is_stopped_and_what_is_there_is_finished_under_the_new_generation() {
+    let cluster = Cluster::start(2).await;
+    let nodes = cluster.pipeline(&[0, 1]);
+    let block = cluster.block(1, 1);
+    let data = bytes(PACKET + 700);
+    let mut pipeline = Pipeline::open(&block, &Setup::create(), &nodes).await;
+    pipeline.write(&data, 0).await;
+    for _ in 0..2 {
+        // Twice: an order may come again.
+        for node in &nodes {
+            let answer = cluster.master.recover(node.id, order(2, None)).await;
+            assert_eq!(answer, found(2, data.len(), false));
+        }
+    }
+    let ended = in_time("the end of the stream", pipeline.connection.reader.read_ack()).await;
+    assert!(ended.is_err(), "the old writer is closed out: {ended:?}");
+    let setup = Setup::recovery(Stage::PipelineSetupStreamingRecovery, 2, 0, 1 << 20);
+    let zombie = Block {
+        generation: types::Generation(1),
+        ..block.clone()
+    };
+    // It was given generation 2 before, and has not heard that somebody else has it.
+    let resumed = Pipeline::try_open(&zombie, &setup, &nodes).await;
+    drop(resumed);
+    // The shortest one has a little less.
+    let len = PACKET + 100;
+    for node in &nodes {
+        let answer = cluster.master.recover(node.id, order(3, None)).await;
+        assert_eq!(answer, found(3, data.len(), false));
+        for _ in 0..2 {
+            let answer = cluster.master.recover(node.id, order(3, Some(len as u64))).await;
+            assert_eq!(answer, found(3, len, true));
+        }
+        assert_eq!(get(node, &cluster.block(1, 3), len).await, data[..len]);
+        let late = cluster.master.recover(node.id, order(2, None)).await;
+        assert!(late.failure.contains("comes too late"), "{late:?}");
+    }
+    let refused = Pipeline::try_open(&zombie, &setup, &nodes).await.err().unwrap();
+    assert!(refused.message.contains("generation 3"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_finished_or_stale_or_not_there_is_told_as_such() {
+    let cluster = Cluster::start(1).await;
+    let nodes = cluster.pipeline(&[0]);
+    let nothing = v1::RecoveryAnswer {
+        chunk: 1,
+        recovery: 5,
+        ..Default::default()
+    };
+    assert_eq!(cluster.master.recover(nodes[0].id, order(5, None)).await, nothing);
+    put(&cluster.block(1, 1), &nodes, &bytes(300)).await;
+    let stale = v1::RecoverReplica {
+        generation: 2,
+        ..order(5, None)
+    };
+    assert_eq!(cluster.master.recover(nodes[0].id, stale).await, nothing);
+    let answer = cluster.master.recover(nodes[0].id, order(5, None)).await;
+    assert_eq!(answer, found(5, 300, true));
+    assert_eq!(get(&nodes[0], &cluster.block(1, 5), 300).await, bytes(300));
+    let other = cluster.master.recover(nodes[0].id, order(5, Some(299))).await;
+    assert!(
+        other.failure.contains("finished here with 300 bytes"),
+        "{other:?}"
+    );
+    let same = cluster.master.recover(nodes[0].id, order(5, Some(300))).await;
+    assert_eq!(same, found(5, 300, true));
+}

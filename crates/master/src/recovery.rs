@@ -1,0 +1,286 @@
+//! The recovery of files whose writers are gone: the leader finds out what datanodes have of the unfinished chunks, and closes
+//! the file with it.
+//!
+//! ```text
+//! Recover (log) ─▶ stop, and tell what you have ─▶ the shortest is the length ─▶ finish with it ─▶ CommitRecovery (log)
+//!   new generation        every datanode that may have it        those that answered
+//! ```
+//!
+//! # Guarantees
+//! - The old writer is fenced twice: the log refuses it from `Recover` on, datanodes from the moment that they answer.
+//! - What any reader has seen of the chunk is in every replica that is asked (see `docs/design/writing.md`), and so in the
+//!   shortest one. A file is never shorter than what its writer has told the masters.
+//! - A datanode or a leader may die at any point: the next attempt has a newer generation, with which alone it can end.
+//! - When nobody who may have bytes can be asked, the file stays open and the attempt is repeated. Nothing is given up.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use namespace::{Command, Outcome, RECOVERY, Recovering};
+use placement::Liveness;
+use types::{ChunkExtent, ChunkId, DatanodeId, Generation, InodeId, UnixMillis};
+
+use crate::core::Core;
+use crate::desk::{Answer, Order};
+use crate::leadership::Lead;
+use crate::service;
+
+/// Files that are recovered at once.
+const AT_ONCE: usize = 64;
+
+/// How often it is looked whether there is something to recover that nobody told of: after a new master took over.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a new leader waits to hear from the datanodes who has what.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Recovers files for as long as the master runs.
+pub(crate) async fn run(core: &Core) {
+    let mut running = FuturesUnordered::new();
+    let mut busy = HashSet::new();
+    loop {
+        tokio::select! {
+            Some(inode) = running.next(), if !running.is_empty() => {
+                busy.remove(&inode);
+                continue;
+            }
+            () = core.desk.wanted() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+        let Some(lead) = core.leads_now().filter(|_| core.takes_changes()) else {
+            continue;
+        };
+        let namespace = core.machine.snapshot();
+        let files = namespace
+            .leases()
+            .filter(|lease| lease.holder == RECOVERY)
+            .flat_map(|lease| lease.files);
+        for inode in files {
+            if busy.len() < AT_ONCE && busy.insert(inode) {
+                running.push(attempt(core, lead, inode));
+            }
+        }
+    }
+}
+
+/// Tries once; after a failure, a pause.
+async fn attempt(core: &Core, lead: Lead, inode: InodeId) -> InodeId {
+    let tried = tokio::select! {
+        tried = recover(core, lead, inode) => tried,
+        () = core.leadership.ended(lead) => return inode,
+    };
+    match tried {
+        Ok(()) => core.desk.closed(inode),
+        Err(why) => {
+            let news = core.desk.waits_for(inode).as_deref() != Some(why.as_str());
+            if news {
+                tracing::warn!(file = %name(core, inode), %why, "a file can not be recovered yet; trying again");
+            }
+            let pause = core.desk.failed(inode, why);
+            tokio::time::sleep(pause).await;
+        }
+    }
+    inode
+}
+
+/// What to call a file.
+pub(crate) fn name(core: &Core, inode: InodeId) -> String {
+    let file = core.machine.read().writer_file(inode, RECOVERY);
+    let path = file.ok().and_then(|file| file.path);
+    path.map_or_else(|| format!("file {inode}"), |path| path.to_string())
+}
+
+async fn recover(core: &Core, lead: Lead, inode: InodeId) -> Result<(), String> {
+    let before = UnixMillis(u64::MAX);
+    let begun = core.propose_own(Command::Recover { inode, before }).await;
+    let chunks = match begun.map_err(|rejection| rejection.0.message)? {
+        Outcome::Recovering(chunks) => chunks,
+        other => return Err(format!("unexpected answer of the state machine: {other:?}")),
+    };
+    if chunks.is_empty() {
+        return Ok(());
+    }
+    let file = core.machine.read().writer_file(inode, RECOVERY);
+    let chunk_size = file.map_err(|error| error.to_string())?.chunk_size.bytes();
+    let recovered = join_all(chunks.iter().map(|chunk| recover_chunk(core, lead, chunk))).await;
+    let mut kept = Vec::with_capacity(chunks.len());
+    for (chunk, extent) in chunks.iter().zip(recovered) {
+        let extent = extent?;
+        kept.push(extent);
+        // A writer begins with the next chunk when one is full. Where it is not, the next one's bytes were never flushed.
+        if chunk.generation.is_some() && extent.len < chunk_size {
+            break;
+        }
+    }
+    let len: u64 = kept.iter().map(|extent| extent.len).sum();
+    let committed = core
+        .propose_own(Command::CommitRecovery {
+            inode,
+            chunks: kept.clone(),
+        })
+        .await;
+    committed.map_err(|rejection| rejection.0.message)?;
+    tracing::info!(%inode, chunks = kept.len(), bytes = len, "a file was recovered");
+    service::closed(core, inode, kept.iter().map(|extent| extent.chunk));
+    Ok(())
+}
+
+/// Ends the desk's part of a recovery, however it ends.
+struct AtDesk<'a> {
+    core: &'a Core,
+    chunk: ChunkId,
+    recovery: Generation,
+}
+
+impl Drop for AtDesk<'_> {
+    fn drop(&mut self) {
+        self.core.desk.end(self.chunk, self.recovery);
+    }
+}
+
+async fn recover_chunk(core: &Core, lead: Lead, part: &Recovering) -> Result<ChunkExtent, String> {
+    let Some(recovery) = part.generation else {
+        return Ok(part.extent);
+    };
+    let (chunk, known) = (part.extent.chunk, part.extent.len);
+    let extent = |len| ChunkExtent {
+        chunk,
+        generation: recovery,
+        len,
+    };
+    let pipeline_is_known = !core.cluster().writers_of(chunk).is_empty();
+    if !pipeline_is_known {
+        let heard = SETTLE + core.config.heartbeat_interval * 2;
+        let age = core.now().saturating_sub(lead.since);
+        tokio::time::sleep(heard.saturating_sub(age)).await;
+    }
+    let holders = holders(core, chunk);
+    core.desk.begin(chunk, recovery);
+    let _at_desk = AtDesk {
+        core,
+        chunk,
+        recovery,
+    };
+    let order = |len| Order {
+        chunk,
+        generation: part.extent.generation,
+        recovery,
+        len,
+    };
+    for &holder in &holders {
+        core.desk.order(holder, order(None));
+    }
+    let answers = gather(core, chunk, recovery, &holders).await;
+    let mut found = BTreeMap::new();
+    let mut missing = Vec::new();
+    for holder in &holders {
+        match answers.get(holder) {
+            Some(Answer::Unfinished(len) | Answer::Finished(len)) if *len >= known => {
+                found.insert(*holder, *len);
+            }
+            Some(Answer::Nothing) => {}
+            other => missing.push(describe(core, *holder, other)),
+        }
+    }
+    let Some(&len) = found.values().min() else {
+        return if known == 0 && missing.is_empty() && (pipeline_is_known || everybody_is_heard(core)) {
+            // Nobody has begun with it.
+            Ok(extent(0))
+        } else {
+            Err(format!(
+                "chunk {chunk}: no datanode that answers has it ({known} bytes are known to be acknowledged): {}",
+                if missing.is_empty() {
+                    "not all datanodes are there".to_owned()
+                } else {
+                    missing.join(", ")
+                }
+            ))
+        };
+    };
+    if len == 0 {
+        return Ok(extent(0));
+    }
+    let participants: BTreeSet<_> = found.into_keys().collect();
+    for &participant in &participants {
+        core.desk.order(participant, order(Some(len)));
+    }
+    let answers = gather(core, chunk, recovery, &participants).await;
+    let finished = |(_, answer): &(&DatanodeId, &Answer)| **answer == Answer::Finished(len);
+    if answers.iter().any(|answer| finished(&answer)) {
+        return Ok(extent(len));
+    }
+    let all = participants
+        .iter()
+        .map(|node| describe(core, *node, answers.get(node)));
+    Err(format!(
+        "chunk {chunk}: no datanode could finish it with {len} bytes: {}",
+        all.collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// Every datanode that may have a replica.
+fn holders(core: &Core, chunk: ChunkId) -> BTreeSet<DatanodeId> {
+    let mut holders = core.desk.holders(chunk);
+    let cluster = core.cluster();
+    holders.extend(cluster.writers_of(chunk).iter().map(|target| target.datanode));
+    let replicas = cluster.replicas.replicas(chunk).to_vec();
+    let owners = replicas
+        .iter()
+        .filter_map(|replica| cluster.view.owner(replica.storage));
+    holders.extend(owners.map(|node| node.id));
+    holders
+}
+
+/// Whether there is no datanode that might have what nobody has told of.
+fn everybody_is_heard(core: &Core) -> bool {
+    let cluster = core.cluster();
+    let mut nodes = cluster.view.nodes();
+    cluster.all_have_reported() && nodes.all(|node| node.liveness == Liveness::Live)
+}
+
+/// Waits until all of `asked` have answered but those that are dead; not for ever.
+async fn gather(
+    core: &Core,
+    chunk: ChunkId,
+    recovery: Generation,
+    asked: &BTreeSet<DatanodeId>,
+) -> BTreeMap<DatanodeId, Answer> {
+    let mut changes = core.desk.changes();
+    // A datanode asks all the time; it may have to stop a stream first.
+    let patience =
+        (core.config.heartbeat_interval * 4).clamp(Duration::from_secs(2), Duration::from_secs(12));
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let answers = core.desk.answers(chunk, recovery);
+        let dead = |id: &DatanodeId| {
+            let cluster = core.cluster();
+            let node = cluster.view.node(*id);
+            node.is_none_or(|node| node.liveness == Liveness::Dead)
+        };
+        if asked.iter().all(|id| answers.contains_key(id) || dead(id)) {
+            return answers;
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = tokio::time::sleep_until(deadline) => return answers,
+        }
+    }
+}
+
+fn describe(core: &Core, datanode: DatanodeId, answer: Option<&Answer>) -> String {
+    let cluster = core.cluster();
+    let address = cluster
+        .view
+        .node(datanode)
+        .map_or_else(|| datanode.to_string(), placement::Node::address);
+    match answer {
+        None => format!("{address} does not answer"),
+        Some(Answer::Nothing) => format!("{address} has none"),
+        Some(Answer::Unfinished(len) | Answer::Finished(len)) => format!("{address} has {len} bytes"),
+        Some(Answer::Failed(why)) => format!("{address}: {why}"),
+    }
+}
