@@ -9,11 +9,10 @@ use crate::failure::{Failure, Result};
 use crate::output::{Align, Columns, Out, Style, paint};
 use crate::run::Context;
 
-/// Move replicas from datanodes that are fuller than the others to emptier ones
+/// Tell what would be moved so that all datanodes are about equally full
 ///
-/// It runs in the background, bounded by `balance.bandwidth_per_node`, until no datanode is further from the mean than
-/// `balance.threshold` (see `distrifs admin jobs`). A replica is removed only when its copy is on disk, and racks stay kept.
-/// Needs the superuser, but for `--dry-run` and `--status`.
+/// No datanode is to be further from the mean than `balance.threshold` (see `distrifs admin jobs`). Only `--dry-run` is there in
+/// this version: nothing is moved.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -34,10 +33,8 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   distrifs rebalance --dry-run
-  distrifs rebalance
-  distrifs rebalance --status
-  distrifs admin jobs set balance.bandwidth_per_node 50MiB
-  distrifs rebalance --stop";
+  distrifs rebalance --dry-run --json | jq .bytes
+  distrifs admin jobs set balance.threshold 0.1";
 
 /// Does it.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {

@@ -251,6 +251,30 @@ async fn health_and_fsck_tell_of_a_bad_replica() {
     assert_eq!(code(explain(Subject::Chunk(4_711)).await), ErrorCode::NotFound);
 }
 
+#[tokio::test]
+async fn what_would_be_moved_is_told_and_not_moved() {
+    let harness = Harness::start().await;
+    let (_a, _b) = (harness.node(1).await, harness.node(2).await);
+    let rebalance = async |action: v1::RebalanceAction| {
+        let request = v1::RebalanceRequest {
+            caller: Some(root(1)),
+            action: action.into(),
+        };
+        operations(&harness)
+            .rebalance(request)
+            .await
+            .map(tonic::Response::into_inner)
+    };
+    let plan = rebalance(v1::RebalanceAction::Plan).await.unwrap();
+    assert_eq!((plan.volumes.len(), plan.bytes, plan.moves), (2, 0, 0));
+    assert!((plan.threshold - 0.05).abs() < 1e-9);
+    assert!(plan.explanation[0].contains("near enough"), "{plan:?}");
+    assert_eq!(
+        code(rebalance(v1::RebalanceAction::Start).await),
+        ErrorCode::Invalid
+    );
+}
+
 /// What a tool that knows no schema finds.
 #[tokio::test]
 async fn schemas_are_told_to_tools_that_ask() {

@@ -1,7 +1,9 @@
 //! Background jobs, the settings that bound them, and the balancer.
 
 use namespace::Command;
+use placement::{BalancePlan, NodeBalance};
 use proto::v1::{self, ErrorCode};
+use types::ByteSize;
 
 use super::super::question;
 use super::message;
@@ -72,7 +74,59 @@ pub(super) async fn rebalance(
     core: &Core,
     request: &v1::RebalanceRequest,
 ) -> Result<v1::RebalanceResponse, Rejection> {
-    let (caller, _) = question(core, request.caller.as_ref()).await?;
-    let _ = caller;
-    Err(Rejection::new(ErrorCode::Invalid, "this master has no balancer"))
+    question(core, request.caller.as_ref()).await?;
+    match request.action() {
+        v1::RebalanceAction::Plan | v1::RebalanceAction::Status => {}
+        v1::RebalanceAction::Start | v1::RebalanceAction::Stop => {
+            let why =
+                "this version of the master tells what would be moved (--dry-run), and moves nothing yet";
+            return Err(Rejection::new(ErrorCode::Invalid, why));
+        }
+        v1::RebalanceAction::Unspecified => return Err(proto::Malformed::Missing("action").into()),
+    }
+    let threshold = core.machine.read().settings().balance_threshold;
+    let cluster = core.cluster();
+    let plan = BalancePlan::of(&cluster.view, core.now(), threshold);
+    let mut nodes: Vec<_> = plan.nodes.iter().collect();
+    nodes.sort_by(|a, b| b.share().total_cmp(&a.share()));
+    let imbalance = |node: &NodeBalance| {
+        Some(v1::Imbalance {
+            datanode: Some(super::super::message::datanode(cluster.view.node(node.datanode)?)),
+            used_share: node.share(),
+            off: node.share() - plan.mean,
+            bytes_to_move: node.gives,
+        })
+    };
+    let volumes = nodes.iter().filter_map(|node| imbalance(node)).collect();
+    let chunks = cluster.ledger.chunks().total().max(1);
+    drop(cluster);
+    let used: u64 = plan.nodes.iter().map(|node| node.used).sum();
+    // As long as replicas are on the whole.
+    let replica_bytes = (used / chunks).max(1);
+    Ok(v1::RebalanceResponse {
+        job: None,
+        volumes,
+        moves: plan.bytes.div_ceil(replica_bytes),
+        bytes: plan.bytes,
+        threshold,
+        explanation: explained(&plan),
+    })
+}
+
+/// A plan in words.
+fn explained(plan: &BalancePlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    if plan.is_balanced() {
+        lines.push("nothing is to be moved: every datanode is near enough to the mean".to_owned());
+    }
+    for node in &plan.nodes {
+        if node.gives > 0 {
+            lines.push(format!("{} gives {}", node.address, ByteSize(node.gives)));
+        } else if node.takes > 0 {
+            lines.push(format!("{} takes {}", node.address, ByteSize(node.takes)));
+        }
+    }
+    let out = plan.left_out.iter();
+    lines.extend(out.map(|node| format!("{} takes no part: {}", node.address, node.why)));
+    lines
 }
