@@ -4,6 +4,8 @@
 //! entry:  the low 8 bits of the birth | 0: no chunk; else 1 + the code of its condition
 //! ```
 
+use std::ops::Range;
+
 use super::Condition;
 
 pub(super) const ENTRY_BYTES: u64 = 2;
@@ -102,22 +104,20 @@ impl Dense {
         Some(old)
     }
 
-    /// The first slot from `from` on that has an entry.
-    pub(super) fn next(&self, from: u64) -> Option<u32> {
-        let (number, cell) = place(u32::try_from(from).ok()?);
-        for (number, page) in self.pages.iter().enumerate().skip(number) {
-            let Some(page) = page else {
-                continue;
-            };
-            let first = if u64::try_from(number * PAGE).ok()? > from {
-                0
-            } else {
-                cell
-            };
-            let found = page.entries.iter().skip(first).position(|entry| !entry.is_none());
-            if let Some(found) = found {
-                return u32::try_from(number * PAGE + first + found).ok();
+    /// The first of some slots that has an entry.
+    pub(super) fn next(&self, slots: Range<u64>) -> Option<u32> {
+        let (mut from, end) = (slots.start, slots.end.min(1 << 32));
+        while from < end {
+            let (number, cell) = place(u32::try_from(from).ok()?);
+            let page_end = (from / PAGE as u64 + 1) * PAGE as u64;
+            if let Some(page) = self.pages.get(number)?.as_deref() {
+                let count = usize::try_from(end.min(page_end) - from).unwrap_or(PAGE);
+                let mut entries = page.entries.iter().skip(cell).take(count);
+                if let Some(found) = entries.position(|entry| !entry.is_none()) {
+                    return u32::try_from(from + found as u64).ok();
+                }
             }
+            from = page_end;
         }
         None
     }

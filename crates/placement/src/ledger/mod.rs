@@ -171,7 +171,7 @@ impl Ledger {
 
     fn clear(&mut self, now: Duration, slots: Range<u64>) {
         let mut from = slots.start;
-        while let Some(slot) = self.all.next(from).filter(|slot| u64::from(*slot) < slots.end) {
+        while let Some(slot) = self.all.next(from..slots.end) {
             self.take(now, slot);
             from = u64::from(slot) + 1;
         }

@@ -1,5 +1,7 @@
 //! From where to where a chunk is copied.
 
+use std::cell::Cell;
+
 use types::{ChunkExtent, ChunkId, DatanodeId};
 
 use super::running::Running;
@@ -48,6 +50,8 @@ pub(super) struct Search<'a> {
     pub(super) situation: &'a Situation<'a>,
     pub(super) settings: &'a RepairSettings,
     pub(super) running: &'a Running,
+    /// How often the policy was asked.
+    pub(super) asked: Cell<usize>,
 }
 
 impl Search<'_> {
@@ -170,6 +174,7 @@ impl Search<'_> {
         rng: &mut fastrand::Rng,
     ) -> Option<Target> {
         for _ in 0..TRIES {
+            self.asked.set(self.asked.get() + 1);
             let request = Request {
                 now: self.situation.now,
                 key: extent.chunk.as_u64(),

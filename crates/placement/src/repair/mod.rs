@@ -79,6 +79,9 @@ pub struct Repair {
     /// Behind whom to look on, when not all that is ready was looked at.
     turn: Option<Turn>,
     tally: Tally,
+    /// How often this plan has asked the policy, and how often it may.
+    asked: usize,
+    asked_max: usize,
 }
 
 impl Repair {

@@ -1,5 +1,6 @@
 //! The next orders.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,13 +17,18 @@ use crate::{Facts, Standing, classify};
 /// Chunks that one plan looks at.
 pub const LOOKED_MAX: usize = 2_000;
 
+/// Nodes that a plan lets the placement policy judge, all questions together; and the questions that it may ask in any case.
+const JUDGED_MAX: usize = 20_000;
+const ASKED_MIN: usize = 8;
+
 /// How long a chunk rests that nobody can send or take.
 const STUCK: Duration = Duration::from_secs(5);
 /// How long a chunk rests of which nothing can be destroyed.
 const UNTOUCHED: Duration = Duration::from_secs(60);
 
 impl Repair {
-    /// What is to be done now: up to about `limit` orders, with a look at up to [`LOOKED_MAX`] chunks. What `wanted` answers
+    /// What is to be done now: up to about `limit` orders, with a look at up to [`LOOKED_MAX`] chunks, and
+    /// fewer questions to the placement policy the more nodes there are. What `wanted` answers
     /// with is what the metadata says of a chunk; none when no file holds it.
     ///
     /// To be called whenever something happened, and at [`Repair::next_due`]. Every order is expected to be sent, or to be
@@ -36,9 +42,12 @@ impl Repair {
     ) -> Vec<Order> {
         self.give_up(situation);
         self.queue.wake_due(situation.now);
+        let nodes = situation.view.nodes().count();
+        self.asked_max = ASKED_MIN.max(JUDGED_MAX / nodes.max(1));
+        self.asked = 0;
         let mut orders = Vec::new();
         for (priority, _, chunk) in self.next_turns() {
-            if orders.len() >= limit {
+            if orders.len() >= limit || self.asked >= self.asked_max {
                 // Nobody was passed over: the next plan begins with the first again.
                 self.turn = None;
                 break;
@@ -145,15 +154,18 @@ impl Repair {
                 self.queue.rest(chunk, until, why);
                 return;
             }
-            if self.running.units() >= self.settings.cluster_units(priority) {
+            if self.running.units() >= self.settings.cluster_units(priority) || self.asked >= self.asked_max {
                 return;
             }
             let search = Search {
                 situation,
                 settings: &self.settings,
                 running: &self.running,
+                asked: Cell::new(0),
             };
-            let rest = match search.find(chunk, wanted, priority, rng) {
+            let found = search.find(chunk, wanted, priority, rng);
+            self.asked += search.asked.get();
+            let rest = match found {
                 Found::Way(way) => {
                     orders.push(self.begin(now, way, priority));
                     continue;

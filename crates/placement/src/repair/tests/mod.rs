@@ -342,6 +342,25 @@ fn small_chunks_share_a_stream() {
 }
 
 #[test]
+fn of_many_nodes_a_plan_asks_for_few_and_the_next_for_more() {
+    let mut world = World::of(200);
+    for n in 0..198 {
+        let first = usize::try_from(n).unwrap() + 1;
+        world.write(n, 4096, &[0, first]);
+        world.want(n, 2);
+    }
+    world.kill(0);
+    while world.copies().is_empty() {
+        world.step();
+    }
+    let begun = world.copies().len();
+    assert!((50..=110).contains(&begun), "{begun}");
+    world.step();
+    world.step();
+    assert_eq!(world.copies().len(), 198);
+}
+
+#[test]
 fn a_deletion_is_called_off_when_a_copy_that_stays_is_gone_before_it_is_sent() {
     let mut world = World::of(4);
     world.write(1, MIB, &[0, 1, 2, 3]);
