@@ -10,9 +10,9 @@ use proto::v1;
 use proto::v1::membership_client::MembershipClient;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
-use types::Term;
+use types::{StorageId, Term};
 
-use super::convert::{storage_status, uuid_bytes};
+use super::convert::{storage_bytes, storage_status, uuid_bytes};
 use super::sessions::Sessions;
 use super::{heartbeat, report, unfinished};
 use crate::changes::Outbox;
@@ -263,9 +263,17 @@ impl Session {
     }
 }
 
-/// The state of the storages; asks the disks.
+/// The state of the storages; asks the disks. Those that were taken out are named too, for they are reported as empty: a master
+/// takes no report of a storage that it does not know.
 pub(super) async fn storages(replicas: &Arc<Replicas>) -> Vec<v1::StorageStatus> {
     let replicas = Arc::clone(replicas);
-    let volumes = env::blocking(move || replicas.store.volumes()).await;
-    volumes.into_iter().map(storage_status).collect()
+    let (volumes, known) = env::blocking(move || (replicas.store.volumes(), replicas.store.storages())).await;
+    let here: Vec<StorageId> = volumes.iter().map(|volume| volume.storage).collect();
+    let taken_out = known.into_iter().filter(|storage| !here.contains(storage));
+    let taken_out = taken_out.map(|storage| v1::StorageStatus {
+        id: storage_bytes(storage),
+        failed: "it was taken out".to_owned(),
+        ..Default::default()
+    });
+    volumes.into_iter().map(storage_status).chain(taken_out).collect()
 }
