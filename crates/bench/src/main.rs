@@ -17,6 +17,7 @@ mod netns;
 mod payload;
 mod process;
 mod report;
+mod reports;
 mod samples;
 mod server;
 mod small;
@@ -55,6 +56,8 @@ enum Command {
     Namespace(memory::Options),
     /// The balancer on a cluster that exists only as numbers: rounds until it is balanced, moves beyond the minimum.
     Balance(balance::Options),
+    /// What it costs a datanode and a master to compare a million replicas: by fingerprints, and by a full list.
+    Reports(reports::Options),
     /// The leader dies again and again under load: how long that takes, and whether anything was lost.
     Failover(failover::Options),
     /// What requests feel of a checkpoint: creates at a fixed rate, with and without one being written.
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Command::Metadata(options) => metadata::run(&options),
         Command::Namespace(options) => memory::run(&options),
         Command::Balance(options) => balance::run(&options),
+        Command::Reports(options) => reports::run(&options),
         Command::Failover(options) => failover::run(&options),
         Command::Stall(options) => stall::run(&options),
         Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),
