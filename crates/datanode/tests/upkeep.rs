@@ -175,7 +175,9 @@ async fn a_disk_that_fails_is_left_and_the_others_go_on() {
                 let last = seen.last_heartbeat.as_ref();
                 let failed = last
                     .is_some_and(|beat| beat.storages.iter().filter(|s| !s.failed.is_empty()).count() == 1);
+                // The first report is from before anything was written.
                 failed
+                    && seen.reports.len() > 1
                     && seen
                         .reports
                         .last()
