@@ -207,7 +207,6 @@ async fn fill(wire: &Wire, files: u64) -> anyhow::Result<()> {
             path: own.clone(),
             mode: 0o755,
             parents: true,
-            ..Default::default()
         };
         wire.namespace(0)?.mkdir(request).await?;
         let ground = Ground {

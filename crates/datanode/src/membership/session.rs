@@ -109,7 +109,7 @@ impl Session {
         let mut known = false;
         loop {
             let mut served = false;
-            let Err(ended) = self.serve(&mut served).await;
+            let Err(ended) = Box::pin(self.serve(&mut served)).await;
             if served {
                 pause = PAUSE_MIN;
                 known = true;

@@ -63,7 +63,7 @@ fn exactly_the_lost_files_are_named() {
         let done = client.run(&["fsck", "--json"]);
         let report: serde_json::Value = serde_json::from_slice(&done.stdout).ok()?;
         let files = &report["summary"]["files"];
-        let lost = files["lost"].as_u64()? as usize;
+        let lost = usize::try_from(files["lost"].as_u64()?).unwrap();
         (lost == expected.len() && files["unavailable"] == 0).then_some(())
     });
     assert_eq!(listed(&client), (expected.clone(), Some(8)));
