@@ -26,6 +26,7 @@ impl Cluster {
             None => {
                 self.ledger.remove(now, chunk);
                 self.repair.set(now, chunk, None, 0);
+                self.balancer.deleted(now, chunk);
                 let fate = fate(namespace, chunk);
                 self.invalidate(chunk, fate);
                 fate

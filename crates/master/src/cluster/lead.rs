@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
-use placement::{Order, RepairSettings, Situation, Wanted};
+use placement::{Balancer, Order, RepairSettings, Situation, Wanted};
 use types::{ChunkId, DatanodeId, Generation};
 
 use super::{Cluster, expected};
@@ -24,6 +24,7 @@ impl Cluster {
     /// [`Cluster::refill`].
     pub(crate) fn begin_lead(&mut self) {
         self.repair.clear();
+        self.balancer = Balancer::default();
         self.leads = true;
         self.refill_from = Some(0);
     }
@@ -33,6 +34,7 @@ impl Cluster {
         self.leads = false;
         self.refill_from = None;
         self.repair.clear();
+        self.balancer = Balancer::default();
         self.drop_orders();
         self.end_all_writes()
     }
@@ -157,6 +159,7 @@ impl Cluster {
     pub(crate) fn order_failed(&mut self, now: Duration, datanode: DatanodeId, chunk: ChunkId, why: &str) {
         tracing::debug!(%datanode, %chunk, why, "an order was not carried out");
         self.repair.failed(now, datanode, chunk, why);
+        self.balancer.failed(now, chunk);
     }
 }
 

@@ -4,6 +4,7 @@
 //! every master, so that one that takes over knows it already. The rules are in the `placement` crate; here they are put
 //! together.
 
+mod balance;
 mod draining;
 mod extras;
 mod invalidate;
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
 use placement::{
-    Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Placement as _, Policy, Repair,
-    Replica, ReplicaMap, Request, Sweep, Target, Thresholds,
+    Balancer, Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Placement as _, Policy,
+    Repair, Replica, ReplicaMap, Request, Sweep, Target, Thresholds,
 };
 use types::{ChunkId, DatanodeId, StorageId};
 
@@ -42,6 +43,10 @@ pub(crate) struct Cluster {
     pub(crate) ledger: Ledger,
     /// What is to be copied, verified and destroyed: of a master that leads. See [`Cluster::begin_lead`].
     pub(crate) repair: Repair,
+    /// What is to be moved, once an operator wants it: of a master that leads.
+    pub(crate) balancer: Balancer,
+    /// From which slot on chunks are offered to it.
+    offer_from: u32,
     writing: Writing,
     invalidation: Invalidation,
     orders: Orders,
@@ -80,6 +85,8 @@ impl Cluster {
             waiters: Waiters::default(),
             ledger: Ledger::new(),
             repair: Repair::default(),
+            balancer: Balancer::default(),
+            offer_from: 0,
             writing: Writing::default(),
             invalidation: Invalidation::default(),
             orders: Orders::default(),

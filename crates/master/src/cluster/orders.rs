@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use placement::{Order, Replica, ReplicaState};
+use placement::{Move, Order, Replica, ReplicaState};
 use tokio::sync::Notify;
 use types::{ChunkId, DatanodeId, Generation};
 
@@ -22,6 +22,7 @@ const SUSPECTS_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 struct Outbox {
     orders: VecDeque<Order>,
+    moves: VecDeque<Move>,
     restore: BTreeSet<(ChunkId, Generation)>,
     /// Replicas that somebody says are bad: only the datanode's own word is believed.
     suspects: BTreeSet<(ChunkId, Generation)>,
@@ -108,6 +109,20 @@ impl Cluster {
         next
     }
 
+    /// A replica is to move: the datanode that has it is to send it.
+    pub(super) fn order_move(&mut self, what: Move) {
+        let sender = what.from.datanode;
+        self.outbox(sender).moves.push_back(what);
+        self.ring(sender);
+    }
+
+    /// The next moves for `datanode`; they are not there any more.
+    pub(super) fn next_moves(&mut self, datanode: DatanodeId, limit: usize) -> Vec<Move> {
+        let waiting = &mut self.outbox(datanode).moves;
+        let count = waiting.len().min(limit);
+        waiting.drain(..count).collect()
+    }
+
     /// The next orders for `datanode`; they are not there any more.
     pub(super) fn next_orders(&mut self, datanode: DatanodeId, limit: usize) -> Vec<Order> {
         let waiting = &mut self.outbox(datanode).orders;
@@ -129,6 +144,7 @@ impl Cluster {
     pub(super) fn drop_orders(&mut self) {
         for outbox in self.orders.0.values_mut() {
             outbox.orders.clear();
+            outbox.moves.clear();
             outbox.restore.clear();
             outbox.suspects.clear();
             outbox.bell.notify_one();

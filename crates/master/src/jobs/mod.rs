@@ -4,6 +4,7 @@
 //! say so in their state when they do not. Limits are settings of the cluster (commands of the log): the next step of a job
 //! goes by the new value.
 
+mod balance;
 mod drain;
 mod journal;
 mod rate;
@@ -18,6 +19,7 @@ use types::{JobLimit, JobStatus};
 
 use crate::core::Core;
 
+pub(crate) use balance::Balance;
 pub(crate) use drain::Drain;
 pub(crate) use journal::Journal;
 pub(crate) use rate::Rate;
@@ -47,6 +49,7 @@ pub(crate) struct Jobs {
     pub(crate) recount: Arc<Recount>,
     pub(crate) repair: Arc<RepairJob>,
     pub(crate) drain: Arc<Drain>,
+    pub(crate) balance: Arc<Balance>,
     pub(crate) reap: Arc<Reap>,
 }
 
@@ -56,6 +59,7 @@ impl Jobs {
             recount: Arc::new(Recount::new()),
             repair: Arc::new(RepairJob::new()),
             drain: Arc::new(Drain::new()),
+            balance: Arc::new(Balance::new()),
             reap: Arc::new(Reap::new()),
         }
     }
@@ -65,6 +69,7 @@ impl Jobs {
         vec![
             Arc::clone(&self.repair) as Arc<dyn Job>,
             Arc::clone(&self.drain) as Arc<dyn Job>,
+            Arc::clone(&self.balance) as Arc<dyn Job>,
             Arc::clone(&self.recount) as Arc<dyn Job>,
             Arc::clone(&self.reap) as Arc<dyn Job>,
         ]

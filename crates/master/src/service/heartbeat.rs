@@ -4,14 +4,14 @@
 //! answer back until there is, so that an order leaves the moment it is given, and not up to an interval later.
 //!
 //! Guarantee: an order leaves only while this master leads, by the group's word at that moment, with the term of that lead;
-//! never in safe mode; and only when the metadata and the picture of that moment still want it. The orders of one
-//! datanode go to the last of its heartbeats, so that they do not leave with an answer that nobody waits for any more.
+//! never in safe mode; and only when the metadata and the picture of that moment still want it. Of the answers to
+//! one datanode that are held back, only the last gets orders: nobody may wait for the others any more.
 
 use std::time::Duration;
 
-use placement::{Liveness, Order};
+use placement::{Liveness, Order, Target};
 use proto::v1::{self, command::Command};
-use types::{ChunkId, DatanodeId, Generation};
+use types::{ChunkExtent, ChunkId, DatanodeId, Generation};
 
 use super::members::members_update;
 use super::membership::{storages, term, unknown};
@@ -76,6 +76,7 @@ pub(super) async fn heartbeat(
 
 /// Takes in what a heartbeat says. None when its datanode has to register.
 fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Rejection> {
+    let patient = request.patience_ms > 0;
     let id = proto::datanode_id(&request.datanode_id)?;
     let storages = storages(&request.storages)?;
     core.drain_freed();
@@ -101,6 +102,9 @@ fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Re
     }
     cluster.volumes_said(&request.storages);
     cluster.transfers_said(id, request.transfers);
+    if !request.failures.is_empty() {
+        core.jobs.repair.bell.notify_one();
+    }
     for failure in request.failures.into_iter().take(FAILURES_MAX) {
         if let Ok(chunk) = ChunkId::new(failure.chunk) {
             cluster.order_failed(core.now(), id, chunk, &failure.reason);
@@ -108,7 +112,11 @@ fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Re
     }
     Ok(Some(Caller {
         id,
-        turn: cluster.next_turn(id),
+        turn: if patient {
+            cluster.next_turn(id)
+        } else {
+            cluster.turn(id)
+        },
         members_seen: request.members_seen,
     }))
 }
@@ -127,9 +135,21 @@ fn commands(core: &Core, lead: Option<Lead>, caller: &Caller) -> Vec<Command> {
                 .into_iter()
                 .map(|(chunk, generation)| version(chunk, generation, false)),
         );
+        let rate = cluster.balance_rate();
+        let moves = cluster.take_moves(core.now(), &namespace, id, ORDERS_MAX);
+        commands.extend(
+            moves
+                .iter()
+                .filter_map(|what| copy(&cluster, what.extent, what.to, rate)),
+        );
         for order in cluster.take_orders(core.now(), &namespace, id, ORDERS_MAX) {
             match order {
-                Order::Copy { .. } => commands.extend(copy(&cluster, &order)),
+                Order::Copy {
+                    extent,
+                    target,
+                    bytes_per_s,
+                    ..
+                } => commands.extend(copy(&cluster, extent, target, bytes_per_s)),
                 Order::Verify {
                     chunk, generation, ..
                 } => {
@@ -198,21 +218,12 @@ fn version(chunk: ChunkId, generation: Generation, only_corrupt: bool) -> v1::Re
 }
 
 /// None when the target is gone.
-fn copy(cluster: &Cluster, order: &Order) -> Option<Command> {
-    let Order::Copy {
-        extent,
-        target,
-        bytes_per_s,
-        ..
-    } = order
-    else {
-        return None;
-    };
+fn copy(cluster: &Cluster, extent: ChunkExtent, target: Target, bytes_per_s: u64) -> Option<Command> {
     Some(Command::CopyReplica(v1::CopyReplica {
-        extent: Some(proto::wire_extent(*extent)),
+        extent: Some(proto::wire_extent(extent)),
         target: Some(message::datanode(cluster.view.node(target.datanode)?)),
         target_storage_id: message::storage_id(target.storage),
-        bytes_per_s: *bytes_per_s,
+        bytes_per_s,
     }))
 }
 

@@ -87,6 +87,8 @@ pub(super) fn incremental(
         }
     }
     core.assess_picture();
+    // What was waited for may have come: there may be room for the next copies.
+    core.jobs.repair.bell.notify_one();
     Ok(v1::IncrementalReportResponse {
         term: term(core).as_u64(),
     })
@@ -105,11 +107,13 @@ fn take(core: &Core, cluster: &mut Cluster, datanode: DatanodeId, change: &Chang
             cluster.replicas.received(storage, extent);
             cluster.end_target(chunk, datanode);
             cluster.repair.received(chunk, datanode);
+            cluster.balancer.received(core.now(), chunk, storage, datanode);
         }
         ReplicaEvent::Deleted => {
             cluster.replicas.deleted(storage, chunk);
             cluster.forget_order(datanode, chunk);
             cluster.repair.deleted(chunk, datanode);
+            cluster.balancer.deleted(core.now(), chunk);
         }
         ReplicaEvent::Corrupt => {
             tracing::warn!(%chunk, generation = %extent.generation, %datanode, "a datanode found a corrupt replica");

@@ -17,6 +17,7 @@ mod admin;
 mod crash;
 mod deletion;
 mod failover;
+mod leaving;
 mod lifecycle;
 mod membership;
 mod namespace;

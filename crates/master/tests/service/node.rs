@@ -74,6 +74,46 @@ impl Node {
             .collect()
     }
 
+    /// A heartbeat of one that uses so much of its disk.
+    pub(crate) async fn heartbeat_used(&self, used: u64) -> Vec<v1::command::Command> {
+        let storages = self.storages((1 << 40) - used).into_iter();
+        let request = v1::HeartbeatRequest {
+            datanode_id: self.id(),
+            storages: storages
+                .map(|storage| v1::StorageStatus { used, ..storage })
+                .collect(),
+            ..Default::default()
+        };
+        let answer = self
+            .members
+            .clone()
+            .heartbeat(request)
+            .await
+            .unwrap()
+            .into_inner();
+        answer
+            .commands
+            .into_iter()
+            .filter_map(|command| command.command)
+            .collect()
+    }
+
+    /// What is new of the members since a version.
+    pub(crate) async fn members(&self, seen: u64) -> Option<v1::MembersUpdate> {
+        let request = v1::HeartbeatRequest {
+            datanode_id: self.id(),
+            members_seen: seen,
+            ..Default::default()
+        };
+        self.members
+            .clone()
+            .heartbeat(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .members
+    }
+
     /// A heartbeat whose answer may be held back for so long.
     pub(crate) async fn wait(&self, patience: std::time::Duration) -> Vec<v1::command::Command> {
         let request = v1::HeartbeatRequest {

@@ -7,7 +7,9 @@ use types::ByteSize;
 
 use super::super::question;
 use super::message;
+use crate::cluster::Cluster;
 use crate::core::Core;
+use crate::jobs::Job as _;
 use crate::operations::{self, NodeStatus, VolumeStatus};
 use crate::rejection::Rejection;
 
@@ -70,63 +72,96 @@ pub(super) async fn set(
     })
 }
 
+/// Starts or stops the balancer; the answer is in any case what is out of balance now, and how far the balancer is.
 pub(super) async fn rebalance(
     core: &Core,
     request: &v1::RebalanceRequest,
 ) -> Result<v1::RebalanceResponse, Rejection> {
-    question(core, request.caller.as_ref()).await?;
-    match request.action() {
-        v1::RebalanceAction::Plan | v1::RebalanceAction::Status => {}
-        v1::RebalanceAction::Start | v1::RebalanceAction::Stop => {
-            let why =
-                "this version of the master tells what would be moved (--dry-run), and moves nothing yet";
-            return Err(Rejection::new(ErrorCode::Invalid, why));
-        }
-        v1::RebalanceAction::Unspecified => return Err(proto::Malformed::Missing("action").into()),
+    use v1::RebalanceAction as Action;
+
+    let (caller, _) = question(core, request.caller.as_ref()).await?;
+    let action = request.action();
+    if matches!(action, Action::Start | Action::Stop) && !caller.superuser {
+        let why = format!(
+            "user {} may not start or stop the balancer: that is the superuser's",
+            caller.user
+        );
+        return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
+    match action {
+        Action::Start => core.cluster().start_balancing(),
+        Action::Stop => core.cluster().stop_balancing(),
+        Action::Plan | Action::Status => {}
+        Action::Unspecified => return Err(Rejection::invalid("what the balancer is to do is not said")),
+    }
+    core.jobs.balance.step(core).await;
     let threshold = core.machine.read().settings().balance_threshold;
+    let job = core
+        .jobs
+        .statuses(core)
+        .into_iter()
+        .find(|job| job.name == core.jobs.balance.name());
     let cluster = core.cluster();
-    let plan = BalancePlan::of(&cluster.view, core.now(), threshold);
+    let plan = cluster.balance_plan(core.now(), threshold);
     let mut nodes: Vec<_> = plan.nodes.iter().collect();
     nodes.sort_by(|a, b| b.share().total_cmp(&a.share()));
-    let imbalance = |node: &NodeBalance| {
-        Some(v1::Imbalance {
-            datanode: Some(super::super::message::datanode(cluster.view.node(node.datanode)?)),
-            used_share: node.share(),
-            off: node.share() - plan.mean,
-            bytes_to_move: node.gives,
-        })
+    let imbalance = |node: &&NodeBalance| v1::Imbalance {
+        datanode: cluster
+            .view
+            .node(node.datanode)
+            .map(super::super::message::datanode),
+        used_share: node.share(),
+        off: node.share() - plan.mean,
+        bytes_to_move: node.gives,
     };
-    let volumes = nodes.iter().filter_map(|node| imbalance(node)).collect();
-    let chunks = cluster.ledger.chunks().total().max(1);
-    drop(cluster);
-    let used: u64 = plan.nodes.iter().map(|node| node.used).sum();
-    // As long as replicas are on the whole.
-    let replica_bytes = (used / chunks).max(1);
     Ok(v1::RebalanceResponse {
-        job: None,
-        volumes,
-        moves: plan.bytes.div_ceil(replica_bytes),
+        job: job.map(message::job),
+        volumes: nodes.iter().map(imbalance).collect(),
+        moves: plan.bytes.div_ceil(mean_replica(&cluster).max(1)),
         bytes: plan.bytes,
         threshold,
-        explanation: explained(&plan),
+        explanation: explanation(&plan),
     })
 }
 
-/// A plan in words.
-fn explained(plan: &BalancePlan) -> Vec<String> {
-    let mut lines = Vec::new();
-    if plan.is_balanced() {
-        lines.push("nothing is to be moved: every datanode is near enough to the mean".to_owned());
-    }
+/// The mean length of a replica, about.
+fn mean_replica(cluster: &Cluster) -> u64 {
+    let storages = cluster.view.nodes().flat_map(|node| node.working());
+    let (used, count) = storages.fold((0u64, 0u64), |(used, count), storage| {
+        let reported = &storage.reported;
+        (
+            used.saturating_add(reported.used),
+            count.saturating_add(reported.chunks),
+        )
+    });
+    used / count.max(1)
+}
+
+fn explanation(plan: &BalancePlan) -> Vec<String> {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let mut lines = vec![format!(
+        "together the datanodes are {} full; each may be {} above or below that",
+        percent(plan.mean),
+        percent(plan.threshold)
+    )];
     for node in &plan.nodes {
-        if node.gives > 0 {
-            lines.push(format!("{} gives {}", node.address, ByteSize(node.gives)));
-        } else if node.takes > 0 {
-            lines.push(format!("{} takes {}", node.address, ByteSize(node.takes)));
-        }
+        let (what, bytes) = match (node.gives, node.takes) {
+            (0, 0) => continue,
+            (0, takes) => ("gets", takes),
+            (gives, _) => ("gives", gives),
+        };
+        lines.push(format!(
+            "{} is {} full: {what} {}, and is {} full then",
+            node.address,
+            percent(node.share()),
+            ByteSize(bytes),
+            percent(node.share_after())
+        ));
     }
     let out = plan.left_out.iter();
     lines.extend(out.map(|node| format!("{} takes no part: {}", node.address, node.why)));
+    if plan.is_balanced() {
+        lines.push("nothing has to be moved".to_owned());
+    }
     lines
 }
