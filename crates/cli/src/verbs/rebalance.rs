@@ -9,10 +9,11 @@ use crate::failure::{Failure, Result};
 use crate::output::{Align, Columns, Out, Style, paint};
 use crate::run::Context;
 
-/// Tell what would be moved so that all datanodes are about equally full
+/// Move chunks until all datanodes are about equally full
 ///
-/// No datanode is to be further from the mean than `balance.threshold` (see `distrifs admin jobs`). Only `--dry-run` is there in
-/// this version: nothing is moved.
+/// No datanode is to be further from the mean than `balance.threshold`; `balance.bandwidth_per_node` bounds what it costs (both are
+/// shown and set by `distrifs admin jobs`). It runs on the leader until it is done or stopped. A chunk is copied, and the copy
+/// verified, before the replica too many goes. After another master has taken over, start it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -34,6 +35,8 @@ const AFTER_HELP: &str = "\
 Examples:
   distrifs rebalance --dry-run
   distrifs rebalance --dry-run --json | jq .bytes
+  distrifs rebalance
+  distrifs rebalance --status
   distrifs admin jobs set balance.threshold 0.1";
 
 /// Does it.

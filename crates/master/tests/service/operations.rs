@@ -268,11 +268,12 @@ async fn what_would_be_moved_is_told_and_not_moved() {
     let plan = rebalance(v1::RebalanceAction::Plan).await.unwrap();
     assert_eq!((plan.volumes.len(), plan.bytes, plan.moves), (2, 0, 0));
     assert!((plan.threshold - 0.05).abs() < 1e-9);
-    assert!(plan.explanation[0].contains("near enough"), "{plan:?}");
-    assert_eq!(
-        code(rebalance(v1::RebalanceAction::Start).await),
-        ErrorCode::Invalid
+    assert!(
+        plan.explanation[1].contains("nothing has to be moved"),
+        "{plan:?}"
     );
+    let job = plan.job.unwrap();
+    assert_eq!(job.state(), v1::JobState::Stopped, "{job:?}");
 }
 
 /// What a tool that knows no schema finds.
