@@ -31,7 +31,7 @@ pub enum Order {
         generation: Generation,
     },
     /// `node` is to destroy its replica: to move it into quarantine. To be confirmed by
-    /// [`Repair::is_right`](super::Repair::is_right) at the moment when it is sent.
+    /// [`Repair::confirm`](super::Repair::confirm) at the moment when it is sent.
     Delete {
         /// Who.
         node: DatanodeId,
