@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use placement::{BalanceSettings, BalanceState, BalanceStatus};
-use types::{ByteSize, JobState, JobStatus};
+use types::{ByteSize, JobState};
 
 use super::{Job, Journal};
 use crate::core::Core;
@@ -103,8 +103,8 @@ impl Job for Balance {
         &["balance.bandwidth_per_node", "balance.threshold"]
     }
 
-    fn status(&self, _: &Core) -> JobStatus {
-        self.0.status(self.name())
+    fn journal(&self) -> &Journal {
+        &self.0
     }
 
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {

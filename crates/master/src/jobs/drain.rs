@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use namespace::Command;
-use types::{AdminState, DatanodeId, JobState, JobStatus};
+use types::{AdminState, DatanodeId, JobState};
 
 use super::{Job, Journal};
 use crate::core::Core;
@@ -87,8 +87,8 @@ impl Job for Drain {
         "drain"
     }
 
-    fn status(&self, _: &Core) -> JobStatus {
-        self.journal.status(self.name())
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {

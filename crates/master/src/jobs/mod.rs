@@ -37,8 +37,8 @@ pub(crate) trait Job: Send + Sync {
         &[]
     }
 
-    /// What it is at; its limits are filled in by [`Jobs::statuses`].
-    fn status(&self, core: &Core) -> JobStatus;
+    /// Where it says what it is at.
+    fn journal(&self) -> &Journal;
 
     /// Runs for as long as the master.
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()>;
@@ -78,7 +78,7 @@ impl Jobs {
     /// What each of them is at, with its limits as they are in force.
     pub(crate) fn statuses(&self, core: &Core) -> Vec<JobStatus> {
         let jobs = self.all();
-        let mut statuses: Vec<_> = jobs.iter().map(|job| job.status(core)).collect();
+        let mut statuses: Vec<_> = jobs.iter().map(|job| job.journal().status(job.name())).collect();
         let namespace = core.machine.read();
         for (job, status) in jobs.iter().zip(&mut statuses) {
             let keys = job.limits();

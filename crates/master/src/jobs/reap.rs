@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use namespace::{Command, Outcome};
 use tokio::sync::Notify;
-use types::{JobState, JobStatus};
+use types::JobState;
 
 use super::{Job, Journal};
 use crate::core::Core;
@@ -62,8 +62,8 @@ impl Job for Reap {
         "reap"
     }
 
-    fn status(&self, _: &Core) -> JobStatus {
-        self.journal.status(self.name())
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use placement::{Buckets, Report};
 use tokio::sync::Notify;
-use types::{JobState, JobStatus, StorageId};
+use types::{JobState, StorageId};
 
 use super::{Job, Journal};
 use crate::core::Core;
@@ -103,8 +103,8 @@ impl Job for Recount {
         "recount"
     }
 
-    fn status(&self, _: &Core) -> JobStatus {
-        self.journal.status(self.name())
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {

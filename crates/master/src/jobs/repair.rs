@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use namespace::Settings;
 use placement::RepairSettings;
 use tokio::sync::Notify;
-use types::{ByteSize, JobState, JobStatus};
+use types::{ByteSize, JobState};
 
 use super::rate::Meter;
 use super::{Job, Journal, Rate};
@@ -141,8 +141,8 @@ impl Job for RepairJob {
         ]
     }
 
-    fn status(&self, _: &Core) -> JobStatus {
-        self.journal.status(self.name())
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     fn run<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, ()> {

@@ -4,18 +4,12 @@
 //! anything, and nothing takes the lock of the cluster for longer than a bounded slice of work, however large the cluster is.
 //! The texts are for people; what a program may want to decide by is in fields of its own.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the service that answers operators takes them up"
-)]
-
 mod explain;
 mod fsck;
 mod health;
 mod nodes;
 
-pub(crate) use explain::{Explanation, Paragraph, explain_chunk, explain_file, explain_node};
+pub(crate) use explain::{explain_chunk, explain_file, explain_node};
 pub(crate) use fsck::{ChunkHealth, FileHealth, FsckPage, FsckWalk, ReplicaHealth, Show};
-pub(crate) use health::{Health, Level, Problem, Recounting, Repairing, health};
+pub(crate) use health::{Health, Level, Problem, Repairing, health};
 pub(crate) use nodes::{Draining, NodeStatus, VolumeStatus, node_statuses};
