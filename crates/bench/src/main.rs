@@ -36,6 +36,10 @@ use clap::{Args, Parser, Subcommand};
 use tempfile::TempDir;
 use types::ByteSize;
 
+/// That of the product, so that memory is measured as a master has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Benchmarks of DistriFS against the bare machine.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]

@@ -23,6 +23,10 @@ use std::process::ExitCode;
 
 use failure::Exit;
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match cli::parse() {
         Ok(cli) => run::run(cli).unwrap_or_else(|failure| failure.tell()).into(),

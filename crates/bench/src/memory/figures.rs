@@ -116,8 +116,9 @@ impl Pace {
         Ok(Self::took(what, count, took))
     }
 
-    /// What `count` operations took.
+    /// What `count` operations took. A line says so at once: all of them together may take an hour.
     pub(super) fn took(what: &'static str, count: u64, took: Took) -> Self {
+        eprintln!("{what}: {count} in {:.2} s", took.seconds);
         Self {
             what,
             count,
