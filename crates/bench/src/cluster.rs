@@ -140,7 +140,7 @@ impl Cluster {
         self.masters
             .iter_mut()
             .chain(&mut self.datanodes)
-            .try_for_each(Server::check_alive)
+            .try_for_each(|server| Ok(server.check_alive()?))
     }
 
     /// CPU seconds of all servers so far.
@@ -148,7 +148,7 @@ impl Cluster {
         self.masters
             .iter()
             .chain(&self.datanodes)
-            .map(Server::cpu_seconds)
+            .map(|server| Ok(server.cpu_seconds()?))
             .sum()
     }
 

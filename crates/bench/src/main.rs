@@ -13,13 +13,10 @@ mod failover;
 mod machine;
 mod memory;
 mod metadata;
-mod netns;
 mod payload;
-mod process;
 mod report;
 mod reports;
 mod samples;
-mod server;
 mod small;
 mod stall;
 mod stats;
@@ -34,6 +31,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use tempfile::TempDir;
+use testbed::{netns, process, server};
 use types::ByteSize;
 
 /// That of the product, so that memory is measured as a master has it.

@@ -88,7 +88,7 @@ impl Chain {
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         self.writers
             .iter()
-            .map(|(process, _)| process.cpu_seconds())
+            .map(|(process, _)| Ok(process.cpu_seconds()?))
             .sum()
     }
 

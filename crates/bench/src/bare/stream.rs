@@ -62,7 +62,7 @@ impl Source {
 
     /// CPU seconds of the sender so far.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        self.process.cpu_seconds()
+        Ok(self.process.cpu_seconds()?)
     }
 }
 

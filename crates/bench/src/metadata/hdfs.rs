@@ -208,7 +208,7 @@ impl Caller {
     }
 
     fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        cpu_seconds_of(self.child.id())
+        Ok(cpu_seconds_of(self.child.id())?)
     }
 }
 

@@ -37,6 +37,7 @@ const LADDER: &[Rung] = &[
     rung("master", 6, World::Seams),
     rung("datanode", 6, World::Seams),
     rung("client", 6, World::Seams),
+    rung("testbed", 6, World::Open),
     rung("cli", 7, World::Open),
     rung("bench", 7, World::Open),
 ];

@@ -2,52 +2,85 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 
-use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal};
+
+use crate::{Error, Result};
 
 /// A child process. Dropping it kills it and waits for it.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     name: String,
 }
 
 impl Process {
     /// Starts `command`.
-    pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {name}: {}", command.get_program().display()))?;
+    ///
+    /// # Errors
+    /// When there is no such program, or the system refuses.
+    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let child = command.spawn().map_err(Error::system(format!(
+            "cannot start {name} ({})",
+            command.get_program().display()
+        )))?;
         Ok(Self {
             child,
             name: name.to_owned(),
         })
     }
 
-    pub(crate) fn child(&mut self) -> &mut Child {
+    /// The process itself.
+    pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
+    /// How it has ended, if it has.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let name = &self.name;
+        let ended = self.child.try_wait();
+        ended.map_err(|error| Error::system(format!("cannot ask for {name}"))(error))
+    }
+
     /// An error when the process has ended already.
-    pub(crate) fn check_alive(&mut self) -> anyhow::Result<()> {
-        match self.child.try_wait()? {
-            Some(status) => bail!("{} ended early with {status}", self.name),
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub fn check_alive(&mut self) -> Result<()> {
+        match self.ended()? {
+            Some(status) => Err(Error::Ended {
+                name: self.name.clone(),
+                status,
+                log: String::new(),
+            }),
             None => Ok(()),
         }
     }
 
     /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let id = id.with_context(|| format!("{} has no id", self.name))?;
-        rustix::process::kill_process(id, signal).with_context(|| format!("cannot signal {}", self.name))
+        let id = id.ok_or_else(|| Error::Unfit {
+            name: self.name.clone(),
+            why: "has no id",
+        })?;
+        rustix::process::kill_process(id, signal)
+            .map_err(|error| Error::system(format!("cannot signal {}", self.name))(error.into()))
     }
 
     /// CPU seconds taken so far.
-    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        cpu_seconds_of(self.child.id()).with_context(|| format!("CPU time of {}", self.name))
+    ///
+    /// # Errors
+    /// When procfs does not say.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        cpu_seconds_of(self.child.id())
     }
 }
 
@@ -60,27 +93,37 @@ impl Drop for Process {
 }
 
 /// CPU seconds of this process so far.
-pub(crate) fn own_cpu_seconds() -> anyhow::Result<f64> {
+///
+/// # Errors
+/// When procfs does not say.
+pub fn own_cpu_seconds() -> Result<f64> {
     cpu_seconds(Path::new("/proc/self/stat"))
 }
 
 /// Resident memory of this process, in KiB.
-pub(crate) fn own_rss_kib() -> anyhow::Result<u64> {
-    let text = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+///
+/// # Errors
+/// When procfs does not say.
+pub fn own_rss_kib() -> Result<u64> {
+    const FILE: &str = "/proc/self/status";
+    let text = fs::read_to_string(FILE).map_err(Error::system(FILE))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
-    number.context("cannot understand /proc/self/status")
+    number.ok_or_else(|| Error::Proc(FILE.to_owned()))
 }
 
 /// CPU seconds of the process with this id so far.
-pub(crate) fn cpu_seconds_of(id: u32) -> anyhow::Result<f64> {
+///
+/// # Errors
+/// When it is gone.
+pub fn cpu_seconds_of(id: u32) -> Result<f64> {
     cpu_seconds(&Path::new("/proc").join(id.to_string()).join("stat"))
 }
 
 /// User and system time out of a `stat` file of procfs, all threads together.
-fn cpu_seconds(stat: &Path) -> anyhow::Result<f64> {
-    let text = fs::read_to_string(stat).with_context(|| format!("cannot read {}", stat.display()))?;
-    let ticks = ticks(&text).with_context(|| format!("cannot understand {}", stat.display()))?;
+fn cpu_seconds(stat: &Path) -> Result<f64> {
+    let text = fs::read_to_string(stat).map_err(Error::system(stat.display().to_string()))?;
+    let ticks = ticks(&text).ok_or_else(|| Error::Proc(stat.display().to_string()))?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 ticks")]
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }

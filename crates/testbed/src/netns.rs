@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context as _, bail};
+use crate::{Error, Result};
 
 /// A switch with hosts on it, and this machine.
 #[derive(Debug)]
-pub(crate) struct Network {
+pub struct Network {
     /// The namespace of the switch.
     switch: String,
     /// This machine's end of its own cable.
@@ -23,7 +23,7 @@ pub(crate) struct Network {
 
 /// A host on the switch.
 #[derive(Debug, Clone)]
-pub(crate) struct Host {
+pub struct Host {
     namespace: String,
     switch: String,
     /// The switch's end of its cable.
@@ -44,7 +44,7 @@ impl Network {
     ///
     /// # Errors
     /// When it can not be made: without root, or without `ip`.
-    pub(crate) fn new(hosts: usize) -> anyhow::Result<Self> {
+    pub fn new(hosts: usize) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // A link's name has 15 characters at most.
@@ -58,7 +58,7 @@ impl Network {
         };
         network
             .set_up()
-            .context("network namespaces can not be made here (root and `ip` are needed)")?;
+            .map_err(|error| Error::NoNetworks(Box::new(error)))?;
         for number in 1..=hosts {
             let host = Host {
                 namespace: format!("dfb{id}h{number}"),
@@ -73,7 +73,7 @@ impl Network {
         Ok(network)
     }
 
-    fn set_up(&self) -> anyhow::Result<()> {
+    fn set_up(&self) -> Result<()> {
         let Self { switch, link, .. } = self;
         ip(&["netns", "add", switch])?;
         ip(&["-n", switch, "link", "set", "lo", "up"])?;
@@ -90,12 +90,14 @@ impl Network {
     }
 
     /// The address of this side.
-    pub(crate) fn gateway(&self) -> &str {
+    #[must_use]
+    pub fn gateway(&self) -> &str {
         &self.gateway
     }
 
     /// The hosts.
-    pub(crate) fn hosts(&self) -> &[Host] {
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 }
@@ -112,7 +114,7 @@ impl Drop for Network {
 }
 
 impl Host {
-    fn set_up(&self) -> anyhow::Result<()> {
+    fn set_up(&self) -> Result<()> {
         let Self {
             namespace,
             switch,
@@ -139,25 +141,33 @@ impl Host {
     }
 
     /// Its address.
-    pub(crate) fn address(&self) -> &str {
+    #[must_use]
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// A command that runs there. The process is that of the program itself, so that signals meet it.
-    pub(crate) fn command(&self, program: &Path) -> Command {
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace]).arg(program);
         command
     }
 
     /// Pulls the cable.
-    pub(crate) fn cut(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn cut(&self) -> Result<()> {
         // Taken off the bridge, and not set down: the host must not see that its carrier is gone.
         ip(&["-n", &self.switch, "link", "set", &self.port, "nomaster"])
     }
 
     /// Plugs it in again.
-    pub(crate) fn mend(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn mend(&self) -> Result<()> {
         ip(&["-n", &self.switch, "link", "set", &self.port, "master", BRIDGE])
     }
 }
@@ -166,21 +176,25 @@ impl Host {
 ///
 /// # Errors
 /// When they can not, and why.
-pub(crate) fn possible() -> anyhow::Result<()> {
+pub fn possible() -> Result<()> {
     Network::new(1).map(drop)
 }
 
-fn ip(arguments: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new("ip")
+fn ip(arguments: &[&str]) -> Result<()> {
+    run("ip", arguments)
+}
+
+/// Runs a program of the system that says nothing when it succeeds.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program)
         .args(arguments)
         .output()
-        .context("cannot run `ip`")?;
+        .map_err(Error::system(format!("cannot run `{program}`")))?;
     if !output.status.success() {
-        bail!(
-            "`ip {}` failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        return Err(Error::Command {
+            command: format!("{program} {}", arguments.join(" ")),
+            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
     }
     Ok(())
 }
