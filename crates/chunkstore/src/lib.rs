@@ -59,7 +59,7 @@ pub use index::{Replica, ReplicaState};
 pub use list::Listing;
 pub use moves::{Move, MoveError};
 pub use quarantine::{DeleteError, RestoreError, Victim};
-pub use reader::{Corruption, ReadError, Reader};
+pub use reader::{Corruption, Descriptors, ReadError, Reader};
 pub use reopen::ReopenError;
 pub use scan::{Finding, Problem, ScanReport};
 pub use scrub::ScrubRound;

@@ -1,6 +1,7 @@
 //! Reading a replica, every byte checked.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use env::clock::Clock;
@@ -93,6 +94,19 @@ pub struct Reader {
     source: Source,
     clock: Arc<dyn Clock>,
     volume: Arc<Volume>,
+}
+
+/// The files of a replica, to be handed to another process, which reads and checks for itself.
+#[derive(Debug)]
+pub struct Descriptors<'a> {
+    /// The file with the data.
+    pub data: BorrowedFd<'a>,
+    /// Where the data begins in it.
+    pub data_at: u64,
+    /// The file with the sums; none when it is the one with the data.
+    pub sums: Option<BorrowedFd<'a>>,
+    /// Where the sums begin in it.
+    pub sums_at: u64,
 }
 
 /// The two parts of a replica, wherever they are.
@@ -243,6 +257,26 @@ impl Reader {
     )]
     pub const fn len(&self) -> u64 {
         self.header.len
+    }
+
+    /// The files that it is in; none where the disk has no descriptors to give.
+    ///
+    /// What is at the replica's place in them never changes: finalized replicas are replaced by other files, entries of packs are
+    /// appended and never written over. So who holds them reads this replica in this generation, whatever becomes of it.
+    #[must_use]
+    pub fn descriptors(&self) -> Option<Descriptors<'_>> {
+        let Source { data, sidecar, .. } = &self.source;
+        let one_file = Arc::ptr_eq(&data.file, &sidecar.file);
+        let sums = match one_file {
+            true => None,
+            false => Some(sidecar.file.descriptor()?),
+        };
+        Some(Descriptors {
+            data: data.file.descriptor()?,
+            data_at: data.at,
+            sums,
+            sums_at: sidecar.at + sidecar::sum_at(0),
+        })
     }
 
     /// Fills `data` from `offset` and `sums` with the sums of its units, and checks each.

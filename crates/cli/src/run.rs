@@ -134,6 +134,7 @@ async fn connect(settings: &Settings) -> Result<client::FileSystem> {
     if let Some(bytes) = settings.bytes(Key::MemoryBudget) {
         config.memory_budget = bytes;
     }
+    config.local_reads = settings.text(Key::LocalReads) != Some("no");
     if let Some(patience) = settings.duration(Key::Timeout) {
         config.timeouts.call = config.timeouts.call.min(patience);
         config.timeouts.call_total = patience;

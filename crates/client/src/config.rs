@@ -59,6 +59,8 @@ pub struct Config {
     pub replication: Option<u16>,
     /// Chunk size of new files; none: as the cluster is set.
     pub chunk_size: Option<ChunkSize>,
+    /// Whether replicas on this host are read from their files, where their datanode hands them over.
+    pub local_reads: bool,
     /// Data bytes in one packet that is written: a multiple of 512.
     pub packet_bytes: u32,
     /// Bytes that one writer may have sent and not acknowledged; they are kept for sending again.
@@ -83,6 +85,7 @@ impl Config {
             host: None,
             replication: None,
             chunk_size: None,
+            local_reads: true,
             packet_bytes: 512 << 10,
             window_bytes: 16 << 20,
             read_ahead_bytes: 8 << 20,

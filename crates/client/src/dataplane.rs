@@ -1,6 +1,7 @@
 //! Connections to datanodes: made, asked and kept, each wait with its limit.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use transfer::{Block, Node, Op, base_header, pb};
 use types::{DatanodeId, PoolId};
 
 use crate::config::Timeouts;
+use crate::neighbours::Neighbours;
 
 /// How long a datanode that failed is asked last and not asked to take data.
 const SUSPECT_FOR: Duration = Duration::from_secs(30);
@@ -28,19 +30,26 @@ pub(crate) struct Connection {
 }
 
 pub(crate) struct DataPlane {
-    network: Network,
+    pub(crate) network: Network,
     pub(crate) timeouts: Timeouts,
     pub(crate) client_name: String,
+    pub(crate) neighbours: Neighbours,
     idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
     suspects: Mutex<HashMap<DatanodeId, Instant>>,
 }
 
 impl DataPlane {
-    pub(crate) fn new(network: Network, timeouts: Timeouts, client: types::ClientId) -> Self {
+    pub(crate) fn new(
+        network: Network,
+        timeouts: Timeouts,
+        client: types::ClientId,
+        neighbours: Neighbours,
+    ) -> Self {
         Self {
             network,
             timeouts,
             client_name: format!("distrifs-{client}"),
+            neighbours,
             idle: Mutex::default(),
             suspects: Mutex::default(),
         }
@@ -59,6 +68,17 @@ impl DataPlane {
                 "can not connect within {}",
                 types::format_duration(limit)
             )),
+        }
+    }
+
+    /// A new connection to who listens at `socket` on this host.
+    pub(crate) async fn connect_local(&self, socket: &Path) -> Result<Connection, String> {
+        match self.network.connect_local(socket).await {
+            Ok(stream) => {
+                let (reader, writer) = wire::split(stream);
+                Ok(Connection { reader, writer })
+            }
+            Err(error) => Err(format!("can not connect: {error}")),
         }
     }
 

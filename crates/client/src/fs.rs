@@ -11,7 +11,8 @@ use crate::batch;
 use crate::dataplane::DataPlane;
 use crate::lease::Lease;
 use crate::memory::{Budget, Pool};
-use crate::read::READ_PACKET_BYTES;
+use crate::neighbours::Neighbours;
+use crate::read::{READ_PACKET_BYTES, ReadBuffer};
 use crate::rpc::{Limits, Rpc, call};
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
 use crate::write::Buffers;
@@ -76,7 +77,7 @@ pub(crate) struct Inner {
     /// Packets that were written.
     pub(crate) buffers: Arc<Pool<Buffers>>,
     /// Packets that were read.
-    pub(crate) packets: Arc<Pool<wire::Packet>>,
+    pub(crate) packets: Arc<Pool<ReadBuffer>>,
     info: OnceCell<ServerInfo>,
 }
 
@@ -91,7 +92,12 @@ impl FileSystem {
         let pooled = config.memory_budget / 4;
         Ok(Self {
             inner: Arc::new(Inner {
-                plane: DataPlane::new(env.net.clone(), config.timeouts.clone(), rpc.client()),
+                plane: DataPlane::new(
+                    env.net.clone(),
+                    config.timeouts.clone(),
+                    rpc.client(),
+                    Neighbours::new(config.local_reads),
+                ),
                 rpc,
                 lease: Lease::default(),
                 budget: Budget::new(config.memory_budget),

@@ -40,8 +40,7 @@
 //! call, beside the budget.
 //!
 //! # What it does not do
-//! Hedged reads (a replica is given up when it stalls, not when it is slow), short-circuit reads, and writing in the middle
-//! of a file.
+//! Hedged reads (a replica is given up when it stalls, not when it is slow), and writing in the middle of a file.
 
 mod admin;
 mod batch;
@@ -53,6 +52,7 @@ mod lease;
 mod list;
 mod masters;
 mod memory;
+mod neighbours;
 mod operations;
 mod read;
 mod rpc;

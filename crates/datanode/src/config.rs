@@ -17,6 +17,10 @@ pub struct Config {
     /// The name or address that clients and other datanodes reach it by. When it is not given: the address that it listens
     /// on, or, where that is all of them, the one that a connection to the master goes out from.
     pub advertise_host: Option<String>,
+    /// Where it listens for programs on its host, which read finished replicas from its files by themselves.
+    pub local_socket: LocalSocket,
+    /// The permission bits of that socket: who may write to it may read every replica that is here.
+    pub local_socket_mode: u32,
     /// Where it stands.
     pub rack: String,
     /// Time between heartbeats, for a master that does not say.
@@ -40,6 +44,17 @@ pub struct Config {
     pub scrub_period: Duration,
     /// Time limits.
     pub timeouts: Timeouts,
+}
+
+/// Where a datanode listens for programs on its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalSocket {
+    /// Nowhere: all go over the network.
+    Off,
+    /// `local.sock` in the first of its directories.
+    InDirectory,
+    /// There.
+    At(PathBuf),
 }
 
 /// How long to wait for others.
@@ -96,6 +111,8 @@ impl Config {
             masters,
             listen: "0.0.0.0:9866".to_owned(),
             advertise_host: None,
+            local_socket: LocalSocket::InDirectory,
+            local_socket_mode: 0o660,
             rack: "/default-rack".to_owned(),
             heartbeat_interval: Duration::from_secs(3),
             block_report_interval: Duration::from_secs(30),

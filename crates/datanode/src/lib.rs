@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌ membership: one session a master ── register, heartbeat, report, obey ──▶ masters
 //! Datanode ──┼ orders: what a leader wants and takes time ── copy, verify, restore ──▶ other datanodes
-//!            └ xceiver: one thread a stream ── write, read, checksum, transfer ◀──▶ clients, other datanodes
+//!            └ xceiver: one thread a stream ── write, read, hand over files, checksum, transfer ◀──▶ clients, other datanodes
 //!                  │
 //!              Replicas ── ChunkStore (finalized), Writing (being written), Changes (to be reported)
 //! ```
@@ -47,7 +47,7 @@ mod writing;
 mod xceiver;
 
 pub use chunkstore::Reserve;
-pub use config::{Config, Timeouts};
+pub use config::{Config, LocalSocket, Timeouts};
 pub use error::{Failure, StartError};
 pub use membership::{Admin, Member};
 pub use node::Datanode;

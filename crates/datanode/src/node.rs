@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) id: DatanodeId,
     pub(crate) data_addr: SocketAddr,
+    /// Where it listens for programs on its host; none where it does not.
+    pub(crate) local_socket: Option<PathBuf>,
     pub(crate) changes: Arc<Changes>,
     /// Data transfers that run.
     pub(crate) transfers: AtomicU32,
@@ -258,10 +260,12 @@ impl Datanode {
         };
         let listener: TcpListener = env.net.listen(&config.listen).await.map_err(listen)?;
         let data_addr = listener.local_addr().map_err(listen)?;
+        let local = xceiver::listen_local(&env, &config);
         let known = directories.cluster().map(|(cluster, pool, _)| (cluster, pool));
         let node = Arc::new(Node {
             id: directories.id(),
             data_addr,
+            local_socket: local.as_ref().map(|local| local.path().to_owned()),
             changes: Arc::default(),
             transfers: AtomicU32::new(0),
             idle: Idle::default(),
@@ -283,7 +287,7 @@ impl Datanode {
             env::blocking(move || opening.prepare(cluster, &pool)).await?;
         }
         let tasks = vec![
-            tokio::spawn(xceiver::accept(Arc::clone(&node), listener)),
+            tokio::spawn(xceiver::accept(Arc::clone(&node), listener, local)),
             tokio::spawn(Arc::clone(&node).sweep()),
             tokio::spawn(orders::run(Arc::clone(&node))),
             tokio::spawn(volumes::watch(Arc::clone(&node))),

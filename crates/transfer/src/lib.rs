@@ -23,7 +23,8 @@
 //!
 //! # What it does not do
 //! SASL handshakes and encrypted transfer (they begin with other first bytes and are refused as another version),
-//! short-circuit reads (the requests are decoded, file descriptors do not travel here), erasure-coded block groups.
+//! the file descriptors of short-circuit reads (requests and answers are made here; `wire` sends the files), erasure-coded
+//! block groups.
 
 mod ack;
 mod block;
@@ -47,4 +48,4 @@ pub use message::{ACK_BYTES_MAX, Message, Progress, RESPONSE_BYTES_MAX, decode_m
 pub use node::{InvalidNode, Node};
 pub use op::{OP_BYTES_MAX, OP_FIELDS_MAX, Op, Opcode, VERSION};
 pub use packet::{PACKET_HEADER_BYTES_MAX, PacketHeader};
-pub use response::Refusal;
+pub use response::{LOCAL_FILES_VERSION, Refusal};

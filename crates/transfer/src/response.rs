@@ -4,6 +4,10 @@ use types::limits::CHECKSUM_UNIT_BYTES;
 
 use crate::{checksum, pb};
 
+/// The version of a replica's files that [`LocalReplicaProto`](pb::LocalReplicaProto) describes, as a request for them names it.
+/// HDFS counts from 1; its programs do not know this one and are refused.
+pub const LOCAL_FILES_VERSION: u32 = 1001;
+
 /// A response that is not SUCCESS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{}", .status.as_str_name(), OrNothing(" at ", .bad_link), OrNothing(": ", .message))]
@@ -83,6 +87,16 @@ impl pb::BlockOpResponseProto {
                     stripe_length: None,
                 }),
             }),
+            ..Self::success()
+        }
+    }
+
+    /// A replica's files are handed over, behind this.
+    #[must_use]
+    pub fn handing_over(replica: pb::LocalReplicaProto) -> Self {
+        Self {
+            short_circuit_access_version: Some(LOCAL_FILES_VERSION),
+            local: Some(replica),
             ..Self::success()
         }
     }

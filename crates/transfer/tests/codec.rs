@@ -223,6 +223,7 @@ prop_compose! {
         status in status(), first_bad_link in prop::option::of(text()), message in prop::option::of(text()),
         short_circuit_access_version: Option<u32>,
         visible: Option<u64>,
+        local in prop::option::of((text(), any::<[u64; 4]>())),
         read in prop::option::of((checksum().boxed(), any::<u64>())),
         sum in prop::option::of((any::<(u32, u64)>(), bytes(), prop::option::of(0..3i32))),
     ) -> pb::BlockOpResponseProto {
@@ -237,6 +238,10 @@ prop_compose! {
             }),
             replica: visible.map(|visible| pb::ReplicaStateProto {
                 absent: None, being_written: Some(visible % 2 == 0), visible: Some(visible),
+            }),
+            local: local.map(|(uuid, [generation, length, data_at, sums_at])| pb::LocalReplicaProto {
+                datanode_uuid: Some(uuid), socket_path: None, generation: Some(generation), length: Some(length),
+                data_at: Some(data_at), sums_at: Some(sums_at),
             }),
         }
     }

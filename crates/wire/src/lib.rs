@@ -29,6 +29,13 @@ pub use packet::Packet;
 pub use reader::Reader;
 pub use writer::Writer;
 
+/// The two directions of a connection as one again, with nothing under way; none when something was received that nobody
+/// has read, or they are not of the same connection.
+#[must_use]
+pub fn rejoin(reader: Reader, writer: Writer) -> Option<TcpStream> {
+    reader.into_source()?.reunite(writer.into_sink())
+}
+
 /// The two directions of a connection.
 #[must_use]
 pub fn split(stream: TcpStream) -> (Reader, Writer) {

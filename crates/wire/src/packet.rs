@@ -24,6 +24,22 @@ impl Packet {
         }
     }
 
+    /// A packet with nothing in it yet, that will use this memory.
+    #[must_use]
+    pub const fn over(memory: Vec<u8>) -> Self {
+        Self {
+            bytes: memory,
+            start: 0,
+            layout: None,
+        }
+    }
+
+    /// The memory alone, whatever is in it.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The header.
     #[must_use]
     pub fn header(&self) -> &PacketHeader {

@@ -1,5 +1,8 @@
 //! What comes in.
 
+use std::sync::Arc;
+
+use env::disk::File;
 use env::net::ReadHalf;
 use tokio::io::AsyncRead;
 use transfer::{DecodeError, FrameLayout, Message, Op, PipelineAck, Progress, decode_message, pb};
@@ -86,9 +89,24 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(())
     }
 
+    /// Where it reads from; none when something was received and not read.
+    pub(crate) fn into_source(self) -> Option<R> {
+        self.buffer.filled().is_empty().then_some(self.source)
+    }
+
     async fn read<T>(
         &mut self,
         what: &'static str,
+        decode: impl Fn(&[u8]) -> Result<Progress<T>, DecodeError>,
+    ) -> Result<T, Error> {
+        self.read_ahead(what, AHEAD, decode).await
+    }
+
+    /// Decodes what comes, asking for at least `ahead` bytes at a time.
+    async fn read_ahead<T>(
+        &mut self,
+        what: &'static str,
+        ahead: usize,
         decode: impl Fn(&[u8]) -> Result<Progress<T>, DecodeError>,
     ) -> Result<T, Error> {
         loop {
@@ -97,7 +115,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     self.buffer.consume(used);
                     return Ok(value);
                 }
-                Progress::Incomplete { needed } => self.fill(what, needed.max(AHEAD)).await?,
+                Progress::Incomplete { needed } => self.fill(what, needed.max(ahead)).await?,
             }
         }
     }
@@ -109,6 +127,29 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 received: self.buffer.filled().len(),
             }),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Reader<ReadHalf> {
+    /// The answer to a request for files, and the files, where it is SUCCESS and the connection is one within the machine.
+    ///
+    /// # Errors
+    /// When the connection fails or ends, or what comes is not a response with at least one file.
+    pub async fn read_files(&mut self) -> Result<(pb::BlockOpResponseProto, Vec<Arc<dyn File>>), Error> {
+        // Not a byte too many: the files come with the next one.
+        let response = self.read_ahead("a response", 0, decode_message).await?;
+        let response: pb::BlockOpResponseProto = response;
+        if response.status != i32::from(pb::Status::Success) {
+            return Ok((response, Vec::new()));
+        }
+        let (_, files) = self.source.receive_files().await?;
+        match files.is_empty() {
+            true => Err(Error::Closed {
+                what: "a file",
+                received: 0,
+            }),
+            false => Ok((response, files)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What goes out.
 
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 
 use env::net::WriteHalf;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -21,6 +22,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             sink,
             message: Vec::new(),
         }
+    }
+
+    /// Where it writes to.
+    pub(crate) fn into_sink(self) -> W {
+        self.sink
     }
 
     /// Sends a request.
@@ -112,5 +118,32 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// As the network answers.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.sink.shutdown().await
+    }
+}
+
+impl Writer<WriteHalf> {
+    /// Sends the answer to a request for files, and the files.
+    ///
+    /// # Errors
+    /// As the system answers; `Unsupported` where the connection leads over a network.
+    pub async fn write_files(
+        &mut self,
+        response: &pb::BlockOpResponseProto,
+        files: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        self.write_response(response).await?;
+        self.sink.send_files(0, files).await
+    }
+
+    /// Whether the connection is one within the machine, over which files can be handed over.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.sink.is_local()
+    }
+
+    /// Whether both ends have the same address, or there is only this machine between them.
+    #[must_use]
+    pub fn stays_on_host(&self) -> bool {
+        self.sink.stays_on_host()
     }
 }

@@ -18,11 +18,14 @@ pub(crate) enum Key {
     ChunkSize,
     Parallel,
     MemoryBudget,
+    LocalReads,
     StoragePath,
     Listen,
     Advertise,
     HttpPort,
     DataPort,
+    LocalSocket,
+    LocalSocketMode,
     Masters,
     RaftHeartbeat,
     ElectionTimeout,
@@ -192,6 +195,10 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::Bytes { min: 8 << 20 }, Is("64MiB"))
         .on(&[Write])
         .doc("Memory for data in flight, of all files together"),
+    setting(Key::LocalReads, "local_reads", "DISTRIFS_LOCAL_READS", "local-reads")
+        .kind(Kind::OneOf(&["yes", "no"]), Is("yes"))
+        .on(&[Global])
+        .doc("Whether what a datanode on this host has is read from its files, where it hands them over"),
     setting(Key::StoragePath, "storage_path", "DISTRIFS_STORAGE_PATH", "dir")
         .alias("storage-path")
         .kind(Kind::Path, Depends("mini: ~/.local/share/distrifs/mini; master and datanode: must be given"))
@@ -287,6 +294,19 @@ pub(crate) static TABLE: &[Setting] = &[
     .kind(Kind::Seconds, Is("60s"))
     .on(&[Datanode, Mini])
     .doc("When a datanode removes what a vanished writer left unfinished"),
+    setting(Key::LocalSocket, "local_socket", "DISTRIFS_LOCAL_SOCKET", "local-socket")
+        .kind(Kind::Path, Depends("local.sock in the first directory"))
+        .on(&[Datanode])
+        .doc("Where a datanode hands files of replicas to programs on its host, or off: they read over the network then"),
+    setting(
+        Key::LocalSocketMode,
+        "local_socket_mode",
+        "DISTRIFS_LOCAL_SOCKET_MODE",
+        "local-socket-mode",
+    )
+    .kind(Kind::OneOf(&["600", "660", "666"]), Is("660"))
+    .on(&[Datanode, Mini])
+    .doc("Who may use that socket, and so read all that the datanode has: its user, its group too, or everybody"),
     setting(Key::MaxStreams, "max_streams", "DISTRIFS_MAX_STREAMS", "max-streams")
         .kind(COUNT, Depends("as the datanode says"))
         .on(&[Datanode, Mini])

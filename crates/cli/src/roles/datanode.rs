@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use datanode::{Datanode, StartError};
+use datanode::{Datanode, LocalSocket, StartError};
 use env::Env;
 
 use super::master::no_directory;
@@ -132,6 +132,16 @@ pub(super) fn config(settings: &Settings, dirs: Vec<PathBuf>, masters: Vec<Strin
     let mut config = datanode::Config::new(dirs, masters);
     if let Some(rack) = settings.text(Key::Rack) {
         rack.clone_into(&mut config.rack);
+    }
+    match settings.path(Key::LocalSocket) {
+        None => {}
+        Some(off) if off.as_os_str() == "off" => config.local_socket = LocalSocket::Off,
+        Some(path) => config.local_socket = LocalSocket::At(path.to_owned()),
+    }
+    if let Some(mode) = settings.text(Key::LocalSocketMode)
+        && let Ok(mode) = u32::from_str_radix(mode, 8)
+    {
+        config.local_socket_mode = mode;
     }
     if let Some(streams) = settings.number(Key::MaxStreams) {
         config.max_streams = streams;

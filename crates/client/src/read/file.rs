@@ -65,12 +65,12 @@ impl FileReader {
             let chunk = self.target.chunk_at(at).await?;
             let to = end.min(chunk.end());
             let mut reader = ChunkReader::new(&self.target, chunk, at..to);
-            while let Some(part) = reader.read(&mut packet).await? {
-                let bytes = packet.data().get(part).unwrap_or_default();
-                if let Some(free) = buf.get_mut(filled..filled + bytes.len()) {
-                    free.copy_from_slice(bytes);
+            loop {
+                let free = buf.get_mut(filled..).unwrap_or_default();
+                match reader.read_into(&mut packet, free).await? {
+                    0 => break,
+                    count => filled += count,
                 }
-                filled += bytes.len();
             }
             at = to;
         }

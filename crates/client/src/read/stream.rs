@@ -12,9 +12,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::READ_PACKET_BYTES;
 use super::chunk::ChunkReader;
 use super::target::{Located, Target};
+use super::{READ_PACKET_BYTES, ReadBuffer};
 use crate::Error;
 use crate::memory::{Pool, Reservation, Share};
 
@@ -50,9 +50,9 @@ struct Piece {
 
 /// Some of a packet's data. The packet's memory is used again when the reader is done with it.
 struct Part {
-    packet: wire::Packet,
+    packet: ReadBuffer,
     range: Range<usize>,
-    pool: Arc<Pool<wire::Packet>>,
+    pool: Arc<Pool<ReadBuffer>>,
 }
 
 impl AsRef<[u8]> for Part {

@@ -3,13 +3,14 @@
 //! Of a file that is being written, the datanodes say how much of its last chunks is visible, once, when it is opened; that
 //! is then its length, whatever comes later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::v1;
 use transfer::{Block, Node};
-use types::{ChunkExtent, FsPath};
+use types::{ChunkExtent, ChunkId, DatanodeId, FsPath};
 
+use super::LocalReplica;
 use super::open::resolve;
 use crate::Error;
 use crate::dataplane::block;
@@ -43,7 +44,12 @@ pub(crate) struct Target {
     pub(crate) status: FileStatus,
     /// By their beginning in the file.
     chunks: Mutex<BTreeMap<u64, Arc<Located>>>,
+    /// Replicas on this host whose files are open, the last one used at the end.
+    local: Mutex<VecDeque<(ChunkId, DatanodeId, Arc<LocalReplica>)>>,
 }
+
+/// Replicas on this host whose files stay open for the next read of the same file.
+const LOCAL_MAX: usize = 8;
 
 impl Target {
     pub(crate) async fn open(inner: &Arc<Inner>, path: &FsPath) -> Result<Self, Error> {
@@ -60,7 +66,40 @@ impl Target {
                     .map(|chunk| (chunk.start, Arc::new(chunk)))
                     .collect(),
             ),
+            local: Mutex::default(),
         })
+    }
+
+    /// The replica of `chunk` at `node`, from its files; none where these are not to be had.
+    pub(crate) async fn local_replica(&self, chunk: &Located, node: &Node) -> Option<Arc<LocalReplica>> {
+        if let Some(known) = self.known_replica(chunk.extent.chunk, node.id) {
+            return Some(known);
+        }
+        let plane = &self.inner.plane;
+        let replica = Arc::new(plane.local_replica(node, &self.block(chunk)).await?);
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        if local.len() >= LOCAL_MAX {
+            local.pop_front();
+        }
+        local.push_back((chunk.extent.chunk, node.id, Arc::clone(&replica)));
+        Some(replica)
+    }
+
+    fn known_replica(&self, chunk: ChunkId, node: DatanodeId) -> Option<Arc<LocalReplica>> {
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = local
+            .iter()
+            .position(|known| (known.0, known.1) == (chunk, node))?;
+        let known = local.remove(at)?;
+        let replica = Arc::clone(&known.2);
+        local.push_back(known);
+        Some(replica)
+    }
+
+    /// Forgets a replica that was read from its files.
+    pub(crate) fn forget_local(&self, chunk: ChunkId, node: DatanodeId) {
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        local.retain(|known| (known.0, known.1) != (chunk, node));
     }
 
     fn chunks(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Located>>> {
@@ -122,10 +161,14 @@ impl Target {
     /// The replicas of `chunk` in the order in which to ask them: as the master says, but one on this host first, and those
     /// that failed a short while ago last.
     pub(crate) fn order(&self, chunk: &Located) -> Vec<Node> {
-        let suspects = self.inner.plane.suspects();
+        let plane = &self.inner.plane;
+        let suspects = plane.suspects();
         let host = self.inner.config.host.as_deref();
         let mut nodes = chunk.replicas.clone();
-        nodes.sort_by_key(|node| (suspects.contains(&node.id), host != Some(node.host.as_str())));
+        nodes.sort_by_cached_key(|node| {
+            let here = host == Some(node.host.as_str()) || plane.is_here(&node.host);
+            (suspects.contains(&node.id), !here)
+        });
         nodes
     }
 

@@ -12,6 +12,8 @@ mod failover;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod local;
+#[cfg(test)]
 mod read;
 #[cfg(test)]
 mod write;

@@ -5,7 +5,7 @@ use transfer::checksum;
 
 use crate::fake::{Cluster, Fault, bytes, path};
 
-async fn whole(reader: &FileReader) -> Result<Vec<u8>, Error> {
+pub(crate) async fn whole(reader: &FileReader) -> Result<Vec<u8>, Error> {
     let mut stream = reader.stream_all();
     let mut data = Vec::new();
     while let Some(part) = stream.next().await {

@@ -1,11 +1,12 @@
 //! Connections come in, and each gets a thread, as long as there are threads.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use env::StreamThreads;
-use env::net::{TcpListener, TcpStream};
+use env::net::{LocalListener, TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use transfer::pb;
 
@@ -23,8 +24,27 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long a client that is refused has to say what it wanted.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Where connections come from.
+struct Listeners {
+    network: TcpListener,
+    local: Option<LocalListener>,
+}
+
+impl Listeners {
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let Some(local) = &self.local else {
+            return Ok(self.network.accept().await?.0);
+        };
+        tokio::select! {
+            stream = self.network.accept() => Ok(stream?.0),
+            stream = local.accept() => stream,
+        }
+    }
+}
+
 /// Serves until the datanode ends; then ends all streams.
-pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener) {
+pub(crate) async fn accept(node: Arc<Node>, network: TcpListener, local: Option<LocalListener>) {
+    let listener = Listeners { network, local };
     let threads = Arc::new(StreamThreads::new(node.config.max_streams));
     let mut waiting = JoinSet::new();
     tokio::select! {
@@ -42,12 +62,12 @@ pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener) {
 async fn accept_forever(
     node: &Arc<Node>,
     threads: &Arc<StreamThreads>,
-    listener: &TcpListener,
+    listener: &Listeners,
     waiting: &mut JoinSet<()>,
 ) {
     loop {
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;

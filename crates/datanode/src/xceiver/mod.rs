@@ -4,6 +4,7 @@
 //! accept ── a thread a connection ── requests, one after the other
 //!                                     ├ write     setup: replica (create | recover), mirror; then packets in, acks out
 //!                                     ├ read      packets out
+//!                                     ├ local     a replica's files, to a program on this host
 //!                                     ├ checksum
 //!                                     └ transfer  a replica to another datanode; `newcomer` is the other end of that,
 //!                                                 and of `copy`, which a master orders
@@ -15,6 +16,7 @@ mod checksum;
 mod copy;
 mod deadline;
 mod idle;
+mod local;
 mod mirror;
 mod newcomer;
 mod read;
@@ -27,4 +29,5 @@ mod write;
 pub(crate) use accept::accept;
 pub(crate) use copy::{Pace, copy_replica};
 pub(crate) use idle::Idle;
+pub(crate) use local::listen as listen_local;
 pub(crate) use mirror::Connection;

@@ -7,7 +7,7 @@ use transfer::{Op, Refusal, pb};
 use wire::{Reader, Writer};
 
 use super::deadline::{Lost, within};
-use super::{checksum, read, transfer as copy, write};
+use super::{checksum, local, read, transfer as copy, write};
 use crate::config::Timeouts;
 use crate::node::Node;
 use crate::refusal::{refuse, response};
@@ -86,9 +86,9 @@ async fn carry_out(node: &Arc<Node>, op: Op, reader: &mut Reader, writer: &mut W
         Op::ReadBlock(op) => read::serve(&context, &op, reader, writer).await,
         Op::BlockChecksum(op) => checksum::serve(&context, &op, writer).await,
         Op::TransferBlock(op) => copy::serve(&context, &op, writer).await,
+        Op::RequestShortCircuitFds(op) => local::serve(&context, &op, writer).await,
         Op::ReplaceBlock(_)
         | Op::CopyBlock(_)
-        | Op::RequestShortCircuitFds(_)
         | Op::ReleaseShortCircuitFds(_)
         | Op::RequestShortCircuitShm(_) => {
             let why = format!("{:?} is not supported by this datanode", op.opcode());

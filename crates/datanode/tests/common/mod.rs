@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use datanode::{Config, Datanode, Reserve};
 use env::Env;
-use env::disk::{FaultDisk, Faults, RealDisk};
+use env::disk::{Disk, FaultDisk, Faults, RealDisk};
 use env::net::Network;
 use tempfile::TempDir;
 use transfer::{Block, Node};
@@ -63,6 +63,8 @@ pub(crate) struct TestNode {
     pub(crate) disk: FaultDisk,
     /// How it reaches others.
     pub(crate) net: Network,
+    /// On the disk as it is: nothing can be made to fail, and files have descriptors.
+    pub(crate) plain: bool,
 }
 
 impl TestNode {
@@ -72,6 +74,7 @@ impl TestNode {
             dir: tempfile::tempdir().unwrap(),
             disk: FaultDisk::new(Arc::new(RealDisk)),
             net: Network::real(),
+            plain: false,
         }
     }
 
@@ -92,8 +95,12 @@ impl TestNode {
     }
 
     pub(crate) async fn start_with(&mut self, config: Config) {
+        let disk: Arc<dyn Disk> = match self.plain {
+            true => Arc::new(RealDisk),
+            false => Arc::new(self.disk.clone()),
+        };
         let env = Env {
-            disk: Arc::new(self.disk.clone()),
+            disk,
             net: self.net.clone(),
             ..Env::real()
         };

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 pub use fault::{Effect, Fault, FaultDisk, Faults, Gate, Op};
 pub use real::RealDisk;
+pub(crate) use real::received;
 pub use sim::{CrashReport, SimDisk};
 
 /// How a file is opened. All are opened for reading too.
@@ -139,6 +140,15 @@ pub trait File: Send + Sync {
     /// # Errors
     /// As the file system answers.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Reads as [`File::read_at`] does what the system has in memory, and waits for nothing: fewer than asked for also where
+    /// the rest is only on the disk, and `WouldBlock` when nothing else is to be had.
+    ///
+    /// # Errors
+    /// As the file system answers.
+    fn read_cached_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(bytes, offset)
+    }
 
     /// Writes all of `bytes` at `offset`.
     ///

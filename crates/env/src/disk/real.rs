@@ -1,8 +1,8 @@
 //! The operating system's files.
 
 use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,11 @@ pub struct RealDisk;
 
 /// A file of the operating system.
 struct RealFile(fs::File);
+
+/// A file that another process opened and handed over.
+pub(crate) fn received(descriptor: OwnedFd) -> Arc<dyn File> {
+    Arc::new(RealFile(descriptor.into()))
+}
 
 /// A locked `in_use.lock`; the kernel lets the lock go with the descriptor.
 struct RealDirLock {
@@ -136,6 +141,15 @@ impl File for RealFile {
         Ok(done)
     }
 
+    fn read_cached_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let into = &mut [IoSliceMut::new(bytes)];
+        match rustix::io::preadv2(&self.0, into, offset, rustix::io::ReadWriteFlags::NOWAIT) {
+            // The file system can not tell.
+            Err(rustix::io::Errno::OPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
+            read => Ok(read?),
+        }
+    }
+
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
@@ -198,6 +212,7 @@ mod tests {
         assert_eq!(file.read_at(&mut bytes, 8).unwrap(), 4, "short only at the end");
         assert_eq!(&bytes[..5], b"6789\x09");
         assert!(read_exact_at(&*file, &mut bytes, 0).is_err());
+        assert_eq!(file.read_cached_at(&mut bytes, 8).unwrap(), 4, "just written");
         file.set_len(3).unwrap();
         file.set_len(5).unwrap();
         assert_eq!(read_file(&RealDisk, &path).unwrap(), b"\0\x000\0\0");

@@ -1,18 +1,21 @@
-//! The network seam: TCP.
+//! The network seam: TCP, and sockets within the machine.
 //!
 //! The kinds of network are an enum and not a trait, so that a stream is one type everywhere and the real one costs
 //! nothing. Nagle's algorithm is off on every stream: with it, small requests wait for the peer's delayed
 //! acknowledgement (550 calls a second instead of 16,000).
 
 mod grpc;
+mod local;
 mod split;
 mod stream;
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use grpc::{Incoming, Peer, channel, connect, endpoint};
+pub use local::{FILES_MAX, LocalListener};
 pub use split::{ReadHalf, WriteHalf};
 pub use stream::{DetachedStream, TcpListener, TcpStream};
 
@@ -74,11 +77,51 @@ impl Network {
             tokio::net::TcpListener::bind(address).await?,
         ))
     }
+
+    /// Whether `host` is this machine, as far as that is known without asking anybody: an address of it, or its name.
+    #[must_use]
+    pub fn is_here(&self, host: &str) -> bool {
+        match host.parse::<std::net::IpAddr>() {
+            // Only addresses of this machine can be had.
+            Ok(address) => std::net::UdpSocket::bind((address, 0)).is_ok_and(|_| !address.is_unspecified()),
+            Err(_) => host == "localhost" || rustix::system::uname().nodename().to_bytes() == host.as_bytes(),
+        }
+    }
+
+    /// Connects to who listens at `path` on this machine.
+    ///
+    /// # Errors
+    /// As the system answers: when nobody listens, or may not be connected to.
+    pub async fn connect_local(&self, path: &Path) -> io::Result<TcpStream> {
+        local::connect(path).await
+    }
+
+    /// Listens at `path` on this machine, for those whom `mode` lets write to it. What a process that is gone left there is
+    /// replaced. Blocks a little.
+    ///
+    /// # Errors
+    /// `AddrInUse` where a process listens, `AlreadyExists` where something else is, else as the system answers.
+    pub fn listen_local(&self, path: &Path, mode: u32) -> io::Result<LocalListener> {
+        LocalListener::bind(path, mode)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_known() {
+        let network = Network::real();
+        for here in ["127.0.0.1", "::1", "localhost"] {
+            // Not every machine has IPv6.
+            assert!(network.is_here(here) || here == "::1", "{here}");
+        }
+        // An address for examples in documents (RFC 5737), and a name that cannot be one.
+        for elsewhere in ["192.0.2.1", "0.0.0.0", "node.invalid"] {
+            assert!(!network.is_here(elsewhere), "{elsewhere}");
+        }
+    }
 
     #[tokio::test]
     async fn an_address_is_translated_or_refused() {

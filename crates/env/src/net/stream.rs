@@ -36,19 +36,47 @@ impl TcpListener {
     }
 }
 
-/// A connection.
+/// A connection: over a network, or within the machine.
 #[derive(Debug)]
 pub struct TcpStream(Inner);
 
 #[derive(Debug)]
 enum Inner {
     Tokio(tokio::net::TcpStream),
+    Local(tokio::net::UnixStream),
 }
 
 impl TcpStream {
     pub(super) fn from_tokio(stream: tokio::net::TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self(Inner::Tokio(stream)))
+    }
+
+    /// One that was split: it has its options.
+    pub(super) const fn reunited(stream: tokio::net::TcpStream) -> Self {
+        Self(Inner::Tokio(stream))
+    }
+
+    pub(super) const fn from_local(stream: tokio::net::UnixStream) -> Self {
+        Self(Inner::Local(stream))
+    }
+
+    /// Whether it is one within the machine, over which files can be handed over.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        matches!(self.0, Inner::Local(_))
+    }
+
+    /// Whether both ends have the same address, or there is only this machine between them.
+    #[must_use]
+    pub fn stays_on_host(&self) -> bool {
+        match &self.0 {
+            Inner::Tokio(stream) => match (stream.local_addr(), stream.peer_addr()) {
+                (Ok(here), Ok(there)) => here.ip() == there.ip(),
+                _ => false,
+            },
+            Inner::Local(_) => true,
+        }
     }
 
     /// Moves the connection to the runtime of the thread that calls [`DetachedStream::attach`]: so that a stream accepted
@@ -59,6 +87,7 @@ impl TcpStream {
     pub fn detach(self) -> io::Result<DetachedStream> {
         match self.0 {
             Inner::Tokio(stream) => Ok(DetachedStream(Detached::Std(stream.into_std()?))),
+            Inner::Local(stream) => Ok(DetachedStream(Detached::Local(stream.into_std()?))),
         }
     }
 
@@ -71,26 +100,32 @@ impl TcpStream {
                 let (read, write) = stream.into_split();
                 (ReadHalf::from_tokio(read), WriteHalf::from_tokio(write))
             }
+            Inner::Local(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::from_local(read), WriteHalf::from_local(write))
+            }
         }
     }
 
     /// This end.
     ///
     /// # Errors
-    /// As the network answers.
+    /// As the network answers; one within the machine has no address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             Inner::Tokio(stream) => stream.local_addr(),
+            Inner::Local(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// The other end.
     ///
     /// # Errors
-    /// As the network answers.
+    /// As the network answers; one within the machine has no address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             Inner::Tokio(stream) => stream.peer_addr(),
+            Inner::Local(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -102,6 +137,7 @@ pub struct DetachedStream(Detached);
 #[derive(Debug)]
 enum Detached {
     Std(std::net::TcpStream),
+    Local(std::os::unix::net::UnixStream),
 }
 
 impl DetachedStream {
@@ -112,6 +148,7 @@ impl DetachedStream {
     pub fn attach(self) -> io::Result<TcpStream> {
         match self.0 {
             Detached::Std(stream) => Ok(TcpStream(Inner::Tokio(tokio::net::TcpStream::from_std(stream)?))),
+            Detached::Local(stream) => Ok(TcpStream(Inner::Local(tokio::net::UnixStream::from_std(stream)?))),
         }
     }
 }
@@ -120,6 +157,7 @@ impl AsyncRead for TcpStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Local(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -128,6 +166,7 @@ impl AsyncWrite for TcpStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Inner::Local(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -138,24 +177,28 @@ impl AsyncWrite for TcpStream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Inner::Local(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Inner::Tokio(stream) => stream.is_write_vectored(),
+            Inner::Local(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Local(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Local(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

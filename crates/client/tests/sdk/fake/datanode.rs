@@ -10,6 +10,8 @@ use transfer::pb::{BlockConstructionStage as Stage, Status};
 use transfer::{Block, Op, PacketHeader, PipelineAck, checksum, pb};
 use types::{ChunkId, DatanodeId, Generation};
 
+use super::local::Handing;
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Replica {
     pub(crate) generation: Generation,
@@ -63,6 +65,8 @@ pub(crate) struct Datanode {
     pub(crate) connections: AtomicUsize,
     /// Requests to read, with their offset.
     pub(crate) reads: Mutex<Vec<u64>>,
+    /// How it hands files over to programs on its host, when it does.
+    pub(crate) handing: Mutex<Option<Handing>>,
     registry: Registry,
 }
 
@@ -83,6 +87,7 @@ impl Datanode {
             synced: Mutex::default(),
             connections: AtomicUsize::new(0),
             reads: Mutex::default(),
+            handing: Mutex::default(),
             registry: Arc::clone(registry),
         });
         registry
@@ -150,7 +155,7 @@ impl Datanode {
         self.fault.lock().unwrap().take_if(|fault| wanted(*fault))
     }
 
-    async fn serve(&self, stream: TcpStream) -> Option<()> {
+    pub(crate) async fn serve(&self, stream: TcpStream) -> Option<()> {
         let (mut reader, mut writer) = wire::split(stream);
         loop {
             let op = reader.read_op().await.ok()??;
@@ -173,6 +178,7 @@ impl Datanode {
                     let response = self.transfer(&op);
                     writer.write_response(&response).await.ok()?;
                 }
+                Op::RequestShortCircuitFds(op) => self.hand_over(&op, &mut writer).await?,
                 other => panic!("unexpected {other:?}"),
             }
         }

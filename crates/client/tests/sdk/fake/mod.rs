@@ -1,6 +1,7 @@
 //! A master and datanodes in this process.
 
 mod datanode;
+mod local;
 mod master;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use env::Env;
 use types::{ChunkSize, FsPath};
 
 pub(crate) use datanode::{Datanode, Fault, Registry};
+pub(crate) use local::Handing;
 pub(crate) use master::{Master, Refuse};
 
 /// A master, some datanodes, and a client of them.
@@ -42,6 +44,8 @@ pub(crate) fn config(master: &Master) -> Config {
         window_bytes: 32 << 10,
         memory_budget: 1 << 20,
         replication: Some(3),
+        // Tests that are about it say so.
+        local_reads: false,
         chunk_size: Some(ChunkSize::new(CHUNK as u64).unwrap()),
         timeouts: timeouts(),
         ..Config::new(vec![master.address()], "tester")
