@@ -1,5 +1,6 @@
 //! The file system as a program sees it: every operation on names, and the way to writers and readers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use env::Env;
@@ -12,13 +13,13 @@ use crate::dataplane::DataPlane;
 use crate::lease::Lease;
 use crate::memory::{Budget, Pool};
 use crate::neighbours::Neighbours;
-use crate::read::{READ_PACKET_BYTES, ReadBuffer};
+use crate::read::{READ_PACKET_BYTES, ReadBuffer, locations};
 use crate::rpc::{Limits, Rpc, call};
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
 use crate::write::Buffers;
 use crate::{
     Admin, BatchAnswer, BatchOperation, Config, Error, FileChecksum, FileReader, FileWriter, ListPages,
-    Operations,
+    Location, Operations,
 };
 
 /// When the name of a new file appears.
@@ -108,6 +109,36 @@ impl FileSystem {
                 config,
             }),
         })
+    }
+
+    /// The same cluster for another user: masters and the memory budget are shared, leases are not.
+    #[must_use]
+    pub fn as_user(&self, user: &str, groups: &[String]) -> Self {
+        let inner = &self.inner;
+        let config = Config {
+            user: user.to_owned(),
+            groups: groups.to_vec(),
+            ..inner.config.clone()
+        };
+        let rpc = inner.rpc.as_caller(user, groups);
+        Self {
+            inner: Arc::new(Inner {
+                plane: DataPlane::new(
+                    inner.env.net.clone(),
+                    config.timeouts.clone(),
+                    rpc.client(),
+                    Neighbours::new(config.local_reads),
+                ),
+                rpc,
+                lease: Lease::default(),
+                budget: inner.budget.clone(),
+                buffers: Arc::clone(&inner.buffers),
+                packets: Arc::clone(&inner.packets),
+                info: OnceCell::new_with(inner.info.get().cloned()),
+                env: inner.env.clone(),
+                config,
+            }),
+        }
     }
 
     /// The settings in force.
@@ -450,6 +481,14 @@ impl FileSystem {
     /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::PermissionDenied`].
     pub async fn open(&self, path: &FsPath) -> Result<FileReader, Error> {
         FileReader::open(self, path).await
+    }
+
+    /// Where the chunks of a file are that hold the bytes of `range`, in their order.
+    ///
+    /// # Errors
+    /// As [`FileSystem::open`].
+    pub async fn locations(&self, path: &FsPath, range: Range<u64>) -> Result<Vec<Location>, Error> {
+        locations::locations(&self.inner, path, range).await
     }
 
     /// The checksum of a file's bytes, computed by the datanodes: no data is sent.

@@ -72,7 +72,7 @@ pub use operations::{
     NodeDetail, NodeLiveness, Operations, Problem, RebalanceAction, RebalanceReport, Repairing,
     ReplicaHealth, ReplicaVerdict, Setting, Standing, Subject, Sum, VolumeDetail,
 };
-pub use read::{ByteStream, FileChecksum, FileReader};
+pub use read::{ByteStream, FileChecksum, FileReader, Location};
 pub use status::{ClusterSpace, ContentSummary, DatanodeStatus, FileKind, FileStatus, ServerInfo};
 pub use transfer::Node;
 pub use write::FileWriter;

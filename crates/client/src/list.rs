@@ -25,6 +25,19 @@ impl ListPages {
         }
     }
 
+    /// Only the entries behind this name.
+    #[must_use]
+    pub fn behind(mut self, name: &str) -> Self {
+        self.after = Some(name.to_owned());
+        self
+    }
+
+    /// Whether the last page was given.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.after.is_none()
+    }
+
     /// The next page, never empty but for the first; none behind the last.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub(crate) struct Limits {
 pub(crate) struct Rpc {
     masters: Arc<Masters>,
     /// Whether somebody keeps the list of masters fresh.
-    kept_fresh: AtomicBool,
+    kept_fresh: Arc<AtomicBool>,
     caller: Caller,
     client: ClientId,
     next_call: AtomicU64,
@@ -158,7 +158,7 @@ impl Rpc {
     pub(crate) fn new(env: &Env, config: &Config) -> Result<Self, Error> {
         Ok(Self {
             masters: Arc::new(Masters::new(env.net.clone(), &config.masters)?),
-            kept_fresh: AtomicBool::new(false),
+            kept_fresh: Arc::new(AtomicBool::new(false)),
             caller: Caller {
                 user: config.user.clone(),
                 groups: config.groups.clone(),
@@ -173,6 +173,24 @@ impl Rpc {
             random: Arc::clone(&env.random),
             waiting: watch::channel(None).0,
         })
+    }
+
+    /// The same masters, asked by somebody else.
+    pub(crate) fn as_caller(&self, user: &str, groups: &[String]) -> Self {
+        Self {
+            masters: Arc::clone(&self.masters),
+            kept_fresh: Arc::clone(&self.kept_fresh),
+            caller: Caller {
+                user: user.to_owned(),
+                groups: groups.to_vec(),
+                superuser: false,
+            },
+            client: ClientId(u128::from_be_bytes(self.random.uuid_bytes())),
+            next_call: AtomicU64::new(1),
+            limits: self.limits,
+            random: Arc::clone(&self.random),
+            waiting: watch::channel(None).0,
+        }
     }
 
     pub(crate) const fn client(&self) -> ClientId {

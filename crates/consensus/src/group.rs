@@ -122,6 +122,7 @@ impl<M: StateMachine> Group<M> {
             Arc::clone(&env.disk),
             directory.to_owned(),
             condition.clone(),
+            settings.log_syncs.clone(),
         );
         let lease = Arc::new(Lease::new(open::lease_time(&config)));
         let start = Raft::new(id.0, Arc::clone(&config), network(id), store, machine.clone());

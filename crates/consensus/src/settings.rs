@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use checkpoint::Pace;
+use metrics::Histogram;
 
 /// The settings of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Settings {
     pub address: String,
     /// The addresses of all members that begin the group, this one's included. Empty, or this one alone: a group of one.
     pub peers: Vec<String>,
+    /// How long the syncs of the log take.
+    pub log_syncs: Histogram,
 }
 
 impl Default for Settings {
@@ -34,6 +37,7 @@ impl Default for Settings {
             election: (Duration::from_millis(250), Duration::from_millis(500)),
             address: String::new(),
             peers: Vec::new(),
+            log_syncs: Histogram::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chunkstore::Replica;
+use metrics::Counter;
 use tokio::sync::Notify;
 use types::fingerprint::bucket_of;
 use types::{ChunkExtent, StorageId};
@@ -51,33 +52,58 @@ impl Change {
 
 /// The outboxes of all masters.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(RwLock<Vec<Arc<Outbox>>>);
+pub(crate) struct Changes {
+    outboxes: RwLock<Vec<Arc<Outbox>>>,
+    /// Counts replicas that are found to be corrupt.
+    corrupt: Counter,
+}
 
 impl Changes {
+    /// No outboxes; `corrupt` counts replicas that are found to be corrupt.
+    pub(crate) fn counting(corrupt: Counter) -> Self {
+        Self {
+            corrupt,
+            ..Self::default()
+        }
+    }
+
     /// An outbox for one more master.
     pub(crate) fn add(&self) -> Arc<Outbox> {
         let outbox = Arc::<Outbox>::default();
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.outboxes.write().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&outbox));
         outbox
     }
 
     /// The master of this outbox is told no more.
     pub(crate) fn remove(&self, outbox: &Arc<Outbox>) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.outboxes.write().unwrap_or_else(PoisonError::into_inner);
         all.retain(|other| !Arc::ptr_eq(other, outbox));
     }
 
     /// Every master is to be told everything again.
     pub(crate) fn request_full_reports(&self) {
-        for outbox in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for outbox in self
+            .outboxes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             outbox.request_full_report();
         }
     }
 
     /// Tells every master.
     pub(crate) fn push(&self, event: Event, replica: &Replica) {
-        for outbox in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        if event == Event::Corrupt {
+            self.corrupt.inc();
+        }
+        for outbox in self
+            .outboxes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             outbox.push(Change::of(event, replica));
         }
     }

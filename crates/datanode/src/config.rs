@@ -21,6 +21,8 @@ pub struct Config {
     pub local_socket: LocalSocket,
     /// The permission bits of that socket: who may write to it may read every replica that is here.
     pub local_socket_mode: u32,
+    /// Where HTTP is served, `host:port`; none: nowhere.
+    pub http: Option<String>,
     /// Where it stands.
     pub rack: String,
     /// Time between heartbeats, for a master that does not say.
@@ -113,6 +115,7 @@ impl Config {
             advertise_host: None,
             local_socket: LocalSocket::InDirectory,
             local_socket_mode: 0o660,
+            http: None,
             rack: "/default-rack".to_owned(),
             heartbeat_interval: Duration::from_secs(3),
             block_report_interval: Duration::from_secs(30),

@@ -137,4 +137,10 @@ pub enum Failure {
         /// What is wrong.
         why: String,
     },
+    /// The HTTP server has ended.
+    #[error("the HTTP server has ended: {why}")]
+    Http {
+        /// Why.
+        why: String,
+    },
 }

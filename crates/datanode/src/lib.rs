@@ -4,7 +4,7 @@
 //!            ┌ membership: one session a master ── register, heartbeat, report, obey ──▶ masters
 //! Datanode ──┼ orders: what a leader wants and takes time ── copy, verify, restore ──▶ other datanodes
 //!            └ xceiver: one thread a stream ── write, read, hand over files, checksum, transfer ◀──▶ clients, other datanodes
-//!                  │
+//!                  │   http: health, metrics, what is mounted
 //!              Replicas ── ChunkStore (finalized), Writing (being written), Changes (to be reported)
 //! ```
 //!
@@ -33,6 +33,7 @@ mod changes;
 mod config;
 mod error;
 mod fence;
+mod http;
 mod identity;
 mod membership;
 mod node;
@@ -41,6 +42,7 @@ mod recovery;
 mod refusal;
 mod replicas;
 mod scrub;
+mod telemetry;
 mod upkeep;
 mod volumes;
 mod writing;

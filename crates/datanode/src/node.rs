@@ -22,6 +22,7 @@ use crate::membership::{Member, Members, Sessions};
 use crate::orders::{self, Orders};
 use crate::replicas::Replicas;
 use crate::scrub;
+use crate::telemetry::Telemetry;
 use crate::volumes::{self, DirsChange};
 use crate::xceiver::{self, Idle};
 
@@ -33,6 +34,11 @@ pub(crate) struct Node {
     pub(crate) data_addr: SocketAddr,
     /// Where it listens for programs on its host; none where it does not.
     pub(crate) local_socket: Option<PathBuf>,
+    /// Where HTTP is served, if it is.
+    pub(crate) http_addr: Option<SocketAddr>,
+    /// What others serve there.
+    pub(crate) mount: httpd::Mount,
+    pub(crate) telemetry: Telemetry,
     pub(crate) changes: Arc<Changes>,
     /// Data transfers that run.
     pub(crate) transfers: AtomicU32,
@@ -261,12 +267,20 @@ impl Datanode {
         let listener: TcpListener = env.net.listen(&config.listen).await.map_err(listen)?;
         let data_addr = listener.local_addr().map_err(listen)?;
         let local = xceiver::listen_local(&env, &config);
+        let http = match &config.http {
+            Some(address) => Some(listen_http(&env, address).await?),
+            None => None,
+        };
+        let telemetry = Telemetry::new();
         let known = directories.cluster().map(|(cluster, pool, _)| (cluster, pool));
         let node = Arc::new(Node {
             id: directories.id(),
             data_addr,
             local_socket: local.as_ref().map(|local| local.path().to_owned()),
-            changes: Arc::default(),
+            http_addr: http.as_ref().map(|(_, address)| *address),
+            mount: httpd::Mount::default(),
+            changes: Arc::new(Changes::counting(telemetry.checksum_failures_disk.clone())),
+            telemetry,
             transfers: AtomicU32::new(0),
             idle: Idle::default(),
             orders: Orders::new(config.copy_bytes_per_s),
@@ -286,7 +300,8 @@ impl Datanode {
             let opening = Arc::clone(&node);
             env::blocking(move || opening.prepare(cluster, &pool)).await?;
         }
-        let tasks = vec![
+        node.telemetry.watch(&node);
+        let mut tasks = vec![
             tokio::spawn(xceiver::accept(Arc::clone(&node), listener, local)),
             tokio::spawn(Arc::clone(&node).sweep()),
             tokio::spawn(orders::run(Arc::clone(&node))),
@@ -294,6 +309,9 @@ impl Datanode {
             tokio::spawn(volumes::even_out(Arc::clone(&node))),
             tokio::spawn(scrub::run(Arc::clone(&node))),
         ];
+        if let Some((listener, _)) = http {
+            tasks.push(tokio::spawn(crate::http::serve(Arc::clone(&node), listener)));
+        }
         Sessions::start(&node, &node.config.masters);
         tracing::info!(id = %node.id, %data_addr, "the datanode serves");
         Ok(Self { node, tasks })
@@ -303,6 +321,17 @@ impl Datanode {
     #[must_use]
     pub fn data_addr(&self) -> SocketAddr {
         self.node.data_addr
+    }
+
+    /// The address that HTTP is served on, if it is.
+    #[must_use]
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.node.http_addr
+    }
+
+    /// Serves `routes` on the HTTP port from now on, behind what the datanode serves there itself.
+    pub fn mount(&self, routes: axum::Router) {
+        self.node.mount.set(routes);
     }
 
     /// The datanode's identity. Of a datanode that was never formatted, it holds only once it is registered.
@@ -364,4 +393,14 @@ impl Drop for Datanode {
     fn drop(&mut self) {
         self.node.closing.send_replace(true);
     }
+}
+
+async fn listen_http(env: &Env, address: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen {
+        address: address.to_owned(),
+        source,
+    };
+    let listener = env.net.listen(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
 }

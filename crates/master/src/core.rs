@@ -25,6 +25,7 @@ use crate::leadership::{Lead, Leadership};
 use crate::machine::{Logged, Machine};
 use crate::picture::Picture;
 use crate::rejection::Rejection;
+use crate::telemetry::Telemetry;
 
 /// How long a call waits for a lead that has just been won to open.
 const OPENING_PATIENCE: Duration = Duration::from_secs(1);
@@ -47,6 +48,10 @@ pub(crate) struct Core {
     pub(crate) jobs: Jobs,
     /// Recoveries, and what datanodes have to say for them.
     pub(crate) desk: Desk,
+    /// What it counts.
+    pub(crate) telemetry: Telemetry,
+    /// What others serve on its HTTP port.
+    pub(crate) mount: httpd::Mount,
     /// True from the moment on at which it is told to stop.
     pub(crate) closing: watch::Sender<bool>,
     cluster: Mutex<Cluster>,
@@ -60,6 +65,7 @@ impl Core {
         machine: Arc<Machine>,
         address: String,
         group: Group<Machine>,
+        telemetry: Telemetry,
     ) -> Self {
         Self {
             machine,
@@ -69,6 +75,8 @@ impl Core {
             picture: Picture::new(env.clock.wall()),
             jobs: Jobs::new(),
             desk: Desk::new(),
+            telemetry,
+            mount: httpd::Mount::default(),
             closing: watch::Sender::new(false),
             cluster: Mutex::new(Cluster::new(&config, env.random.u64())),
             group: ArcSwapOption::from_pointee(group),

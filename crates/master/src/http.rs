@@ -1,17 +1,13 @@
 //! Health over HTTP, as JSON: `/healthz` says that the process serves, `/readyz` what it is in its group and
-//! whether it can do that.
+//! whether it can do that. `/metrics` is for Prometheus. All other paths are what is mounted.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use consensus::{Role, Standing, Status};
-use env::net::{TcpListener, TcpStream};
 use serde::Serialize;
 
 use crate::core::Core;
@@ -36,10 +32,12 @@ struct Readiness {
 }
 
 pub(crate) fn router(core: Arc<Core>) -> Router {
-    Router::new()
+    let own = Router::new()
         .route("/healthz", get(async || Json(Health { status: "ok" })))
         .route("/readyz", get(ready))
-        .with_state(core)
+        .with_state(Arc::clone(&core))
+        .merge(httpd::metrics_route(core.telemetry.registry.clone()));
+    core.mount.behind(own)
 }
 
 async fn ready(State(core): State<Arc<Core>>) -> (StatusCode, Json<Readiness>) {
@@ -104,29 +102,5 @@ const fn role(role: Role) -> &'static str {
         Role::Follower => "follower",
         Role::Candidate => "candidate",
         Role::Leader => "leader",
-    }
-}
-
-/// The network seam's listener, as the HTTP server wants it.
-pub(crate) struct Listener(pub(crate) TcpListener);
-
-impl axum::serve::Listener for Listener {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok(connection) => return connection,
-                Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
     }
 }

@@ -41,6 +41,7 @@ mod reserve;
 mod serve;
 mod service;
 mod start;
+mod telemetry;
 mod watch;
 
 pub use config::{Config, InvalidConfig};

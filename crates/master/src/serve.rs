@@ -14,6 +14,7 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use crate::core::Core;
 use crate::service::{AdminApi, MembershipApi, NamespaceApi, OperationsApi};
+use crate::telemetry::Measure;
 use crate::{Failure, http};
 
 /// The largest message that is taken from a datanode or a client.
@@ -43,6 +44,7 @@ pub(crate) fn serve_grpc(
             .initial_connection_window_size(4 << 20)
             .http2_keepalive_interval(Some(Duration::from_secs(10)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .layer(Measure(Arc::clone(&core.telemetry.operations)))
             .add_service(health_service)
             .add_optional_service(reflection())
             .add_service(namespace.max_decoding_message_size(MESSAGE_BYTES_MAX))
@@ -72,7 +74,7 @@ fn reflection() -> Option<ServerReflectionServer<impl ServerReflection>> {
         .ok()
 }
 
-/// Serves health until the master is told to stop.
+/// Serves health, metrics and what is mounted until the master is told to stop.
 pub(crate) fn serve_http(
     core: Arc<Core>,
     listener: TcpListener,
@@ -83,9 +85,7 @@ pub(crate) fn serve_http(
             let core = Arc::clone(&core);
             async move { core.closed().await }
         };
-        let served = axum::serve(http::Listener(listener), http::router(Arc::clone(&core)))
-            .with_graceful_shutdown(closed)
-            .await;
+        let served = httpd::serve(listener, http::router(Arc::clone(&core)), closed).await;
         report_end(
             &core,
             &end,

@@ -16,6 +16,7 @@ use types::ClusterId;
 use crate::core::Core;
 use crate::machine::Machine;
 use crate::serve::{serve_grpc, serve_http};
+use crate::telemetry::Telemetry;
 use crate::{Config, Failure, StartError, leadership, lease, liveness, recovery};
 
 /// How long connections may take to end, once the master is told to stop.
@@ -48,7 +49,11 @@ impl Master {
         let lock = lock(&env, &config).await?;
         let (grpc_listener, grpc) = listen(&env, &config.listen).await?;
         let (http_listener, http) = listen(&env, &config.http).await?;
-        let settings = settings(&config, grpc);
+        let telemetry = Telemetry::new();
+        let settings = Settings {
+            log_syncs: telemetry.log_syncs.clone(),
+            ..settings(&config, grpc)
+        };
         let address = settings.address.clone();
         let machine = Arc::new(Machine::new());
         let group = Group::open(&env, &config.dir, Arc::clone(&machine), settings).await?;
@@ -56,7 +61,8 @@ impl Master {
         machine.take_freed();
         machine.take_touched();
 
-        let core = Arc::new(Core::new(env, config, machine, address, group));
+        let core = Arc::new(Core::new(env, config, machine, address, group, telemetry));
+        core.telemetry.watch(&core);
         core.picture.members(&core);
         let (end, ended) = watch::channel(None);
         let servers = vec![
@@ -105,6 +111,11 @@ impl Master {
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Serves `routes` on the HTTP port from now on, behind what the master serves there itself.
+    pub fn mount(&self, routes: axum::Router) {
+        self.core.mount.set(routes);
     }
 
     /// The cluster; none as long as this master belongs to no group.

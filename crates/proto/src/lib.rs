@@ -20,6 +20,9 @@ pub mod v1 {
 /// The compiled schemas, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// Every service (with its package) and method that the schemas have.
+pub const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
 pub use convert::{
     Malformed, caller, client_id, datanode_id, extent, request_id, storage_id, wire_caller, wire_extent,
 };

@@ -26,6 +26,7 @@ pub(crate) enum Key {
     DataPort,
     LocalSocket,
     LocalSocketMode,
+    DatanodeHttpPort,
     Masters,
     RaftHeartbeat,
     ElectionTimeout,
@@ -215,11 +216,20 @@ pub(crate) static TABLE: &[Setting] = &[
     setting(Key::HttpPort, "http_port", "DISTRIFS_HTTP_PORT", "http-port")
         .kind(Kind::Port, Is("9870"))
         .on(&[Master, Mini])
-        .doc("The HTTP port of a master: /healthz, /readyz"),
+        .doc("The HTTP port of a master: /healthz, /readyz, /metrics"),
     setting(Key::DataPort, "data_port", "DISTRIFS_DATA_PORT", "data-port")
         .kind(Kind::Port, Is("9866"))
         .on(&[Datanode, Mini])
         .doc("The data port of a datanode; in mini of the first one, the others take the ports that follow"),
+    setting(
+        Key::DatanodeHttpPort,
+        "datanode_http_port",
+        "DISTRIFS_DATANODE_HTTP_PORT",
+        "datanode-http-port",
+    )
+    .kind(Kind::Port, Is("9864"))
+    .on(&[Datanode, Mini])
+    .doc("The HTTP port of a datanode: /healthz, /readyz, /metrics; in mini of the first one, the others take ports that follow"),
     setting(Key::Masters, "masters", "DISTRIFS_MASTERS", "masters")
         .kind(Kind::Masters, Depends("none: a master alone"))
         .on(&[Master])
@@ -401,6 +411,7 @@ mod tests {
             Key::Advertise,
             Key::HttpPort,
             Key::DataPort,
+            Key::DatanodeHttpPort,
             Key::Masters,
             Key::RaftHeartbeat,
             Key::ElectionTimeout,

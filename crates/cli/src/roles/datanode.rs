@@ -7,10 +7,11 @@ use datanode::{Datanode, LocalSocket, StartError};
 use env::Env;
 
 use super::master::no_directory;
-use super::options::{Listen, StartArgs, bare, can_not_listen};
+use super::options::{Listen, StartArgs, bare, can_not_listen, port};
 use super::rack;
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
+use super::web;
 use crate::config::{DatanodeFlags, Key, Settings};
 use crate::failure::{Exit, Failure, Result};
 use crate::signals;
@@ -53,6 +54,8 @@ pub(crate) async fn run(
     let masters = settings.masters();
     let mut config = config(settings, dirs, masters.clone());
     config.listen = listen.address();
+    let http = listen.with_port(port(settings, &args.start, Key::DatanodeHttpPort));
+    config.http = Some(http.address());
     config.advertise_host = match settings.text(Key::Advertise) {
         Some(host) => Some(bare(host).to_owned()),
         // Where it listens on all addresses, it finds out under which a master sees it.
@@ -66,6 +69,7 @@ pub(crate) async fn run(
     let node = Datanode::start(Env::real(), config)
         .await
         .map_err(|error| refused("datanode", &error))?;
+    web::mount_on_datanode(&node, masters.clone(), advertised.as_deref())?;
     let run = async {
         node.registered().await;
         if let Some(file) = &args.start.ready_file {
@@ -73,8 +77,11 @@ pub(crate) async fn run(
             let ready = Ready {
                 master: masters.first().cloned().unwrap_or_default(),
                 masters: if masters.len() > 1 { masters } else { Vec::new() },
-                http: None,
+                http: node
+                    .http_addr()
+                    .map(|address| reachable(address, advertised.as_deref())),
                 datanodes: vec![reachable(node.data_addr(), advertised.as_deref())],
+                datanodes_http: Vec::new(),
             };
             ready.write(file)?;
         }

@@ -7,6 +7,7 @@ use super::group::Place;
 use super::options::{Listen, StartArgs, can_not_listen, no_master_named, port};
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
+use super::web;
 use crate::config::{Key, MasterFlags, Settings};
 use crate::failure::{Exit, Failure, Result};
 use crate::identity::system_user;
@@ -50,9 +51,11 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     config.masters = place.masters;
     config.listen = listen.address();
     config.http = http.address();
+    let (masters, superuser) = (config.masters.clone(), config.superuser.clone());
     let master = Master::start(Env::real(), config)
         .await
         .map_err(|error| refused("master", &error))?;
+    web::mount_on_master(&master, &masters, &superuser)?;
     let host = settings.text(Key::Advertise).and(place.own.as_deref());
     let host = host.and_then(|own| own.rsplit_once(':')).map(|(host, _)| host);
     if let Some(file) = &args.start.ready_file {
@@ -65,6 +68,7 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
             masters: Vec::new(),
             http: Some(reachable(master.http_addr(), host)),
             datanodes: Vec::new(),
+            datanodes_http: Vec::new(),
         };
         ready.write(file)?;
     }

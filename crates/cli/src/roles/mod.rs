@@ -8,3 +8,4 @@ mod options;
 mod rack;
 mod ready;
 mod stop;
+mod web;

@@ -102,7 +102,7 @@ pub(crate) fn can_not_listen(role: &str, address: &str, error: &std::io::Error) 
     if error.kind() == std::io::ErrorKind::AddrInUse {
         return failure.next(
             "another process has this port, perhaps another cluster: stop it, or let the system choose: --ports auto \
-             (or choose yourself: --master-port, --http-port, --data-port)",
+             (or choose yourself: --master-port, --http-port, --data-port, --datanode-http-port)",
         );
     }
     failure.next("--listen HOST chooses the address")

@@ -16,11 +16,14 @@ pub(crate) struct Ready {
     /// The gRPC addresses of all masters, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) masters: Vec<String>,
-    /// The HTTP address of the (first) master; none for a datanode.
+    /// The HTTP address of the (first) master, or of the datanode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) http: Option<String>,
     /// The data addresses of the datanodes in this process.
     pub(crate) datanodes: Vec<String>,
+    /// The HTTP addresses of the datanodes, where there are several servers in this process.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) datanodes_http: Vec<String>,
 }
 
 impl Ready {
@@ -70,6 +73,7 @@ mod tests {
             masters: Vec::new(),
             http: Some("127.0.0.1:2".to_owned()),
             datanodes: vec!["127.0.0.1:3".to_owned(), "127.0.0.1:4".to_owned()],
+            datanodes_http: Vec::new(),
         };
         ready.write(&path).unwrap();
         assert_eq!(

@@ -442,6 +442,7 @@ mod tests {
         NodeDetail {
             id: DatanodeId::from_random_bytes([1; 16]),
             address: "d1.example:9866".to_owned(),
+            http: None,
             rack: "/r1".to_owned(),
             liveness: NodeLiveness::Dead,
             admin,

@@ -10,7 +10,10 @@
 mod admin;
 mod config;
 mod errors;
+mod http;
+mod metrics;
 mod mini;
 mod names;
 mod support;
 mod transfer;
+mod webhdfs;

@@ -109,7 +109,12 @@ fn a_taken_port_is_named_with_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for flag in ["--master-port", "--http-port", "--data-port"] {
+    for flag in [
+        "--master-port",
+        "--http-port",
+        "--data-port",
+        "--datanode-http-port",
+    ] {
         let line = [
             "mini",
             "--dir",

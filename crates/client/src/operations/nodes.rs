@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto::v1;
+use transfer::Node;
 use types::{AdminState, DatanodeId, StorageId, UnixMillis};
 
 use super::admin_state;
@@ -65,6 +66,8 @@ pub struct NodeDetail {
     pub id: DatanodeId,
     /// `host:port` of its data plane.
     pub address: String,
+    /// `host:port` of its HTTP side, if it has one.
+    pub http: Option<String>,
     /// Its rack.
     pub rack: String,
     /// Whether it is heard of.
@@ -121,6 +124,11 @@ impl NodeDetail {
         );
         let rack = message.datanode.as_ref().map(|node| node.rack.clone());
         let node = node_from_wire(operation, message.datanode)?;
+        let http = u16::try_from(message.http_port).ok().filter(|port| *port > 0);
+        let http = http.map(|port| {
+            let node = Node { port, ..node.clone() };
+            node.address()
+        });
         let volume = |volume: v1::Volume| {
             let id = proto::storage_id(&volume.id).map_err(|error| Error::Protocol {
                 operation,
@@ -143,6 +151,7 @@ impl NodeDetail {
         Ok(Self {
             id: node.id,
             address: node.address(),
+            http,
             rack: rack.unwrap_or_default(),
             liveness,
             admin,

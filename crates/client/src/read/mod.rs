@@ -16,6 +16,7 @@ mod checksum;
 mod chunk;
 mod file;
 mod local;
+pub(crate) mod locations;
 mod open;
 mod stream;
 mod target;
@@ -24,6 +25,7 @@ pub(crate) use buffer::ReadBuffer;
 pub use checksum::FileChecksum;
 pub use file::FileReader;
 pub(crate) use local::LocalReplica;
+pub use locations::Location;
 pub use stream::ByteStream;
 
 /// Data bytes in one packet that a datanode sends to this client.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::Env;
 use env::disk::{Disk, Effect, Fault, FaultDisk, Op, SimDisk};
+use metrics::Histogram;
 use openraft::async_runtime::Oneshot;
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
@@ -26,7 +27,13 @@ fn open_log(env: &Env) -> Option<(LogStore, watch::Receiver<Condition>)> {
     let seen = condition.subscribe();
     let disk = Arc::clone(&env.disk);
     Some((
-        LogStore::start(opened.log, disk, directory().to_owned(), condition),
+        LogStore::start(
+            opened.log,
+            disk,
+            directory().to_owned(),
+            condition,
+            Histogram::default(),
+        ),
         seen,
     ))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use env::disk::SimDisk;
+use metrics::Histogram;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tokio::sync::watch;
@@ -21,7 +22,13 @@ impl StoreBuilder<TypeConfig, LogStore, Adapter> for Builder {
         let opened = open::open(&env, directory(), &*machine, &settings).unwrap();
         let condition = watch::Sender::new(Condition::Working);
         let machine = Adapter::new(&env, directory(), &settings, machine, None, condition.clone()).unwrap();
-        let store = LogStore::start(opened.log, env.disk, directory().to_owned(), condition);
+        let store = LogStore::start(
+            opened.log,
+            env.disk,
+            directory().to_owned(),
+            condition,
+            Histogram::default(),
+        );
         Ok(((), store, machine))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use env::disk::Disk;
 use futures_util::{Stream, StreamExt, stream};
+use metrics::Histogram;
 use openraft::LogState;
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
@@ -71,6 +72,7 @@ impl LogStore {
         disk: Arc<dyn Disk>,
         directory: PathBuf,
         condition: watch::Sender<Condition>,
+        syncs: Histogram,
     ) -> Self {
         let OpenedLog {
             wal,
@@ -94,6 +96,7 @@ impl LogStore {
             shared: Arc::clone(&shared),
             queue: jobs,
             condition,
+            syncs,
             spare: None,
         };
         tokio::spawn(writer.run(wal));

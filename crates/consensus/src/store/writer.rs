@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::disk::Disk;
+use metrics::Histogram;
 use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use types::Term;
 use wal::{Meta, Wal};
 
@@ -67,6 +69,8 @@ pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: mpsc::Receiver<Job>,
     pub(crate) condition: watch::Sender<Condition>,
+    /// How long syncs take.
+    pub(crate) syncs: Histogram,
     pub(crate) spare: Option<JoinHandle<()>>,
 }
 
@@ -126,6 +130,7 @@ impl Writer {
                 directory: self.directory.clone(),
                 shared: Arc::clone(&self.shared),
                 condition: self.condition.clone(),
+                syncs: self.syncs.clone(),
                 waiting: Vec::new(),
             };
             let (done, back) = self.work(batch, jobs, wal).await;
@@ -189,6 +194,7 @@ struct Batch {
     directory: std::path::PathBuf,
     shared: Arc<Shared>,
     condition: watch::Sender<Condition>,
+    syncs: Histogram,
     /// Who waits for the next sync.
     waiting: Vec<IOFlushed<TypeConfig>>,
 }
@@ -260,7 +266,11 @@ impl Batch {
 
     /// Makes durable what was appended, and tells those who wait for it.
     fn sync(&mut self, wal: &mut Wal) -> Result<(), wal::Failure> {
+        let begun = (!self.waiting.is_empty()).then(Instant::now);
         let synced = wal.sync()?;
+        if let Some(begun) = begun {
+            self.syncs.observe(begun.elapsed());
+        }
         for done in self.waiting.drain(..) {
             done.io_completed(Ok(()));
         }

@@ -187,7 +187,7 @@ impl Session {
                 data_port: self.node.data_addr.port().into(),
                 rack: config.rack.clone(),
             }),
-            http_port: 0,
+            http_port: self.node.http_addr.map_or(0, |address| address.port().into()),
             storages: storages(replicas).await,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };

@@ -46,6 +46,7 @@ pub(super) async fn serve(
     loop {
         let (header, sums, data) = sending.packet();
         within(limit, writer.write_packet(&header, sums, data)).await?;
+        context.node.telemetry.sent_bytes.inc_by(data.len() as u64);
         if header.last {
             break;
         }

@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use chunkstore::WriteError;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use transfer::{PacketHeader, pb};
 use wire::{Packet, Reader, Writer};
 
 use super::ack::Pending;
 use super::deadline::{Lost, within};
 use crate::replicas::Replicas;
+use crate::telemetry::Telemetry;
 use crate::writing::Claim;
 
 /// A stream of packets into a replica.
 pub(super) struct Receiver<'a> {
     pub(super) replicas: &'a Replicas,
+    pub(super) telemetry: &'a Telemetry,
     pub(super) claim: &'a mut Claim,
     pub(super) upstream: &'a mut Reader,
     /// The next datanode; none once it is lost.
@@ -36,7 +39,9 @@ impl Receiver<'_> {
         loop {
             within(self.limit, self.upstream.read_packet(&mut packet)).await?;
             let header = *packet.header();
+            self.telemetry.received_bytes.inc_by(packet.data().len() as u64);
             let pending = if packet.verify().is_err() {
+                self.telemetry.checksum_failures_wire.inc();
                 // What is wrong already is not passed on: the datanodes behind would be blamed for it.
                 tracing::warn!(offset = header.offset, "a packet came with wrong checksums");
                 Pending {
@@ -84,7 +89,9 @@ impl Receiver<'_> {
         }
         let kept = write(self.claim, header, packet).and_then(|()| {
             if header.last {
+                let begun = Instant::now();
                 self.replicas.finalize(self.claim)?;
+                self.telemetry.finalizing.observe(begun.elapsed());
             }
             Ok(())
         });

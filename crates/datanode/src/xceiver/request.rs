@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use env::net::TcpStream;
+use tokio::time::Instant;
 use transfer::{Op, Refusal, pb};
 use wire::{Reader, Writer};
 
@@ -81,7 +82,8 @@ async fn carry_out(node: &Arc<Node>, op: Op, reader: &mut Reader, writer: &mut W
         return answer(node, writer, refuse(pb::Status::Error, why)).await;
     };
     let context = Context { node, replicas };
-    match op {
+    let took = node.telemetry.operation(&op).map(|took| (took, Instant::now()));
+    let done = match op {
         Op::WriteBlock(op) => write::serve(&context, *op, reader, writer).await,
         Op::ReadBlock(op) => read::serve(&context, &op, reader, writer).await,
         Op::BlockChecksum(op) => checksum::serve(&context, &op, writer).await,
@@ -94,7 +96,11 @@ async fn carry_out(node: &Arc<Node>, op: Op, reader: &mut Reader, writer: &mut W
             let why = format!("{:?} is not supported by this datanode", op.opcode());
             answer(node, writer, refuse(pb::Status::ErrorUnsupported, why)).await
         }
+    };
+    if let Some((took, begun)) = took {
+        took.observe(begun.elapsed());
     }
+    done
 }
 
 /// Says no; the connection may go on.

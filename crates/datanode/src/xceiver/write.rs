@@ -84,6 +84,7 @@ pub(super) async fn serve(
             return newcomer::receive(context, &block, finalize, reader, writer).await;
         }
         Ok(Purpose::Finish(recovery)) => {
+            context.node.telemetry.recoveries_closing.inc();
             return match finish(context, &op, &recovery).await {
                 Ok(()) => {
                     within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
@@ -126,6 +127,7 @@ async fn resume(
     op: &pb::OpWriteBlockProto,
     recovery: &Recovery,
 ) -> Result<(Claim, Option<Mirror>), Refusal> {
+    context.node.telemetry.recoveries_streaming.inc();
     let claim = recover::streaming(context, recovery).await?;
     let mirror = connect(context, op).await?;
     Ok((claim, mirror))
@@ -180,6 +182,7 @@ async fn stream(
     };
     let receiver = Receiver {
         replicas: &context.replicas,
+        telemetry: &context.node.telemetry,
         claim: &mut claim,
         upstream: reader,
         onward,

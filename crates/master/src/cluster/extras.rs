@@ -22,6 +22,7 @@ pub(crate) struct VolumeExtra {
 pub(super) struct Extras {
     volumes: BTreeMap<StorageId, VolumeExtra>,
     transfers: BTreeMap<DatanodeId, u32>,
+    http_ports: BTreeMap<DatanodeId, u16>,
 }
 
 impl Cluster {
@@ -45,6 +46,16 @@ impl Cluster {
         self.extras.transfers.insert(datanode, transfers);
     }
 
+    /// Takes in where a datanode serves HTTP; 0: nowhere.
+    pub(crate) fn http_port_said(&mut self, datanode: DatanodeId, port: u16) {
+        self.extras.http_ports.insert(datanode, port);
+    }
+
+    /// Where a datanode serves HTTP; 0: nowhere, as far as is known.
+    pub(crate) fn http_port_of(&self, datanode: DatanodeId) -> u16 {
+        self.extras.http_ports.get(&datanode).copied().unwrap_or_default()
+    }
+
     /// What was told of a volume.
     pub(crate) fn volume_extra(&self, storage: StorageId) -> VolumeExtra {
         self.extras.volumes.get(&storage).cloned().unwrap_or_default()
@@ -58,6 +69,7 @@ impl Cluster {
     /// A datanode is none any more.
     pub(super) fn forget_extras(&mut self, datanode: DatanodeId, storages: &[StorageId]) {
         self.extras.transfers.remove(&datanode);
+        self.extras.http_ports.remove(&datanode);
         for storage in storages {
             self.extras.volumes.remove(storage);
         }

@@ -15,6 +15,8 @@ pub(crate) struct NodeStatus {
     pub(crate) id: DatanodeId,
     /// `host:port` of the data plane.
     pub(crate) address: String,
+    /// Where it serves HTTP; 0: nowhere.
+    pub(crate) http_port: u16,
     pub(crate) rack: String,
     pub(crate) liveness: Liveness,
     pub(crate) admin: AdminState,
@@ -69,6 +71,7 @@ pub(crate) fn node_statuses(core: &Core) -> Vec<NodeStatus> {
         NodeStatus {
             id: node.id,
             address: node.address(),
+            http_port: cluster.http_port_of(node.id),
             rack: node.rack.clone(),
             liveness: node.liveness,
             admin: member.map(|member| member.admin).unwrap_or_default(),

@@ -29,6 +29,8 @@ const LADDER: &[Rung] = &[
     rung("placement", 2, World::Pure),
     rung("oracle", 2, World::Pure),
     rung("env", 3, World::Open),
+    rung("metrics", 3, World::Seams),
+    rung("httpd", 4, World::Seams),
     rung("wire", 4, World::Seams),
     rung("wal", 4, World::Seams),
     rung("checkpoint", 4, World::Seams),
@@ -38,8 +40,9 @@ const LADDER: &[Rung] = &[
     rung("datanode", 6, World::Seams),
     rung("client", 6, World::Seams),
     rung("testbed", 6, World::Open),
-    rung("cli", 7, World::Open),
-    rung("bench", 7, World::Open),
+    rung("gateway", 7, World::Seams),
+    rung("cli", 8, World::Open),
+    rung("bench", 8, World::Open),
 ];
 
 /// Crates that stand apart: nothing of the workspace below them, nothing above.

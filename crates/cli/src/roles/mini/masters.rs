@@ -14,6 +14,7 @@ use master::{Master, StartError};
 use super::super::master as role;
 use super::super::options::Listen;
 use super::super::ready::reachable;
+use super::super::web;
 use crate::failure::{Exit, Failure, Result};
 
 /// Keeps the addresses of several masters.
@@ -205,6 +206,15 @@ impl Masters {
             .into_iter()
             .map(|config| Master::start(Env::real(), config));
         Ok((join_all(started).await, replication, addresses))
+    }
+
+    /// Serves the gateway on the HTTP port of each.
+    ///
+    /// # Errors
+    /// When it can not be made.
+    pub(super) fn mount_gateways(&self, superuser: &str) -> Result<()> {
+        let mut masters = self.running.iter();
+        masters.try_for_each(|master| web::mount_on_master(master, &self.addresses, superuser))
     }
 
     /// Waits until they have a cluster; says which.

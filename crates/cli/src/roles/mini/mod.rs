@@ -14,6 +14,7 @@ use self::masters::Masters;
 use super::options::{Listen, StartArgs, bare, no_master_named, port};
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
+use super::web;
 use super::{datanode as datanode_role, master as master_role};
 use crate::config::{Key, MiniFlags, Settings};
 use crate::failure::{Exit, Failure, Result};
@@ -41,12 +42,13 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Examples:
-  distrifs mini                                    # ports 9800, 9870 and 9866 to 9868
+  distrifs mini                                    # ports 9800 and 9864 to 9870
   distrifs mini --dir ./cluster --datanodes 5
   distrifs mini --dir ./three --masters 3          # ports 9800 to 9802; then: distrifs admin masters
   distrifs mini --dir \"$(mktemp -d)\" --ports auto --ready-file ready.json &   # for scripts
 
-The ready file: {\"master\": \"host:port\", \"http\": \"host:port\", \"datanodes\": [\"host:port\", …]}.
+The ready file: {\"master\": \"host:port\", \"http\": \"host:port\", \"datanodes\": [\"host:port\", …],
+                 \"datanodes_http\": [\"host:port\", …]}
 Ctrl-C or SIGTERM stops it; the data stays.";
 
 /// Numbers of masters that make sense: of two, none may fail.
@@ -101,11 +103,19 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         master_role::config(settings, dir, count.min(DATANODES))
     })
     .await?;
+    masters.mount_gateways(&master_role::config(settings, &dir, count).superuser)?;
 
     let first = port(settings, &args.start, Key::DataPort);
-    let ports = data_ports(first, count, &masters.ports());
+    let ports = data_ports(first, count, &masters.ports()).and_then(|data| {
+        let taken: Vec<_> = masters.ports().into_iter().chain(data.iter().copied()).collect();
+        let first = port(settings, &args.start, Key::DatanodeHttpPort);
+        Some((data, data_ports(first, count, &taken)?))
+    });
     let started = match ports {
-        Some(ports) => start_datanodes(settings, &dir, &listen, &ports, &masters.addresses).await,
+        Some((data, http)) => {
+            let ports: Vec<_> = data.into_iter().zip(http).collect();
+            start_datanodes(settings, &dir, &listen, &ports, &masters.addresses).await
+        }
         None => Err(Failure::usage(
             "mini",
             format_args!("there are no {count} ports from {first} on"),
@@ -126,6 +136,10 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         datanodes: nodes
             .iter()
             .map(|node| reachable(node.data_addr(), None))
+            .collect(),
+        datanodes_http: nodes
+            .iter()
+            .filter_map(|node| Some(reachable(node.http_addr()?, None)))
             .collect(),
     };
     let serve = async {
@@ -165,19 +179,24 @@ async fn start_datanodes(
     settings: &Settings,
     dir: &Path,
     listen: &Listen,
-    ports: &[u16],
+    ports: &[(u16, u16)],
     masters: &[String],
 ) -> Result<Vec<Datanode>> {
-    try_join_all(ports.iter().enumerate().map(async |(n, &port)| {
+    try_join_all(ports.iter().enumerate().map(async |(n, &(port, http))| {
         let own = dir.join(format!("datanode-{}", n + 1));
         let mut config = datanode_role::config(settings, vec![own], masters.to_vec());
         config.listen = listen.with_port(port).address();
+        config.http = Some(listen.with_port(http).address());
         config.advertise_host = match listen.host.as_str() {
             "0.0.0.0" | "[::]" => None,
             host => Some(bare(host).to_owned()),
         };
+        let advertised = config.advertise_host.clone();
         let started = Datanode::start(Env::real(), config).await;
-        started.map_err(|error| datanode_role::refused(&format!("mini: datanode {}", n + 1), &error))
+        let node =
+            started.map_err(|error| datanode_role::refused(&format!("mini: datanode {}", n + 1), &error))?;
+        web::mount_on_datanode(&node, masters.to_vec(), advertised.as_deref())?;
+        Ok(node)
     }))
     .await
 }

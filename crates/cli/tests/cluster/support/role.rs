@@ -104,6 +104,7 @@ impl Role {
         let mut ports = Vec::new();
         if self.verb == "datanode" {
             ports.extend(["--data-port".into(), port(&ready.datanodes[0])]);
+            ports.extend(["--datanode-http-port".into(), "0".into()]);
         } else {
             ports.extend(["--master-port".into(), port(&ready.master)]);
             ports.extend(["--http-port".into(), port(ready.http.as_ref().unwrap())]);

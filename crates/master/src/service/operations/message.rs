@@ -216,6 +216,7 @@ pub(super) fn node(core: &Core, node: NodeStatus) -> v1::NodeDetail {
         slow: node.slow.unwrap_or_default(),
         volumes: node.volumes.into_iter().map(volume).collect(),
         draining: node.draining.map(draining),
+        http_port: node.http_port.into(),
     }
 }
 

@@ -1,0 +1,55 @@
+//! Bytes of files, in and out, in pieces.
+
+use std::io;
+use std::ops::Range;
+
+use axum::body::Body;
+use client::{Error, FileReader, FileWriter};
+use futures_util::{StreamExt as _, stream};
+
+/// The bytes of `range`, read as they are sent.
+pub(crate) fn out(file: &FileReader, range: Range<u64>) -> Body {
+    let pieces = stream::unfold(Some(file.stream(range)), |pieces| async move {
+        let mut pieces = pieces?;
+        match pieces.next().await? {
+            Ok(piece) => Some((Ok(piece), Some(pieces))),
+            // Too late for an answer: the connection ends before the length that was promised.
+            Err(error) => {
+                tracing::warn!(%error, "a download ends early");
+                Some((Err(io::Error::other(error)), None))
+            }
+        }
+    });
+    Body::from_stream(pieces)
+}
+
+/// Why bytes were not taken.
+#[derive(Debug)]
+pub(crate) enum NotTaken {
+    /// Who sends them has gone.
+    Sender(String),
+    /// The cluster refused them.
+    Cluster(Error),
+}
+
+impl From<Error> for NotTaken {
+    fn from(error: Error) -> Self {
+        Self::Cluster(error)
+    }
+}
+
+/// Writes all that is sent, and closes the file; gives it up when it does not come whole.
+pub(crate) async fn take(mut file: FileWriter, body: Body) -> Result<client::FileStatus, NotTaken> {
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        match piece {
+            Ok(piece) => file.write(&piece).await?,
+            Err(error) => {
+                // What was to be replaced stays.
+                let _ = file.abort().await;
+                return Err(NotTaken::Sender(error.to_string()));
+            }
+        }
+    }
+    Ok(file.close().await?)
+}

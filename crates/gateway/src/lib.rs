@@ -1,0 +1,76 @@
+//! The ways in over HTTP, for those who do not speak the cluster's own protocols.
+//!
+//! A gateway is a client of the cluster with routes in front: it stands on the client SDK, and neither masters nor datanodes
+//! know it. The binary mounts its [`routes`] on the HTTP port of every master and every datanode, each with the [`Side`] that
+//! it is on. What is asked about names is answered wherever it is asked, as the SDK finds the master that leads; bytes of
+//! files are moved by datanodes only: a master sends who wants them there (307), to one that has them.
+//!
+//! # Guarantees
+//! - Who asks is whom the request names (`user.name`), and what they may do is decided by the state machine, as for every other
+//!   client. Nothing is decided here.
+//! - A file that was not received whole does not appear, and one that it was to replace stays.
+//! - Bytes are moved in pieces: memory is the SDK's budget, shared by all users of a gateway.
+//! - A page of somebody else's can change nothing through the browser of somebody who may: what comes with the `Origin` of
+//!   another server is refused.
+
+mod bytes;
+mod guard;
+mod nodes;
+mod path;
+mod query;
+mod users;
+mod webhdfs;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use client::FileSystem;
+use env::Env;
+
+use nodes::Nodes;
+use users::Users;
+
+/// Whose port it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// A master's: bytes are moved elsewhere.
+    Master,
+    /// A datanode's: bytes are moved here.
+    Datanode,
+}
+
+/// What a gateway is made of.
+pub struct Config {
+    /// The cluster, as whoever does not say who they are.
+    pub fs: FileSystem,
+    /// Whose port it is mounted on.
+    pub side: Side,
+    /// For whom permissions are waived, where that is known: CHECKACCESS says so.
+    pub superuser: Option<String>,
+}
+
+/// Who asks without saying so.
+pub const NOBODY: &str = "dr.who";
+
+pub(crate) struct Gateway {
+    pub(crate) env: Env,
+    pub(crate) side: Side,
+    pub(crate) superuser: Option<String>,
+    pub(crate) users: Users,
+    pub(crate) nodes: Nodes,
+}
+
+/// Everything that is served.
+pub fn routes(env: Env, config: Config) -> Router {
+    let gateway = Arc::new(Gateway {
+        env,
+        side: config.side,
+        superuser: config.superuser,
+        nodes: Nodes::new(config.fs.clone()),
+        users: Users::new(config.fs),
+    });
+    webhdfs::routes(gateway)
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn(guard::same_origin))
+}

@@ -1,0 +1,192 @@
+//! WebHDFS: the REST interface that clients of HDFS know (the Hadoop documentation's "WebHDFS REST API").
+//!
+//! A master answers what is about names, and sends on (307, or a `Location` where `noredirect` asks for it) what moves bytes;
+//! a datanode does all of it itself. Every operation is one call of the SDK, or few. Where this differs from HDFS:
+//! - a file appears when it is whole, and one that it replaces stays until then;
+//! - `remainingEntries` of a listing in batches is 1 when there are more, however many;
+//! - checksums are `COMPOSITE-CRC32C`, which do not depend on how a file was written.
+
+mod answer;
+mod exception;
+mod names;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{HOST, LOCATION};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use client::FileSystem;
+use serde_json::json;
+use types::FsPath;
+
+use crate::query::Query;
+use crate::{Gateway, NOBODY, Side, nodes, path};
+use exception::Exception;
+
+const PREFIX: &str = "/webhdfs/v1";
+
+pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route(PREFIX, any(serve))
+        .route(&format!("{PREFIX}/"), any(serve))
+        .route(&format!("{PREFIX}/{{*path}}"), any(serve))
+        .with_state(gateway)
+}
+
+/// A request that was understood.
+pub(crate) struct Call {
+    pub(crate) fs: FileSystem,
+    pub(crate) user: String,
+    pub(crate) path: FsPath,
+    pub(crate) query: Query,
+    pub(crate) uri: Uri,
+    /// How the caller calls this server.
+    pub(crate) host: String,
+    /// The host that asks.
+    pub(crate) from: Option<String>,
+}
+
+async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let done = dispatch(&gateway, &method, uri, request).await;
+    done.unwrap_or_else(|exception| {
+        tracing::debug!(?exception, %method, "a WebHDFS request is refused");
+        exception.into_response()
+    })
+}
+
+async fn dispatch(
+    gateway: &Gateway,
+    method: &Method,
+    uri: Uri,
+    request: Request,
+) -> Result<Response, Exception> {
+    let query = Query::parse(uri.query());
+    let path = path::of_url(uri.path(), PREFIX).map_err(Exception::argument)?;
+    let user = query.text("doas").or(query.text("user.name"));
+    let from = request.extensions().get::<ConnectInfo<httpd::Remote>>();
+    let call = Call {
+        fs: gateway.users.file_system(user),
+        user: user.unwrap_or(NOBODY).to_owned(),
+        from: from.map(|remote| remote.0.0.ip().to_canonical().to_string()),
+        host: host(&request),
+        path,
+        query,
+        uri,
+    };
+    let operation = call.query.text("op").unwrap_or_default().to_ascii_uppercase();
+    match (method.as_str(), operation.as_str()) {
+        ("GET", "OPEN") => match gateway.side {
+            Side::Master => call.to_reader(gateway).await,
+            Side::Datanode => read::open(&call).await,
+        },
+        ("GET", "GETFILECHECKSUM") => match gateway.side {
+            Side::Master => call.to_reader(gateway).await,
+            Side::Datanode => read::checksum(&call).await,
+        },
+        ("PUT", "CREATE") => match gateway.side {
+            Side::Master => call.to_writer(gateway).await,
+            Side::Datanode => write::create(&call, request.into_body()).await,
+        },
+        ("POST", "APPEND") => match gateway.side {
+            Side::Master => call.to_writer(gateway).await,
+            Side::Datanode => write::append(&call, request.into_body()).await,
+        },
+        ("GET", "GETFILESTATUS" | "GETFILELINKSTATUS") => read::status(&call).await,
+        ("GET", "LISTSTATUS") => read::list(&call).await,
+        ("GET", "LISTSTATUS_BATCH") => read::list_batch(&call).await,
+        ("GET", "GETCONTENTSUMMARY") => read::content_summary(&call).await,
+        ("GET", "GETQUOTAUSAGE") => read::quota_usage(&call).await,
+        ("GET", "GETFILEBLOCKLOCATIONS") => read::block_locations(gateway, &call).await,
+        ("GET", "GETHOMEDIRECTORY") => Ok(answer::path(&format!("/user/{}", call.user))),
+        ("GET", "GETTRASHROOT") => Ok(answer::path(&format!("/user/{}/.Trash", call.user))),
+        ("GET", "GETSERVERDEFAULTS") => read::server_defaults(&call).await,
+        ("GET", "GETSTATUS") => read::fs_status(&call).await,
+        ("GET", "CHECKACCESS") => read::check_access(gateway, &call).await,
+        ("PUT", "MKDIRS") => names::mkdirs(&call).await,
+        ("PUT", "RENAME") => names::rename(&call).await,
+        ("PUT", "SETPERMISSION") => names::set_permission(&call).await,
+        ("PUT", "SETOWNER") => names::set_owner(&call).await,
+        ("PUT", "SETREPLICATION") => names::set_replication(&call).await,
+        ("PUT", "SETTIMES") => names::set_times(&call).await,
+        ("DELETE", "DELETE") => names::delete(&call).await,
+        (_, "") => Err(Exception::argument("no operation is named: add ?op=…".to_owned())),
+        (method, operation) => Err(Exception::unsupported(format!(
+            "{method} with op={operation} is not served here; docs/operations/webhdfs.md lists what is"
+        ))),
+    }
+}
+
+fn host(request: &Request) -> String {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or_default().to_owned()
+}
+
+impl Call {
+    /// Sends it to a datanode that has the bytes.
+    async fn to_reader(&self, gateway: &Gateway) -> Result<Response, Exception> {
+        let offset = self.number::<u64>("offset")?.unwrap_or(0);
+        // Of a file that is not there, or may not be read, it is said here.
+        let found = self
+            .fs
+            .locations(&self.path, offset..offset.saturating_add(1))
+            .await?;
+        let near: Vec<_> = found
+            .iter()
+            .flat_map(|chunk| chunk.replicas.iter().map(|node| node.id))
+            .collect();
+        let all = gateway.nodes.all().await?;
+        self.redirect(nodes::to_read(&all, &near, gateway.env.random.u64()))
+    }
+
+    /// Sends it to a datanode that takes bytes.
+    async fn to_writer(&self, gateway: &Gateway) -> Result<Response, Exception> {
+        let all = gateway.nodes.all().await?;
+        self.redirect(nodes::to_write(
+            &all,
+            self.from.as_deref(),
+            gateway.env.random.u64(),
+        ))
+    }
+
+    fn redirect(&self, address: Option<String>) -> Result<Response, Exception> {
+        let address = address.ok_or_else(|| {
+            Exception::io("no datanode that serves HTTP is live: see `distrifs nodes`".to_owned())
+        })?;
+        let query = self.uri.query().unwrap_or_default();
+        let location = format!("http://{address}{}?{query}", self.uri.path());
+        if self.flag("noredirect")? == Some(true) {
+            return Ok(answer::json(&json!({ "Location": location })));
+        }
+        Ok((
+            StatusCode::TEMPORARY_REDIRECT,
+            [(LOCATION, location)],
+            Body::empty(),
+        )
+            .into_response())
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Exception> {
+        self.query.number(name).map_err(Exception::argument)
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>, Exception> {
+        self.query.flag(name).map_err(Exception::argument)
+    }
+
+    fn mode(&self, name: &str) -> Result<Option<u16>, Exception> {
+        self.query.mode(name).map_err(Exception::argument)
+    }
+
+    /// A parameter that there must be.
+    fn needed(&self, name: &str) -> Result<&str, Exception> {
+        let found = self.query.text(name);
+        found.ok_or_else(|| Exception::argument(format!("parameter {name} is missing")))
+    }
+}

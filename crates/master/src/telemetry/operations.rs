@@ -1,0 +1,172 @@
+//! The calls that a master answers: how many, how long, with what errors.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::http::{Request, Response};
+use metrics::{Histogram, RareCounter, Registry};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tonic::Code;
+use tonic::codegen::Service;
+
+/// A method as it is told.
+struct Operation {
+    service: String,
+    name: String,
+    took: Histogram,
+}
+
+/// The calls by their path; those that nobody serves are not among them.
+pub(crate) struct Operations {
+    by_path: HashMap<String, Arc<Operation>>,
+    errors: RareCounter<3>,
+}
+
+impl Operations {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let names: Vec<_> = proto::METHODS
+            .iter()
+            .map(|(service, method)| {
+                (
+                    format!("/{service}/{method}"),
+                    snake(last(service)),
+                    snake(method),
+                )
+            })
+            .collect();
+        let kinds = names
+            .iter()
+            .map(|(_, service, name)| [("service", service.clone()), ("operation", name.clone())]);
+        let histograms = registry.histograms(
+            "distrifs_master_operation_seconds",
+            "Time from a call to its answer, by gRPC service and operation",
+            kinds,
+        );
+        let operation = |((path, service, name), took)| {
+            let operation = Operation { service, name, took };
+            (path, Arc::new(operation))
+        };
+        Self {
+            by_path: names.into_iter().zip(histograms).map(operation).collect(),
+            errors: registry.rare_counter(
+                "distrifs_master_operation_errors",
+                "Calls that were answered with an error, by gRPC service, operation and status code",
+                ["service", "operation", "code"],
+            ),
+        }
+    }
+}
+
+fn last(service: &str) -> &str {
+    service.rsplit('.').next().unwrap_or(service)
+}
+
+/// `ServerInfo` to `server_info`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// Measures what goes through it.
+#[derive(Clone)]
+pub(crate) struct Measure(pub(crate) Arc<Operations>);
+
+impl<S> tower::Layer<S> for Measure {
+    type Service = Measured<S>;
+
+    fn layer(&self, inner: S) -> Measured<S> {
+        Measured {
+            operations: Arc::clone(&self.0),
+            inner,
+        }
+    }
+}
+
+/// What is measured.
+#[derive(Clone)]
+pub(crate) struct Measured<S> {
+    operations: Arc<Operations>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Measured<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Measuring<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let operation = self.operations.by_path.get(request.uri().path()).cloned();
+        Measuring {
+            begun: Instant::now(),
+            operation: operation.map(|operation| (operation, Arc::clone(&self.operations))),
+            answer: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// A call that is being answered. One that is given up is not counted.
+    pub(crate) struct Measuring<F> {
+        begun: Instant,
+        operation: Option<(Arc<Operation>, Arc<Operations>)>,
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F, R, E> Future for Measuring<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(context));
+        if let Some((operation, all)) = this.operation.take() {
+            operation.took.observe(this.begun.elapsed());
+            // An error of a call with one answer is in its first headers.
+            let code = answer
+                .as_ref()
+                .ok()
+                .and_then(|answer| answer.headers().get("grpc-status"));
+            let code = code.map(|code| Code::from_bytes(code.as_bytes()));
+            if let Some(code) = code.filter(|code| *code != Code::Ok) {
+                let code = snake(&format!("{code:?}"));
+                all.errors.inc([&operation.service, &operation.name, &code]);
+            }
+        }
+        Poll::Ready(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_name_of_its_own() {
+        assert_eq!(snake("ServerInfo"), "server_info");
+        let operations = Operations::new(&Registry::new());
+        let stat = &operations.by_path["/distrifs.v1.Namespace/Stat"];
+        assert_eq!((stat.service.as_str(), stat.name.as_str()), ("namespace", "stat"));
+        assert_eq!(operations.by_path.len(), proto::METHODS.len());
+    }
+}
