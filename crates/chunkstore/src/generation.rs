@@ -1,16 +1,21 @@
-//! Raising the generation of a finalized replica: a new sidecar takes the place of the old one, whole.
+//! Raising the generation of a finalized replica, and cutting it: a new sidecar takes the place of the old one, whole.
+//!
+//! The sidecar says how long a replica is. Its data file may have more behind that, of no meaning: so a replica is cut the
+//! moment its sidecar changes, and a crash leaves the old length or the new one.
 
 use std::io;
 
-use env::disk::Open;
+use env::disk::{File, Open};
 use types::{ChunkId, Generation};
 
 use crate::index::{Place, Replica, Slot};
 use crate::names::Paths;
 use crate::pack::{Entry, Spot};
-use crate::reader::Reader;
-use crate::sidecar::Header;
+use crate::reader::{ReadError, Reader};
+use crate::sidecar::{self, Header};
 use crate::store::{ChunkStore, OpenReplicaError, Shared};
+use crate::units::{align_down, units};
+use crate::writer::Held;
 
 /// Why the generation of a finalized replica was not raised.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +23,8 @@ pub enum BumpError {
     /// It can not be opened.
     #[error(transparent)]
     Open(#[from] OpenReplicaError),
-    /// The new generation is older than the one that is here.
-    #[error("chunk {chunk} is here at generation {present}, which is newer than {asked}")]
+    /// The new generation is older than the one that is here; or it is the same, and only a newer one can be shorter.
+    #[error("chunk {chunk} is here at generation {present}, and can not move to {asked}")]
     Older {
         /// The chunk.
         chunk: ChunkId,
@@ -44,10 +49,30 @@ impl ChunkStore {
     /// # Errors
     /// See [`BumpError`].
     pub fn bump_generation(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, BumpError> {
+        self.move_to(chunk, generation, None)
+    }
+
+    /// Cuts a finalized replica to `len` bytes, under a higher generation. The unit that is cut gets a new sum; what that is
+    /// made from is compared with the old one first. A replica that is not longer only gets the generation.
+    ///
+    /// # Errors
+    /// See [`BumpError`].
+    pub fn cut(&self, chunk: ChunkId, generation: Generation, len: u64) -> Result<Replica, BumpError> {
+        self.move_to(chunk, generation, Some(len))
+    }
+
+    fn move_to(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        len: Option<u64>,
+    ) -> Result<Replica, BumpError> {
         let _names = self.0.lock_bucket(chunk);
         let reader = self.0.open_replica(chunk)?;
         let slot = (self.0.index.find(chunk)).ok_or(BumpError::Open(OpenReplicaError::Unknown(chunk)))?;
-        if slot.generation > generation {
+        let len = len.unwrap_or(slot.len).min(slot.len);
+        let too_late = slot.generation > generation || (slot.generation == generation && len < slot.len);
+        if too_late {
             return Err(BumpError::Older {
                 chunk,
                 present: slot.generation,
@@ -59,19 +84,23 @@ impl ChunkStore {
         if slot.generation < generation {
             place = match slot.place {
                 Place::Files => (self.0)
-                    .rewrite_sidecar(chunk, slot, &reader, generation)
-                    .map(|()| Place::Files)
-                    .map_err(io)?,
-                Place::Packed(spot) => self.0.repack(slot, spot, &reader, generation)?,
+                    .rewrite_sidecar(slot, &reader, generation, len)
+                    .map(|()| Place::Files)?,
+                Place::Packed(spot) => self.0.repack(slot, spot, &reader, generation, len)?,
             };
         }
+        let was = slot.len;
         let slot = Slot {
             generation,
+            len,
             place,
             ..slot
         };
         if !self.0.index.put(chunk, slot) {
             return Err(io(io::Error::other("its volume is not used any more")));
+        }
+        if len < was && slot.place == Place::Files {
+            self.0.give_back(chunk, slot);
         }
         Ok(self.0.describe(chunk, slot))
     }
@@ -85,12 +114,21 @@ impl Shared {
         spot: Spot,
         reader: &Reader,
         generation: Generation,
+        len: u64,
     ) -> Result<Place, BumpError> {
         let (chunk, volume) = (reader.chunk(), self.volume(slot.volume));
         let packs = &volume.packs;
-        let (data, sums) = (reader.read_all()).map_err(|error| BumpError::Open(error.into()))?;
+        let read = |error: ReadError| BumpError::Open(error.into());
+        let (data, sums) = reader.read_all().map_err(read)?;
+        let mut held = Held { data, sums };
+        if len < slot.len {
+            held.cut(chunk, len).map_err(read)?;
+        }
+        let Held { data, sums } = held;
         let header = Header {
             generation,
+            len,
+            sums_crc: crc_fast::crc32_iscsi(&sums),
             ..*reader.header()
         };
         let packed = packs.append(vec![Entry { header, sums, data }]);
@@ -112,30 +150,67 @@ impl Shared {
     /// The caller holds the chunk's bucket.
     fn rewrite_sidecar(
         &self,
-        chunk: ChunkId,
         slot: Slot,
         reader: &Reader,
         generation: Generation,
-    ) -> io::Result<()> {
-        let volume = self.volume(slot.volume);
+        len: u64,
+    ) -> Result<(), BumpError> {
+        let (chunk, volume) = (reader.chunk(), self.volume(slot.volume));
         let temporary = Paths::temporary(&volume.dir, &self.pool, chunk, self.next_serial()).sidecar;
-        let file = self.disk.open(&temporary, Open::CreateNew)?;
-        let written = (|| {
-            let header = Header {
-                generation,
-                ..*reader.header()
-            };
-            file.write_all_at(&header.encode(), 0)?;
-            reader.copy_sums(&*file)?;
-            file.sync_data()
-        })();
-        drop(file);
+        let io = |source| BumpError::Io { chunk, source };
         let paths = self.paths(chunk, slot.volume);
-        let renamed = written.and_then(|()| self.disk.rename(&temporary, &paths.sidecar));
-        if let Err(error) = renamed {
+        let file = self.disk.open(&temporary, Open::CreateNew).map_err(io)?;
+        let rewritten = write_sidecar(&*file, reader, generation, len).and_then(|()| {
+            file.sync_data().map_err(io)?;
+            self.disk.rename(&temporary, &paths.sidecar).map_err(io)
+        });
+        drop(file);
+        if let Err(error) = rewritten {
             let _ = self.disk.remove_file(&temporary);
             return Err(error);
         }
-        self.disk.sync_dir(&paths.directory)
+        self.disk.sync_dir(&paths.directory).map_err(io)
     }
+
+    /// Gives the space back that a replica which was cut had behind its end. The caller holds the chunk's bucket.
+    fn give_back(&self, chunk: ChunkId, slot: Slot) {
+        let data = self.disk.open(&self.paths(chunk, slot.volume).data, Open::Write);
+        if let Err(error) = data.and_then(|data| data.set_len(slot.len)) {
+            tracing::warn!(%chunk, %error, "a replica that was cut keeps its space");
+        }
+    }
+}
+
+/// Writes a sidecar of the first `len` bytes of a replica.
+fn write_sidecar(
+    file: &dyn File,
+    reader: &Reader,
+    generation: Generation,
+    len: u64,
+) -> Result<(), BumpError> {
+    let chunk = reader.chunk();
+    let read = |error: ReadError| BumpError::Open(error.into());
+    let io = |source| BumpError::Io { chunk, source };
+    let mut header = Header {
+        generation,
+        len,
+        ..*reader.header()
+    };
+    if len == reader.len() {
+        reader.copy_sums(file, units(len)).map_err(io)?;
+    } else {
+        // They get a checksum of their own, which must not bless what is wrong.
+        reader.check_sums().map_err(read)?;
+        let whole = align_down(len);
+        let mut crc = reader.copy_sums(file, units(whole)).map_err(io)?;
+        if whole < len {
+            let sum = reader.sum_of_cut(len).map_err(read)?;
+            file.write_all_at(&sum, sidecar::sum_at(units(whole)))
+                .map_err(io)?;
+            crc.update(&sum);
+        }
+        // 32 bits, in a u64.
+        header.sums_crc = u32::try_from(crc.finalize()).unwrap_or_default();
+    }
+    file.write_all_at(&header.encode(), 0).map_err(io)
 }

@@ -15,7 +15,7 @@ use crate::pack::layout::{Mark, decode_entry};
 use crate::pack::{Packs, Spot};
 use crate::sidecar::{self, BrokenHeader, HEADER_BYTES, Header};
 use crate::store::Shared;
-use crate::units::{SUM, UNIT, align_down, first_mismatch, units};
+use crate::units::{SUM, UNIT, align_down, first_mismatch, sum_of, units};
 use crate::volume::Volume;
 
 /// What is wrong with a corrupt replica.
@@ -27,7 +27,7 @@ pub enum Corruption {
     /// The stored checksums do not match the checksum over them.
     #[error("the stored checksums do not match the checksum over them")]
     Sums,
-    /// The data is shorter or longer than the sidecar says.
+    /// The data is shorter than the sidecar says.
     #[error("the data is {found} bytes long, not {expected}")]
     DataLength {
         /// What the sidecar says.
@@ -387,9 +387,20 @@ impl Reader {
         Ok((data, sums))
     }
 
-    /// Copies the sums to the same place in another sidecar file, as they are.
-    pub(crate) fn copy_sums(&self, to: &dyn File) -> io::Result<()> {
-        let (mut unit, end) = (0, units(self.header.len));
+    /// The sum of what is left of the unit that a cut to `len` bytes goes through; the unit is compared with its sum first.
+    pub(crate) fn sum_of_cut(&self, len: u64) -> Result<[u8; 4], ReadError> {
+        let start = align_down(len);
+        let whole = self.header.len.saturating_sub(start).min(UNIT);
+        let mut unit = vec![0; usize::try_from(whole).unwrap_or_default()];
+        self.read_verified(start, &mut unit, &mut [0; 4])?;
+        unit.truncate(usize::try_from(len - start).unwrap_or_default());
+        Ok(sum_of(&unit))
+    }
+
+    /// Copies the first `end` sums to the same place in another sidecar file, as they are. Gives the checksum over them.
+    pub(crate) fn copy_sums(&self, to: &dyn File, end: u64) -> io::Result<crc_fast::Digest> {
+        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+        let mut unit = 0;
         let mut block = vec![0; 64 << 10];
         while unit < end {
             let take = usize::try_from((end - unit) * SUM).map_or(block.len(), |left| left.min(block.len()));
@@ -400,9 +411,10 @@ impl Reader {
                 self.source.sidecar.at + sidecar::sum_at(unit),
             )?;
             to.write_all_at(&block, sidecar::sum_at(unit))?;
+            crc.update(&block);
             unit += take as u64 / SUM;
         }
-        Ok(())
+        Ok(crc)
     }
 }
 
@@ -413,14 +425,15 @@ pub(crate) fn read_header(sidecar: &dyn File) -> io::Result<Result<Header, Broke
     Ok(Header::decode(bytes.get(..n).unwrap_or_default()))
 }
 
-/// Whether both files are as long as the header says.
+/// Whether both files are as long as the header says. The data may be longer: a replica that was cut, or is appended to, has
+/// bytes behind its end that mean nothing.
 pub(crate) fn check_lengths(
     header: &Header,
     data: &dyn File,
     sidecar: &dyn File,
 ) -> io::Result<Result<(), Corruption>> {
     let (expected, found) = (header.len, data.size()?);
-    if found != expected {
+    if found < expected {
         return Ok(Err(Corruption::DataLength { expected, found }));
     }
     let (expected, found) = (sidecar::file_len(header.len), sidecar.size()?);

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Stat(verbs::stat::Args),
     Put(verbs::put::Args),
     Append(verbs::append::Args),
+    Truncate(verbs::truncate::Args),
+    Concat(verbs::concat::Args),
     Get(verbs::get::Args),
     Getrange(verbs::getrange::Args),
     Cat(verbs::cat::Args),

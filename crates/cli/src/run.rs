@@ -150,6 +150,8 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Stat(args) => verbs::stat::run(context, &args).await,
         Command::Put(args) => verbs::put::run(context, &args).await,
         Command::Append(args) => verbs::append::run(context, &args).await,
+        Command::Truncate(args) => verbs::truncate::run(context, &args).await,
+        Command::Concat(args) => verbs::concat::run(context, &args).await,
         Command::Get(args) => verbs::get::run(context, &args).await,
         Command::Getrange(args) => verbs::getrange::run(context, &args).await,
         Command::Cat(args) => verbs::cat::run(context, &args).await,

@@ -463,15 +463,56 @@ impl FileSystem {
             caller: rpc.caller(),
             path: path.to_string(),
         };
-        // The master answers when the datanodes have, or when it takes long.
-        let limit = self.inner.config.timeouts.close;
-        let limits = Limits {
-            attempt: limit,
-            total: limit,
-        };
+        let limits = self.patient();
         let answer =
             call!(within limits, rpc, "recover lease", path.as_str(), recover_lease, request).await?;
         Ok((!answer.closed).then_some(answer.waits_for))
+    }
+
+    /// Cuts a file that nobody writes to `len` bytes. True when that is done; false when it is decided, and readers see no more
+    /// than that, but datanodes are still cutting their replicas, which takes long: until they have, nobody can write the file
+    /// ([`FileStatus::being_written`] tells).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::Invalid`] (the file is shorter than that), [`Error::Busy`],
+    /// [`Error::PermissionDenied`].
+    pub async fn truncate(&self, path: &FsPath, len: u64) -> Result<bool, Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::TruncateRequest {
+            caller: rpc.caller(),
+            path: path.to_string(),
+            length: len,
+        };
+        let limits = self.patient();
+        let answer = call!(within limits, rpc, "truncate", path.as_str(), truncate, request).await?;
+        Ok(answer.done)
+    }
+
+    /// Puts the contents of `sources`, in this order, behind that of `target`, without copying a byte; the sources are gone
+    /// then. Nobody may write any of them; all have the same replication, and no source has larger chunks than the target.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::Invalid`] (they do not go together), [`Error::Busy`],
+    /// [`Error::PermissionDenied`].
+    pub async fn concat(&self, target: &FsPath, sources: &[FsPath]) -> Result<(), Error> {
+        let rpc = &self.inner.rpc;
+        let request = v1::ConcatRequest {
+            caller: rpc.caller(),
+            target: target.to_string(),
+            sources: sources.iter().map(ToString::to_string).collect(),
+        };
+        call!(rpc, "concat", target.as_str(), concat, request)
+            .await
+            .map(drop)
+    }
+
+    /// For calls that the master answers when datanodes have, or when that takes long.
+    fn patient(&self) -> Limits {
+        let limit = self.inner.config.timeouts.close;
+        Limits {
+            attempt: limit,
+            total: limit,
+        }
     }
 
     /// Opens a file for reading: its bytes as they are now. Of one that is being written, those that its writer has flushed

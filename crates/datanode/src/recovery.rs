@@ -74,7 +74,8 @@ fn unfinished(replicas: &Replicas, order: Order, mut claim: crate::writing::Clai
     };
     let (present, received) = (writer.generation(), writer.received());
     if present < order.generation {
-        return Ok(Found::Nothing);
+        // Of no use. There may be a finished one beside it.
+        return finished(replicas, order);
     }
     if present > order.recovery {
         return Err(newer(order, present));
@@ -105,14 +106,17 @@ fn finished(replicas: &Replicas, order: Order) -> Result<Found, Refusal> {
     if present.generation > order.recovery {
         return Err(newer(order, present.generation));
     }
-    if let Some(len) = order.len
-        && len != present.len
-    {
+    let len = order.len.unwrap_or(present.len);
+    if len > present.len {
         return Err(failed(format!(
             "chunk {} is finished here with {} bytes; a recovery wants {len}",
             order.chunk, present.len
         )));
     }
-    let moved = replicas.bump_generation(order.chunk, order.recovery);
+    let moved = if len < present.len {
+        replicas.cut(order.chunk, order.recovery, len)
+    } else {
+        replicas.bump_generation(order.chunk, order.recovery)
+    };
     moved.map(|replica| Found::Finished(replica.len)).map_err(failed)
 }

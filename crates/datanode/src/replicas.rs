@@ -177,6 +177,23 @@ impl Replicas {
         Ok(replica)
     }
 
+    /// Cuts a finalized replica to `len` bytes under a newer generation, and tells the masters; blocks.
+    pub(crate) fn cut(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        len: u64,
+    ) -> Result<Replica, chunkstore::BumpError> {
+        use chunkstore::{BumpError, OpenReplicaError};
+        let cut = self.store.cut(chunk, generation, len);
+        if let Err(BumpError::Open(OpenReplicaError::Read(error))) = &cut {
+            self.judged(&self.store.failed_read(chunk, error));
+        }
+        let replica = cut?;
+        self.changes.push(Event::Received, &replica);
+        Ok(replica)
+    }
+
     /// The sums of what each storage has and is fit to be read.
     pub(crate) fn fingerprints(&self) -> Vec<(StorageId, Fingerprint)> {
         let storages = self.store.storages().into_iter();

@@ -94,11 +94,60 @@ async fn what_is_finished_or_stale_or_not_there_is_told_as_such() {
     let answer = cluster.master.recover(nodes[0].id, order(5, None)).await;
     assert_eq!(answer, found(5, 300, true));
     assert_eq!(get(&nodes[0], &cluster.block(1, 5), 300).await, bytes(300));
-    let other = cluster.master.recover(nodes[0].id, order(5, Some(299))).await;
+    let longer = cluster.master.recover(nodes[0].id, order(5, Some(301))).await;
     assert!(
-        other.failure.contains("finished here with 300 bytes"),
-        "{other:?}"
+        longer.failure.contains("finished here with 300 bytes"),
+        "{longer:?}"
     );
     let same = cluster.master.recover(nodes[0].id, order(5, Some(300))).await;
     assert_eq!(same, found(5, 300, true));
+}
+
+#[tokio::test]
+async fn what_is_finished_is_cut_and_the_old_generation_is_not_served_as_the_new() {
+    let cluster = Cluster::start(1).await;
+    let nodes = cluster.pipeline(&[0]);
+    let data = bytes(PACKET + 300);
+    put(&cluster.block(1, 1), &nodes, &data).await;
+    let len = PACKET + 77;
+    for recovery in [2, 2, 3] {
+        let answer = cluster
+            .master
+            .recover(nodes[0].id, order(recovery, Some(len as u64)))
+            .await;
+        assert_eq!(answer, found(recovery, len, true));
+        assert_eq!(
+            get(&nodes[0], &cluster.block(1, recovery), len).await,
+            data[..len]
+        );
+    }
+    let beyond = common::client::read_op(&cluster.block(1, 3), len, 1);
+    let mut connection = common::client::Connection::to(&nodes[0]).await;
+    assert!(connection.ask(beyond).await.accepted().is_err());
+    assert_eq!(
+        std::fs::metadata(cluster.nodes[0].data_file(&cluster.block(1, 1)))
+            .unwrap()
+            .len(),
+        len as u64
+    );
+}
+
+#[tokio::test]
+async fn a_rotten_replica_is_not_cut_but_reported() {
+    let cluster = Cluster::start(1).await;
+    let nodes = cluster.pipeline(&[0]);
+    let block = cluster.block(1, 1);
+    put(&block, &nodes, &bytes(1000)).await;
+    let path = cluster.nodes[0].data_file(&block);
+    let mut content = std::fs::read(&path).unwrap();
+    content[600] ^= 4;
+    std::fs::write(&path, content).unwrap();
+    let answer = cluster.master.recover(nodes[0].id, order(2, Some(700))).await;
+    assert!(answer.failure.contains("corrupt"), "{answer:?}");
+    let again = cluster.master.recover(nodes[0].id, order(2, Some(700))).await;
+    assert_eq!(
+        (again.length, again.failure.as_str()),
+        (None, ""),
+        "it takes no part any more"
+    );
 }

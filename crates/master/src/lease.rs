@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use namespace::{Command, FileKind, Lease, Outcome, RECOVERY};
+use namespace::{Command, FileKind, Lease, Outcome, RECOVERY, TRUNCATION, is_leaders};
 use types::{Caller, ClientId, FsPath, InodeId, UnixMillis};
 
 use crate::core::Core;
@@ -38,7 +38,7 @@ pub(crate) async fn run(core: &Core) {
         let due: Vec<_> = {
             let namespace = core.machine.read();
             core.cluster().sweep_writes(&namespace);
-            let silent = |lease: &Lease| lease.holder != RECOVERY && lease.renewed < before;
+            let silent = |lease: &Lease| !is_leaders(lease.holder) && lease.renewed < before;
             let silent = namespace.leases().filter(silent);
             silent.flat_map(|lease| lease.files).collect()
         };
@@ -88,7 +88,11 @@ pub(crate) async fn take_over(
         let namespace = core.machine.read();
         namespace.leases().any(|lease| lease.files.contains(&inode))
     };
-    let recovering = || core.machine.read().writer_file(inode, RECOVERY).is_ok();
+    let recovering = || {
+        let namespace = core.machine.read();
+        let mut leaders = [RECOVERY, TRUNCATION].into_iter();
+        leaders.any(|leader| namespace.writer_file(inode, leader).is_ok())
+    };
     if !is_open() || (!recovering() && end(core, inode, before).await?) {
         return Ok(true);
     }
@@ -124,7 +128,7 @@ pub(crate) async fn yield_to(
     };
     let age = core.env.clock.wall().since_ms(lease.renewed);
     let over = age > millis(core.config.lease_soft_limit) && may_expire(core, lead);
-    if over || lease.holder == RECOVERY {
+    if over || is_leaders(lease.holder) {
         tracing::info!(%path, holder = %lease.holder, age_ms = age, "another writer waits for a file");
         let before = UnixMillis(lease.renewed.0.saturating_add(1));
         take_over(core, lead, inode, before, YIELD_PATIENCE).await?;

@@ -6,6 +6,8 @@
 //!   new generation        every datanode that may have it        those that answered
 //! ```
 //!
+//! A file that is cut inside of a chunk takes the same way, with a length that is known from the beginning.
+//!
 //! # Guarantees
 //! - The old writer is fenced twice: the log refuses it from `Recover` on, datanodes from the moment that they answer.
 //! - What any reader has seen of the chunk is in every replica that is asked (see `docs/design/writing.md`), and so in the
@@ -19,7 +21,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use namespace::{Command, Outcome, RECOVERY, Recovering};
+use namespace::{Command, Outcome, RECOVERY, Recovering, TRUNCATION, WriterFile, is_leaders};
 use placement::Liveness;
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation, InodeId, UnixMillis};
 
@@ -56,7 +58,7 @@ pub(crate) async fn run(core: &Core) {
         let namespace = core.machine.snapshot();
         let files = namespace
             .leases()
-            .filter(|lease| lease.holder == RECOVERY)
+            .filter(|lease| is_leaders(lease.holder))
             .flat_map(|lease| lease.files);
         for inode in files {
             if busy.len() < AT_ONCE && busy.insert(inode) {
@@ -88,9 +90,27 @@ async fn attempt(core: &Core, lead: Lead, inode: InodeId) -> InodeId {
 
 /// What to call a file.
 pub(crate) fn name(core: &Core, inode: InodeId) -> String {
-    let file = core.machine.read().writer_file(inode, RECOVERY);
-    let path = file.ok().and_then(|file| file.path);
+    let path = leaders_file(core, inode).and_then(|(file, _)| file.path);
     path.map_or_else(|| format!("file {inode}"), |path| path.to_string())
+}
+
+/// A file that is the leader's, and what it is to be done with.
+fn leaders_file(core: &Core, inode: InodeId) -> Option<(WriterFile, Aim)> {
+    let namespace = core.machine.read();
+    let aims = [(RECOVERY, Aim::Recover), (TRUNCATION, Aim::Cut)];
+    let mut files = aims
+        .into_iter()
+        .filter_map(|(leader, aim)| Some((namespace.writer_file(inode, leader).ok()?, aim)));
+    files.next()
+}
+
+/// What the length of a chunk is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// What the datanodes have of it.
+    Recover,
+    /// What is known, and no more.
+    Cut,
 }
 
 async fn recover(core: &Core, lead: Lead, inode: InodeId) -> Result<(), String> {
@@ -103,9 +123,11 @@ async fn recover(core: &Core, lead: Lead, inode: InodeId) -> Result<(), String> 
     if chunks.is_empty() {
         return Ok(());
     }
-    let file = core.machine.read().writer_file(inode, RECOVERY);
-    let chunk_size = file.map_err(|error| error.to_string())?.chunk_size.bytes();
-    let recovered = join_all(chunks.iter().map(|chunk| recover_chunk(core, lead, chunk))).await;
+    let Some((file, aim)) = leaders_file(core, inode) else {
+        return Ok(());
+    };
+    let chunk_size = file.chunk_size.bytes();
+    let recovered = join_all(chunks.iter().map(|chunk| recover_chunk(core, lead, aim, chunk))).await;
     let mut kept = Vec::with_capacity(chunks.len());
     for (chunk, extent) in chunks.iter().zip(recovered) {
         let extent = extent?;
@@ -141,7 +163,7 @@ impl Drop for AtDesk<'_> {
     }
 }
 
-async fn recover_chunk(core: &Core, lead: Lead, part: &Recovering) -> Result<ChunkExtent, String> {
+async fn recover_chunk(core: &Core, lead: Lead, aim: Aim, part: &Recovering) -> Result<ChunkExtent, String> {
     let Some(recovery) = part.generation else {
         return Ok(part.extent);
     };
@@ -152,7 +174,8 @@ async fn recover_chunk(core: &Core, lead: Lead, part: &Recovering) -> Result<Chu
         len,
     };
     let pipeline_is_known = !core.cluster().writers_of(chunk).is_empty();
-    if !pipeline_is_known {
+    let who_has_it_is_known = pipeline_is_known || (aim == Aim::Cut && is_seen(core, chunk));
+    if !who_has_it_is_known {
         let heard = SETTLE + core.config.heartbeat_interval * 2;
         let age = core.now().saturating_sub(lead.since);
         tokio::time::sleep(heard.saturating_sub(age)).await;
@@ -170,6 +193,9 @@ async fn recover_chunk(core: &Core, lead: Lead, part: &Recovering) -> Result<Chu
         recovery,
         len,
     };
+    if aim == Aim::Cut {
+        return finish(core, &holders, order(Some(known))).await.map(extent);
+    }
     for &holder in &holders {
         core.desk.order(holder, order(None));
     }
@@ -203,22 +229,49 @@ async fn recover_chunk(core: &Core, lead: Lead, part: &Recovering) -> Result<Chu
     if len == 0 {
         return Ok(extent(0));
     }
-    let participants: BTreeSet<_> = found.into_keys().collect();
-    for &participant in &participants {
-        core.desk.order(participant, order(Some(len)));
+    let participants = found.into_keys().collect();
+    finish(core, &participants, order(Some(len))).await.map(extent)
+}
+
+/// Has datanodes finish their replicas with a length, and gives that. Some may fail, or have died meanwhile: as many must do it
+/// as an acknowledgement promises, or all of those that live.
+async fn finish(core: &Core, participants: &BTreeSet<DatanodeId>, order: Order) -> Result<u64, String> {
+    let Order { chunk, recovery, .. } = order;
+    let len = order.len.unwrap_or_default();
+    for &participant in participants {
+        core.desk.order(participant, order);
     }
-    let answers = gather(core, chunk, recovery, &participants).await;
-    let finished = |(_, answer): &(&DatanodeId, &Answer)| **answer == Answer::Finished(len);
-    if answers.iter().any(|answer| finished(&answer)) {
-        return Ok(extent(len));
+    let answers = gather(core, chunk, recovery, participants).await;
+    let finished = answers
+        .values()
+        .filter(|answer| **answer == Answer::Finished(len));
+    let alive = participants.iter().filter(|id| !is_dead(core, **id)).count();
+    let wanted = usize::from(core.config.required_replicas()).min(alive).max(1);
+    if finished.count() >= wanted {
+        return Ok(len);
     }
     let all = participants
         .iter()
         .map(|node| describe(core, *node, answers.get(node)));
+    let all: Vec<_> = all.collect();
     Err(format!(
-        "chunk {chunk}: no datanode could finish it with {len} bytes: {}",
-        all.collect::<Vec<_>>().join(", ")
+        "chunk {chunk}: fewer than {wanted} datanodes could finish it with {len} bytes: {}",
+        if all.is_empty() {
+            "no datanode has told of a replica".to_owned()
+        } else {
+            all.join(", ")
+        }
     ))
+}
+
+/// Whether enough replicas of a finished chunk are known to begin with.
+fn is_seen(core: &Core, chunk: ChunkId) -> bool {
+    let wanted = core
+        .machine
+        .read()
+        .chunk(chunk)
+        .map_or(1, |info| info.replication);
+    core.cluster().replicas.replicas(chunk).len() >= usize::from(wanted)
 }
 
 /// Every datanode that may have a replica.
@@ -255,12 +308,10 @@ async fn gather(
     let deadline = tokio::time::Instant::now() + patience;
     loop {
         let answers = core.desk.answers(chunk, recovery);
-        let dead = |id: &DatanodeId| {
-            let cluster = core.cluster();
-            let node = cluster.view.node(*id);
-            node.is_none_or(|node| node.liveness == Liveness::Dead)
-        };
-        if asked.iter().all(|id| answers.contains_key(id) || dead(id)) {
+        if asked
+            .iter()
+            .all(|id| answers.contains_key(id) || is_dead(core, *id))
+        {
             return answers;
         }
         tokio::select! {
@@ -269,6 +320,12 @@ async fn gather(
             () = tokio::time::sleep_until(deadline) => return answers,
         }
     }
+}
+
+fn is_dead(core: &Core, id: DatanodeId) -> bool {
+    let cluster = core.cluster();
+    let node = cluster.view.node(id);
+    node.is_none_or(|node| node.liveness == Liveness::Dead)
 }
 
 fn describe(core: &Core, datanode: DatanodeId, answer: Option<&Answer>) -> String {

@@ -68,6 +68,8 @@ impl Command {
             Self::Recover { .. } => 25,
             Self::CommitRecovery { .. } => 26,
             Self::LeaveFile { .. } => 27,
+            Self::Truncate { .. } => 28,
+            Self::Concat { .. } => 29,
         }
     }
 }
@@ -273,6 +275,20 @@ mod tests {
                     written: Vec::new(),
                 },
             ),
+            (
+                28,
+                Command::Truncate {
+                    path: crate::testing::path("/a"),
+                    len: 300,
+                },
+            ),
+            (
+                29,
+                Command::Concat {
+                    target: crate::testing::path("/a"),
+                    sources: vec![crate::testing::path("/b"), crate::testing::path("/c")],
+                },
+            ),
         ]
     }
 
@@ -281,7 +297,7 @@ mod tests {
             at: UnixMillis(1_700_000_000_000),
             caller: caller("ann"),
             request: Some(RequestId {
-                client: ClientId(u128::MAX - 1),
+                client: ClientId(u128::MAX - 2),
                 call: CallId(9),
             }),
             command,
@@ -325,7 +341,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_newer_commands_are_for_ever_too() {
-        let goldens: [(u8, &[u8]); 12] = [
+        let goldens: [(u8, &[u8]); 14] = [
             (
                 16,
                 b"\x0f\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02\
@@ -355,6 +371,8 @@ mod tests {
             (25, b"\x18\xac\x02\xac\x02"),
             (26, b"\x19\xac\x02\x01\xf0\xa2\x04\x02\x80\x80\x40"),
             (27, b"\x1a\xac\x02\x00"),
+            (28, b"\x1b\x02/a\xac\x02"),
+            (29, b"\x1c\x02/a\x02\x02/b\x02/c"),
         ];
         for (op, golden) in goldens {
             let (_, command) = all().swap_remove(usize::from(op) - 1);
@@ -419,7 +437,7 @@ mod tests {
         }
 
         #[test]
-        fn decoding_what_was_changed_never_panics(which in 0usize..27, at: usize, to: u8) {
+        fn decoding_what_was_changed_never_panics(which in 0usize..29, at: usize, to: u8) {
             let (op, command) = all().swap_remove(which);
             let mut bytes = encoded(&entry(command));
             let at = at % bytes.len();

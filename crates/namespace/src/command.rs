@@ -271,6 +271,21 @@ pub enum Command {
         /// Chunks that are finished and acknowledged by now.
         written: Vec<ChunkExtent>,
     },
+    /// Cuts a file that nobody writes. At the edge of a chunk that is done at once; inside of one the file is the leader's from
+    /// now on, until a recovery has cut the replicas and ends with `CommitRecovery`. Nobody reads behind the cut any more.
+    Truncate {
+        /// Which.
+        path: FsPath,
+        /// How many bytes are left of it; not more than it has.
+        len: u64,
+    },
+    /// Puts the chunks of files behind those of another one; these files are gone then. Nobody may write any of them.
+    Concat {
+        /// Which grows.
+        target: FsPath,
+        /// What it grows by, in this order.
+        sources: Vec<FsPath>,
+    },
 }
 
 /// A tree that the caller was found to be allowed to remove.
@@ -306,6 +321,16 @@ pub struct Lease {
 
 /// Who writes a file that is being recovered: nobody, and no client is called so.
 pub const RECOVERY: ClientId = ClientId(u128::MAX);
+
+/// Who writes a file that is being cut inside of a chunk: nobody either. Its only unfinished chunk is to have as many bytes as
+/// are acknowledged, and no more.
+pub const TRUNCATION: ClientId = ClientId(u128::MAX - 1);
+
+/// Whether a file that `holder` writes is the leader's, to be recovered.
+#[must_use]
+pub fn is_leaders(holder: ClientId) -> bool {
+    holder == RECOVERY || holder == TRUNCATION
+}
 
 /// The generation that the first replica of a chunk has.
 pub const FIRST_GENERATION: Generation = Generation(1);

@@ -27,7 +27,7 @@ pub use checkpoint::LoadError;
 pub use codec::DecodeError;
 pub use command::{
     Command, Content, CreateOptions, DeleteTicket, Entry, FIRST_GENERATION, Lease, MemberStorage, Publish,
-    RECOVERY, Registration, SetAttributes,
+    RECOVERY, Registration, SetAttributes, TRUNCATION, is_leaders,
 };
 pub use error::NamespaceError;
 pub use import::{ImportError, Imported, Importer};

@@ -3,8 +3,8 @@
 use types::{ChunkId, ClusterId, UnixMillis};
 
 use crate::handler::{
-    Answer, Call, Files, append, attributes, chunk, complete, create, delete, format, lease, member, mkdir,
-    reap, recover, rename, safe_mode, setting, sync,
+    Answer, Call, Files, append, attributes, chunk, complete, concat, create, delete, format, lease, member,
+    mkdir, reap, recover, rename, safe_mode, setting, sync, truncate,
 };
 use crate::settings::Chosen;
 use crate::table::{CallKey, Members, RetryCache};
@@ -127,6 +127,8 @@ impl Namespace {
             Command::Recover { inode, before } => recover::recover(files, call, *inode, *before),
             Command::CommitRecovery { inode, chunks } => recover::commit(files, call, *inode, chunks),
             Command::LeaveFile { inode, written } => recover::leave(files, call, *inode, written),
+            Command::Truncate { path, len } => truncate::truncate(files, call, path, *len),
+            Command::Concat { target, sources } => concat::concat(files, call, target, sources),
         }
     }
 }

@@ -37,6 +37,12 @@ pub const BATCH_OPERATIONS_MAX: usize = 1_024;
 /// acknowledgements.
 pub const FILE_UNCOMMITTED_CHUNKS_MAX: usize = 4;
 
+/// Files that are joined to another one by one command.
+pub const CONCAT_SOURCES_MAX: usize = 10_000;
+
+/// Chunks of a file that others were joined to: each that changes hands costs the state machine some 100 ns.
+pub const CONCAT_CHUNKS_MAX: u64 = 100_000;
+
 /// Answers that are kept for calls that come again.
 pub const RETRY_CACHE_ENTRIES_MAX: usize = 64 << 10;
 

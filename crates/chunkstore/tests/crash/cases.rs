@@ -67,6 +67,23 @@ fn power_loss_while_the_generation_rises_leaves_the_old_or_the_new() {
 }
 
 #[test]
+fn power_loss_while_cutting_leaves_the_old_length_or_the_new() {
+    let data = bytes(1, 5000);
+    crash_everywhere(
+        PACKED_MAX,
+        |store| put(store, 1, G1, &data).unwrap(),
+        |store, acknowledged: &mut bool| *acknowledged = store.cut(chunk(1), G2, 1300).is_ok(),
+        |store, report, acknowledged, when| {
+            let replica = store.replica(chunk(1)).unwrap_or_else(|| panic!("lost: {when}"));
+            let len = if replica.generation == G2 { 1300 } else { 5000 };
+            assert!(len == 1300 || !acknowledged, "{when}");
+            assert_eq!(read_all(store, chunk(1)).unwrap(), data[..len], "{when}");
+            assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+        },
+    );
+}
+
+#[test]
 fn power_loss_while_deleting_or_taking_back_leaves_everything_or_nothing() {
     let data = bytes(1, 5000);
     crash_everywhere(

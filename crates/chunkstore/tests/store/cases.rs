@@ -291,6 +291,58 @@ fn a_new_generation_survives_a_restart() {
 }
 
 #[test]
+fn a_finalized_replica_is_cut_under_a_newer_generation() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    let long = bytes(7, (9 << 20) + 100);
+    let cases = [
+        (5000, 5000),
+        (5000, 4999),
+        (5000, 4608),
+        (5000, 700),
+        (5000, 0),
+        (long.len(), (8 << 20) + 512 + 17),
+    ];
+    for (id, (len, cut)) in cases.into_iter().enumerate() {
+        let (id, data) = (id as u64, &long[..len]);
+        fixture.write(&store, id, G1, data);
+        let reader = store.open_replica(chunk(id)).unwrap();
+        if cut < len {
+            assert!(store.cut(chunk(id), G1, cut as u64).is_err(), "under the same generation");
+            assert_eq!(read_all(&store, chunk(id)).unwrap(), data);
+        }
+        for _ in 0..2 {
+            let replica = store.cut(chunk(id), G2, cut as u64).unwrap();
+            assert_eq!((replica.generation, replica.len), (G2, cut as u64), "a repeat changes nothing");
+        }
+        assert_eq!(read_all(&store, chunk(id)).unwrap(), data[..cut], "cut to {cut}");
+        checksums_match(&store, chunk(id), &data[..cut]);
+        assert!(store.cut(chunk(id), G1, 0).is_err());
+        let mut first = [0; 512];
+        match reader.read_verified(0, &mut first, &mut [0; 4]) {
+            Ok(()) => assert_eq!(first, data[..512], "who has it open reads on"),
+            Err(_) => assert!(cut < 512, "what is gone is not made up"),
+        }
+    }
+    let (again, report) = fixture.reopen();
+    assert_eq!(report.findings, []);
+    for (id, (_, cut)) in cases.into_iter().enumerate() {
+        assert_eq!(read_all(&again, chunk(id as u64)).unwrap(), long[..cut]);
+    }
+}
+
+#[test]
+fn a_cut_never_blesses_what_is_rotten() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    let data = bytes(7, 5000);
+    fixture.write(&store, 1, G1, &data);
+    fixture.rot(&data[..600]);
+    assert!(store.cut(chunk(1), G2, 550).is_err(), "its unit is not what was written");
+    assert_eq!(store.replica(chunk(1)).unwrap().generation, G1);
+}
+
+#[test]
 fn a_finalized_replica_can_be_taken_back_and_written_on() {
     let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();

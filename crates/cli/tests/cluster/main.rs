@@ -27,6 +27,7 @@ mod kill_put;
 mod matrix;
 mod operations;
 mod pipe;
+mod reshape;
 mod restart;
 mod scale;
 mod small_files;

@@ -11,6 +11,7 @@ mod message;
 mod operations;
 mod read;
 mod reports;
+mod reshape;
 mod unfinished;
 mod write;
 
@@ -129,6 +130,8 @@ calls! {
     sync: SyncRequest => SyncResponse, write;
     recover_lease: RecoverLeaseRequest => RecoverLeaseResponse, write;
     renew_lease: RenewLeaseRequest => RenewLeaseResponse, write;
+    truncate: TruncateRequest => TruncateResponse, reshape;
+    concat: ConcatRequest => ConcatResponse, reshape;
     bump_generation: BumpGenerationRequest => BumpGenerationResponse, write;
     additional_datanodes: AdditionalDatanodesRequest => AdditionalDatanodesResponse, write;
     update_pipeline: UpdatePipelineRequest => UpdatePipelineResponse, write;

@@ -25,6 +25,7 @@ mod operations;
 mod placement;
 mod repair;
 mod reports;
+mod reshape;
 mod safe_mode;
 mod tree;
 mod writing;

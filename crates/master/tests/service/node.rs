@@ -61,6 +61,42 @@ impl Node {
             .map(Response::into_inner)
     }
 
+    /// Tells what is unfinished here and what came of orders; answers with new orders.
+    pub(crate) async fn unfinished(
+        &self,
+        replicas: &[ChunkExtent],
+        answers: Vec<v1::RecoveryAnswer>,
+    ) -> Vec<v1::RecoverReplica> {
+        let request = v1::UnfinishedRequest {
+            datanode_id: self.id(),
+            replicas: replicas.iter().copied().map(proto::wire_extent).collect(),
+            answers,
+        };
+        let answer = self.members.clone().unfinished(request).await.unwrap();
+        answer.into_inner().recover
+    }
+
+    /// Finishes whatever it is ordered to, with the length that is wanted, for ever.
+    pub(crate) async fn obey(&self, mut orders: Vec<v1::RecoverReplica>) -> std::convert::Infallible {
+        loop {
+            let mut answers = Vec::new();
+            for order in orders {
+                if let Some(len) = order.length {
+                    self.received(crate::harness::extent(order.chunk, order.recovery, len))
+                        .await;
+                }
+                answers.push(v1::RecoveryAnswer {
+                    chunk: order.chunk,
+                    recovery: order.recovery,
+                    length: order.length,
+                    finished: order.length.is_some(),
+                    failure: String::new(),
+                });
+            }
+            orders = self.unfinished(&[], answers).await;
+        }
+    }
+
     pub(crate) async fn heartbeat(&self) -> Vec<v1::command::Command> {
         self.heartbeat_with(1 << 40).await
     }

@@ -2,6 +2,7 @@
 
 use types::UnixMillis;
 
+use crate::command::TRUNCATION;
 use crate::handler::close::give_up;
 use crate::handler::{Answer, Call, Files};
 use crate::table::Leases;
@@ -17,7 +18,7 @@ pub(crate) fn renew(leases: &mut Leases, call: &Call<'_>) -> Answer {
 pub(crate) fn expire(files: &mut Files, call: &Call<'_>, before: UnixMillis) -> Answer {
     permission::require_superuser(call.caller)?;
     let mut expired = 0;
-    for file in files.leases.expired(before) {
+    for file in files.leases.expired(before, TRUNCATION) {
         // What was removed with a directory above it is not there any more, for anybody.
         expired += u64::from(files.tree.is_there(file));
         give_up(files, file)?;

@@ -9,6 +9,7 @@ pub(crate) mod chunk;
 mod close;
 mod commit;
 pub(crate) mod complete;
+pub(crate) mod concat;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod format;
@@ -22,6 +23,7 @@ pub(crate) mod rename;
 pub(crate) mod safe_mode;
 pub(crate) mod setting;
 pub(crate) mod sync;
+pub(crate) mod truncate;
 mod writer;
 
 use types::{Caller, ClientId, InodeId, UnixMillis};

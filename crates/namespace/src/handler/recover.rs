@@ -5,11 +5,12 @@
 
 use types::{ChunkExtent, InodeId, UnixMillis};
 
-use crate::command::RECOVERY;
+use crate::command::{RECOVERY, TRUNCATION, is_leaders};
 use crate::handler::close::{close, give_up};
 use crate::handler::commit::{Commit, advance, check_extent};
 use crate::handler::writer::{writing, wrong_chunk};
 use crate::handler::{Answer, Call, Files};
+use crate::query::acknowledged;
 use crate::table::{ChunkState, GENERATION_MAX, Inode};
 use crate::{NamespaceError, Outcome, Recovering, permission};
 
@@ -22,7 +23,7 @@ pub(crate) fn recover(files: &mut Files, call: &Call<'_>, inode: InodeId, before
         return Ok(Outcome::Recovering(Vec::new()));
     };
     let (holder, renewed) = (writer.client, files.leases.renewed(writer.client));
-    if holder != RECOVERY && renewed.is_some_and(|renewed| renewed >= before) {
+    if !is_leaders(holder) && renewed.is_some_and(|renewed| renewed >= before) {
         let path = files.tree.path(inode).unwrap_or_else(types::FsPath::root);
         return Err(NamespaceError::BeingWritten { path, holder });
     }
@@ -88,11 +89,12 @@ fn take(files: &mut Files, call: &Call<'_>, inode: InodeId) -> Answer {
 }
 
 fn writer_becomes_recovery(files: &mut Files, call: &Call<'_>, inode: InodeId, holder: types::ClientId) {
+    let leader = if holder == TRUNCATION { holder } else { RECOVERY };
     if let Some(writer) = files.tree.writer_mut(inode) {
-        writer.client = RECOVERY;
+        writer.client = leader;
     }
     files.leases.end(holder, inode);
-    files.leases.begin(RECOVERY, inode, call.at);
+    files.leases.begin(leader, inode, call.at);
 }
 
 /// Closes a file with what was recovered.
@@ -101,9 +103,21 @@ pub(crate) fn commit(files: &mut Files, call: &Call<'_>, inode: InodeId, chunks:
     let client = RECOVERY;
     let file = files.tree.find(inode).and_then(Inode::file);
     let file = file.filter(|_| files.tree.is_there(inode));
-    let file = file.filter(|file| file.writer.is_some_and(|writer| writer.client == RECOVERY));
+    let file = file.filter(|file| file.writer.is_some_and(|writer| is_leaders(writer.client)));
     let file = file.ok_or(NamespaceError::NotWriter { inode, client })?;
+    let cut = file.writer.is_some_and(|writer| writer.client == TRUNCATION);
     let tail = file.uncommitted_chunks();
+    if let Some(&chunk) = tail.first().filter(|_| cut) {
+        let len = acknowledged(&file, &files.chunks);
+        let as_wanted = |extent: &ChunkExtent| (extent.chunk, extent.len) == (chunk, len);
+        if chunks.len() != 1 || !chunks.iter().all(as_wanted) {
+            return Err(wrong_chunk(
+                inode,
+                chunk,
+                format!("it is to be cut to {len} bytes"),
+            ));
+        }
+    }
     for (position, &extent) in chunks.iter().enumerate() {
         let wrong = |why: String| Err(wrong_chunk(inode, extent.chunk, why));
         if tail.get(position) != Some(&extent.chunk) {

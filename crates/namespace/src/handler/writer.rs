@@ -3,7 +3,7 @@
 use types::{ChunkId, InodeId};
 
 use crate::NamespaceError;
-use crate::command::RECOVERY;
+use crate::command::is_leaders;
 use crate::handler::{Call, Files};
 use crate::table::{Chunk, File, Inode, Tree, Writer};
 
@@ -20,7 +20,7 @@ pub(crate) fn writing<'t>(
     let file = tree.find(inode).and_then(Inode::file);
     file.and_then(|file| Some((file, file.writer?)))
         .filter(|(_, writer)| {
-            client != RECOVERY
+            !is_leaders(client)
                 && writer.client == client
                 && (call.caller.superuser || *writer.user == *call.caller.user)
         })

@@ -18,7 +18,7 @@ pub struct Page {
 pub struct Located {
     /// The file.
     pub status: FileStatus,
-    /// Its committed chunks, in order.
+    /// Its committed chunks, in order; the last one as long as it is to be, when it is being cut.
     pub chunks: Vec<ChunkExtent>,
     /// The chunks behind these, in order: the first one is being written.
     pub open: Vec<ChunkInfo>,
@@ -33,9 +33,9 @@ pub struct ContentSummary {
     pub files: u64,
     /// Directories, with the one that was asked about.
     pub directories: u64,
-    /// Committed bytes of all files.
+    /// Bytes of all files, as `stat` tells them.
     pub len: u64,
-    /// Committed bytes times the replication of each file.
+    /// These times the replication of each file.
     pub space: u64,
 }
 

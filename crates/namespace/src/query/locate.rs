@@ -2,6 +2,7 @@
 
 use types::{Caller, ChunkExtent, FsPath};
 
+use crate::command::TRUNCATION;
 use crate::permission::{self, Access};
 use crate::query::stat::status;
 use crate::{Located, Namespace, NamespaceError, resolve};
@@ -26,14 +27,21 @@ impl Namespace {
                 len: found.len()?,
             })
         });
+        let mut chunks: Vec<_> = extents.collect();
+        let rest = file.uncommitted_chunks().iter();
+        let mut open: Vec<_> = rest.filter_map(|&id| self.chunk(id)).collect();
+        if file.writer.is_some_and(|writer| writer.client == TRUNCATION) {
+            // Replicas may have more for a while; readers do not.
+            chunks.extend(open.drain(..).map(|info| ChunkExtent {
+                chunk: info.chunk,
+                generation: info.generation,
+                len: info.acknowledged,
+            }));
+        }
         Ok(Located {
             status: status(path.name().unwrap_or_default(), &inode, &self.files.chunks),
-            chunks: extents.collect(),
-            open: file
-                .uncommitted_chunks()
-                .iter()
-                .filter_map(|&id| self.chunk(id))
-                .collect(),
+            chunks,
+            open,
             chunk_size: file.chunk_size,
         })
     }

@@ -13,4 +13,4 @@ mod writer;
 
 pub use answer::{ChunkInfo, ContentSummary, Located, Page, Totals, WriterFile};
 pub use ids::ChunkLives;
-pub(crate) use stat::status;
+pub(crate) use stat::{acknowledged, status};

@@ -3,6 +3,7 @@
 use types::{Caller, FsPath};
 
 use crate::permission::{self, Access};
+use crate::query::acknowledged;
 use crate::table::Body;
 use crate::{ContentSummary, Namespace, NamespaceError, resolve};
 
@@ -21,8 +22,9 @@ impl Namespace {
             match &inode.body {
                 Body::File(file) => {
                     summary.files += 1;
-                    summary.len = summary.len.saturating_add(file.len);
-                    let space = file.len.saturating_mul(file.replication.into());
+                    let len = file.len + acknowledged(file, &self.files.chunks);
+                    summary.len = summary.len.saturating_add(len);
+                    let space = len.saturating_mul(file.replication.into());
                     summary.space = summary.space.saturating_add(space);
                 }
                 Body::Directory { .. } => {

@@ -138,6 +138,15 @@ impl Chunks {
         self.touched.push(id);
     }
 
+    /// Gives the chunk in a slot to another file.
+    pub(crate) fn give_at(&mut self, slot: u32, to: InodeId) {
+        if let (Some(id), Some(record)) = (self.table.id(slot), self.table.get(slot)) {
+            let owner = slot_of(to);
+            self.table.set(slot, ChunkRecord { owner, ..record });
+            self.touched.push(chunk_id(id));
+        }
+    }
+
     /// Lets the chunk in a slot go.
     pub(crate) fn free_at(&mut self, slot: u32) {
         let id = self.table.id(slot).map(chunk_id);

@@ -51,12 +51,12 @@ impl Leases {
         self.0.get(&client).map(|held| held.renewed)
     }
 
-    /// The files of clients that gave no sign of life since `before`.
-    pub(crate) fn expired(&self, before: UnixMillis) -> Vec<InodeId> {
+    /// The files of clients that gave no sign of life since `before`; without those of `never`.
+    pub(crate) fn expired(&self, before: UnixMillis, never: ClientId) -> Vec<InodeId> {
         self.0
-            .values()
-            .filter(|held| held.renewed < before)
-            .flat_map(|held| held.files.iter().copied())
+            .iter()
+            .filter(|(holder, held)| **holder != never && held.renewed < before)
+            .flat_map(|(_, held)| held.files.iter().copied())
             .collect()
     }
 

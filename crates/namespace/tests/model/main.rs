@@ -252,7 +252,8 @@ impl Story {
                     assert_eq!(status.being_written, file.writer.is_some());
                     let located = self.machine.locate(&root, &at).unwrap();
                     let chunks: Vec<_> = located.chunks.iter().map(|c| (c.chunk, c.len)).collect();
-                    assert_eq!(chunks, file.visible().collect::<Vec<_>>());
+                    let seen = file.visible().chain(file.being_cut());
+                    assert_eq!(chunks, seen.collect::<Vec<_>>());
                 }
             }
         }

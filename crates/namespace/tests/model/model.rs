@@ -7,7 +7,7 @@ mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use namespace::{Command, Entry, NamespaceError, Outcome};
+use namespace::{Command, Entry, NamespaceError, Outcome, TRUNCATION};
 use types::{Caller, ChunkExtent, ChunkId, ClientId, FsPath, Generation, InodeId};
 
 use self::members::Members;
@@ -120,6 +120,15 @@ impl File {
         self.chunks
             .iter()
             .map_while(|chunk| Some((chunk.id, chunk.committed?)))
+    }
+
+    /// The chunk that is being cut, with the length that it is to have.
+    pub(crate) fn being_cut(&self) -> Option<(ChunkId, u64)> {
+        self.writer
+            .as_ref()
+            .filter(|writer| writer.client == TRUNCATION)?;
+        let cut = self.chunks.iter().find(|chunk| chunk.committed.is_none())?;
+        Some((cut.id, cut.acknowledged))
     }
 
     /// What is committed, and what is known of the first chunk that is not.
@@ -280,6 +289,11 @@ impl Model {
                 self.take(*inode);
                 Ok(())
             }
+            Command::Truncate { path, len } => self.truncate(by, path.as_str(), *len),
+            Command::Concat { target, sources } => {
+                let sources: Vec<_> = sources.iter().map(FsPath::as_str).collect();
+                self.concat(by, target.as_str(), &sources)
+            }
             Command::Sync { inode, written, open } => self.sync(by, *inode, written, open.as_ref()),
             Command::Complete { inode, written } => self.complete(by, *inode, written),
             Command::RenewLease => Ok(()),
@@ -288,7 +302,7 @@ impl Model {
                     return Err(Refusal::Denied);
                 }
                 for (client, (renewed, files)) in self.leases() {
-                    if renewed < before.0 {
+                    if client != TRUNCATION && renewed < before.0 {
                         files.into_iter().for_each(|file| self.give_up(file));
                         self.renewed.remove(&client);
                     }

@@ -52,6 +52,14 @@ pub(crate) enum Step {
         keep: usize,
     },
     LeaveFile(Writing),
+    Truncate {
+        path: At,
+        len: u64,
+    },
+    Concat {
+        target: At,
+        sources: Vec<At>,
+    },
     Renew,
     Expire {
         silent: u64,
@@ -284,6 +292,9 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
             .prop_map(|(file, silent)| Step::Recover { file, silent }),
         3 => (writing(), 0usize..5).prop_map(|(writing, keep)| Step::CommitRecovery { writing, keep }),
         1 => writing().prop_map(Step::LeaveFile),
+        4 => (at(), prop::sample::select(vec![0, 1, 512, 600, 1024, 1025, 1536, 2048]))
+            .prop_map(|(path, len)| Step::Truncate { path, len }),
+        3 => (at(), prop::collection::vec(at(), 0..3)).prop_map(|(target, sources)| Step::Concat { target, sources }),
         1 => writing().prop_map(Step::AbandonFile),
         2 => one().prop_map(|(file, chunk)| Step::Bump { file, chunk }),
         3 => (one(), 0u64..4, prop::sample::select(vec![0, 1, 600, 1025])).prop_map(
@@ -410,6 +421,11 @@ impl Step {
             Self::LeaveFile(writing) => Command::LeaveFile {
                 inode: inode(writing.file),
                 written: written(&writing),
+            },
+            Self::Truncate { path: at, len } => Command::Truncate { path: path(at), len },
+            Self::Concat { target, sources } => Command::Concat {
+                target: path(target),
+                sources: sources.into_iter().map(path).collect(),
             },
             Self::Renew => Command::RenewLease,
             Self::Expire { silent } => Command::ExpireLeases {

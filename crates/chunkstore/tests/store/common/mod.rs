@@ -1,6 +1,11 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 pub(crate) mod sim;
 
@@ -142,6 +147,30 @@ impl Fixture {
             .unwrap();
         let sidecar = data.with_file_name(format!("{name}.meta"));
         (data, sidecar)
+    }
+
+    /// Changes a byte of `data` wherever it is on the disks: the 10th from its end.
+    pub(crate) fn rot(&self, data: &[u8]) {
+        let mut found = 0;
+        let mut waiting: Vec<_> = self.directories.iter().map(|dir| dir.path().to_owned()).collect();
+        while let Some(path) = waiting.pop() {
+            if path.is_dir() {
+                waiting.extend(
+                    std::fs::read_dir(path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
+                continue;
+            }
+            let mut content = std::fs::read(&path).unwrap();
+            let at = content.windows(data.len()).position(|window| window == data);
+            if let Some(at) = at {
+                content[at + data.len() - 10] ^= 1;
+                std::fs::write(&path, content).unwrap();
+                found += 1;
+            }
+        }
+        assert!(found > 0, "it is somewhere");
     }
 
     pub(crate) fn temporary_files(&self) -> Vec<PathBuf> {

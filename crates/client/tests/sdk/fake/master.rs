@@ -673,5 +673,7 @@ not_needed! {
     set_times(SetTimesRequest) -> SetTimesResponse;
     append(AppendRequest) -> AppendResponse;
     recover_lease(RecoverLeaseRequest) -> RecoverLeaseResponse;
+    truncate(TruncateRequest) -> TruncateResponse;
+    concat(ConcatRequest) -> ConcatResponse;
     batch(BatchRequest) -> BatchResponse;
 }

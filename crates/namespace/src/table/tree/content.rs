@@ -80,6 +80,51 @@ impl Tree {
         Ok(())
     }
 
+    /// Takes all committed chunks from number `keep` on, which hold all bytes behind the first `len`.
+    ///
+    /// # Errors
+    /// When there is no room; nothing is changed then.
+    pub(crate) fn cut(&mut self, id: InodeId, keep: usize, len: u64) -> Result<Vec<u32>, NamespaceError> {
+        let slot = slot_of(id);
+        let record = self.record(slot);
+        let taken: Vec<_> = self.committed(id).skip(keep).collect();
+        let (many, first) = match (record.has(MANY), keep) {
+            (_, 0) => {
+                if record.has(MANY) {
+                    self.lists.remove(record.first);
+                }
+                (false, 0)
+            }
+            (false, _) => (false, record.first),
+            (true, _) => {
+                let full = |_| NamespaceError::Full("it has all of its lists of chunks".to_owned());
+                let left = self.lists.truncate(record.first, keep).map_err(full)?;
+                (true, left.unwrap_or(0))
+            }
+        };
+        self.change(slot, |record, odd| {
+            record.put(MANY, many);
+            record.first = first;
+            odd.set_len(slot, record, len);
+        });
+        Ok(taken)
+    }
+
+    /// Adds committed chunks with `len` bytes together to the end of a file.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub(crate) fn extend(&mut self, id: InodeId, chunks: &[u32], len: u64) -> Result<(), NamespaceError> {
+        let all: Vec<_> = self.committed(id).chain(chunks.iter().copied()).collect();
+        self.set_committed(id, &all)?;
+        let slot = slot_of(id);
+        self.change(slot, |record, odd| {
+            let before = odd.len(slot, record);
+            odd.set_len(slot, record, before + len);
+        });
+        Ok(())
+    }
+
     /// Takes up to `limit` chunks from the end of a file that nobody can read any more.
     pub(crate) fn take_chunks(&mut self, id: InodeId, limit: u64) -> Vec<u32> {
         let slot = slot_of(id);

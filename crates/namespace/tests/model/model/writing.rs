@@ -1,6 +1,6 @@
 //! Files while they are written.
 
-use namespace::{CreateOptions, NamespaceError, Outcome, Publish, RECOVERY};
+use namespace::{CreateOptions, NamespaceError, Outcome, Publish, RECOVERY, TRUNCATION, is_leaders};
 use types::{ChunkExtent, ChunkId, Generation, InodeId};
 
 use super::names::{join, parent};
@@ -146,7 +146,7 @@ impl Model {
         }
         let writer = self.files.get(&id).and_then(|file| file.writer.as_ref());
         let Some(writer) = writer else { return Ok(()) };
-        if writer.client != RECOVERY && self.renewed[&writer.client] >= before {
+        if !is_leaders(writer.client) && self.renewed[&writer.client] >= before {
             return Err(Refusal::Busy);
         }
         self.take(id);
@@ -163,11 +163,14 @@ impl Model {
             self.give_up(id);
             return;
         }
-        writer.client = RECOVERY;
+        if writer.client != TRUNCATION {
+            writer.client = RECOVERY;
+        }
+        let holder = writer.client;
         for chunk in file.chunks.iter_mut().filter(|chunk| chunk.committed.is_none()) {
             chunk.highest += 1;
         }
-        self.renewed.insert(RECOVERY, now);
+        self.renewed.insert(holder, now);
     }
 
     pub(super) fn commit_recovery(&mut self, by: &By<'_>, id: InodeId, chunks: &[ChunkExtent]) -> Expected {
@@ -178,9 +181,15 @@ impl Model {
         if file
             .writer
             .as_ref()
-            .is_none_or(|writer| writer.client != RECOVERY)
+            .is_none_or(|writer| !is_leaders(writer.client))
         {
             return Err(Refusal::NotWriter);
+        }
+        if let Some((cut, len)) = file.being_cut() {
+            let wanted = |extent: &ChunkExtent| (extent.chunk, extent.len) == (cut, len);
+            if chunks.len() != 1 || !wanted(&chunks[0]) {
+                return Err(Refusal::WrongChunk);
+            }
         }
         let mut after = file.clone();
         let before = after.committed();
@@ -207,6 +216,87 @@ impl Model {
         self.replace_file(id, after, before);
         self.close(id);
         Ok(())
+    }
+
+    /// A file that nobody writes.
+    fn closed(&self, by: &By<'_>, path: &str, bits: u16) -> Result<InodeId, Refusal> {
+        let node = self.existing(by, path)?;
+        let id = node.file.ok_or(Refusal::IsDirectory);
+        if bits == 2 {
+            by.may(node, bits)?;
+        }
+        let id = id?;
+        if self.files[&id].writer.is_some() {
+            return Err(Refusal::Busy);
+        }
+        Ok(id)
+    }
+
+    pub(super) fn truncate(&mut self, by: &By<'_>, path: &str, len: u64) -> Expected {
+        let id = self.closed(by, path, 2)?;
+        let file = &self.files[&id];
+        if len >= file.committed() {
+            return if len == file.committed() {
+                Ok(())
+            } else {
+                Err(Refusal::Invalid)
+            };
+        }
+        let mut after = file.clone();
+        let (mut kept, mut start) = (0, 0);
+        while start + after.chunks[kept].committed.unwrap() <= len {
+            start += after.chunks[kept].committed.unwrap();
+            kept += 1;
+        }
+        let inside = len - start;
+        for chunk in after.chunks.split_off(kept + usize::from(inside > 0)) {
+            self.free(chunk.id);
+        }
+        if inside > 0 {
+            let cut = &mut after.chunks[kept];
+            (cut.committed, cut.acknowledged, cut.highest) = (None, inside, cut.generation);
+            let writer = By {
+                client: TRUNCATION,
+                ..*by
+            };
+            after.writer = Some(writer.writer(None));
+            self.renewed.insert(TRUNCATION, self.now);
+        }
+        self.files.insert(id, after);
+        self.nodes.get_mut(path).unwrap().mtime = self.now;
+        Ok(())
+    }
+
+    pub(super) fn concat(&mut self, by: &By<'_>, target: &str, sources: &[&str]) -> Expected {
+        if sources.is_empty() {
+            return Err(Refusal::Invalid);
+        }
+        self.existing(by, target)?;
+        let grows = self.closed_before(by, target)?;
+        by.may(&self.nodes[target], 2)?;
+        let mut ids = vec![grows];
+        for source in sources {
+            self.existing(by, source)?;
+            let id = self.closed_before(by, source)?;
+            by.may(&self.nodes[*source], 4)?;
+            self.may_take_away(by, source)?;
+            if ids.contains(&id) || self.files[&id].replication != self.files[&grows].replication {
+                return Err(Refusal::Invalid);
+            }
+            ids.push(id);
+        }
+        for (source, id) in sources.iter().zip(&ids[1..]) {
+            let chunks = std::mem::take(&mut self.files.get_mut(id).unwrap().chunks);
+            self.files.get_mut(&grows).unwrap().chunks.extend(chunks);
+            self.remove(source);
+        }
+        self.nodes.get_mut(target).unwrap().mtime = self.now;
+        Ok(())
+    }
+
+    /// A file that nobody writes, before it is asked who may.
+    fn closed_before(&self, by: &By<'_>, path: &str) -> Result<InodeId, Refusal> {
+        self.closed(by, path, 0)
     }
 
     pub(super) fn sync(
