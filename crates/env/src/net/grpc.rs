@@ -11,17 +11,18 @@ use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
+use super::gather::Gather;
 use super::{Network, TcpListener, TcpStream};
 
 /// What a gRPC server knows of the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer(pub Option<SocketAddr>);
 
-impl Connected for TcpStream {
+impl Connected for Gather<TcpStream> {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        Peer(self.peer_addr().ok())
+        Peer(self.get_ref().peer_addr().ok())
     }
 }
 
@@ -56,14 +57,15 @@ pub fn connect(network: &Network, endpoint: &Endpoint) -> Channel {
         let network = network.clone();
         async move {
             let authority = uri.authority().ok_or(io::ErrorKind::InvalidInput)?;
-            network.connect(authority.as_str()).await.map(TokioIo::new)
+            let stream = network.connect(authority.as_str()).await?;
+            Ok::<_, io::Error>(TokioIo::new(Gather::new(stream)))
         }
     });
     endpoint.connect_with_connector_lazy(connect)
 }
 
 /// The connections that come in, as a gRPC server wants them.
-pub struct Incoming(Pin<Box<dyn tokio_stream::Stream<Item = io::Result<TcpStream>> + Send>>);
+pub struct Incoming(Pin<Box<dyn tokio_stream::Stream<Item = io::Result<Gather<TcpStream>>> + Send>>);
 
 impl Incoming {
     /// Accepts from `listener`. A failed accept is not the end: it is waited out.
@@ -74,7 +76,7 @@ impl Incoming {
             |listener| async move {
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => return Some((Ok(stream), listener)),
+                        Ok((stream, _)) => return Some((Ok(Gather::new(stream)), listener)),
                         Err(error) => {
                             tracing::warn!(%error, "could not accept a connection");
                             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -87,7 +89,7 @@ impl Incoming {
 }
 
 impl tokio_stream::Stream for Incoming {
-    type Item = io::Result<TcpStream>;
+    type Item = io::Result<Gather<TcpStream>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.as_mut().poll_next(cx)

@@ -4,6 +4,7 @@
 //! nothing. Nagle's algorithm is off on every stream: with it, small requests wait for the peer's delayed
 //! acknowledgement (550 calls a second instead of 16,000).
 
+mod gather;
 mod grpc;
 mod local;
 mod split;
@@ -14,6 +15,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use gather::Gather;
 pub use grpc::{Incoming, Peer, channel, connect, endpoint};
 pub use local::{FILES_MAX, LocalListener};
 pub use split::{ReadHalf, WriteHalf};
