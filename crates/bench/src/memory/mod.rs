@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// How many files; 1000000 and 10000000 when nothing is said. 100000000 take 10 GB of memory and an hour.
     #[arg(long, value_name = "COUNT")]
     files: Vec<u64>,
+    /// Leave out the churn: half of the files deleted and made again. It takes as long as making all of them.
+    #[arg(long)]
+    no_churn: bool,
 }
 
 /// One size.
@@ -52,8 +55,8 @@ struct Result {
     files: u64,
     sizes: Vec<Sizes>,
     paces: Vec<Pace>,
-    /// Bytes a file after the churn, as a share of those of the fresh build.
-    churned_to_fresh: f64,
+    /// Bytes a file after the churn, as a share of those of the fresh build; none when it was left out.
+    churned_to_fresh: Option<f64>,
     saved_bytes: u64,
 }
 
@@ -73,7 +76,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let mut results = Vec::new();
     for &files in &counts {
         println!("\n== {files} files ==");
-        results.push(measure(&options.common, files)?);
+        results.push(measure(options, files)?);
     }
     let report = Report {
         benchmark: "namespace",
@@ -84,7 +87,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     report.write(options.common.json.as_deref())
 }
 
-fn measure(common: &Common, count: u64) -> anyhow::Result<Result> {
+fn measure(options: &Options, count: u64) -> anyhow::Result<Result> {
     let rss = process::own_rss_kib()?;
     let files = Files {
         directories: (count / FILES_PER_DIRECTORY).max(1),
@@ -101,25 +104,20 @@ fn measure(common: &Common, count: u64) -> anyhow::Result<Result> {
     sizes.push(printed(Sizes::of("built", &state, count, rss)?));
     look(&mut state, files, count, &mut paces)?;
 
-    let odd = (1..count).step_by(2);
-    let removed = count / 2;
-    paces.push(Pace::of("delete", removed, || {
-        odd.clone()
-            .try_for_each(|number| state.delete(files.path(number)?))
-    })?);
-    sizes.push(printed(Sizes::of("half deleted", &state, count - removed, rss)?));
-    paces.push(Pace::of("create again, other names", removed, || {
-        (count..count + removed).try_for_each(|number| state.create(files.path(number)?))
-    })?);
-    sizes.push(printed(Sizes::of("created again", &state, count, rss)?));
+    let built = sizes.last().map_or(0.0, |sizes| sizes.bytes_per_file);
+    let mut churned_to_fresh = None;
+    if !options.no_churn {
+        churn(&mut state, files, count, rss, &mut sizes, &mut paces)?;
+        churned_to_fresh = sizes.last().map(|sizes| sizes.bytes_per_file / built);
+    }
 
-    let saved_bytes = save_and_load(common, &mut state, &mut paces)?;
+    let saved_bytes = save_and_load(&options.common, &mut state, &mut paces)?;
     ensure!(state.namespace.totals().files == count, "files got lost");
     sizes.push(printed(Sizes::of("loaded", &state, count, rss)?));
     Pace::print(&paces);
-    let total = |at: usize| sizes.get(at).map_or(0.0, |sizes: &Sizes| sizes.bytes_per_file);
-    let churned_to_fresh = total(2) / total(0);
-    println!("after the churn {churned_to_fresh:.2} times the bytes of the fresh build");
+    if let Some(share) = churned_to_fresh {
+        println!("after the churn {share:.2} times the bytes of the fresh build");
+    }
     Ok(Result {
         files: count,
         sizes,
@@ -127,6 +125,29 @@ fn measure(common: &Common, count: u64) -> anyhow::Result<Result> {
         churned_to_fresh,
         saved_bytes,
     })
+}
+
+/// Deletes half of the files, and makes as many others.
+fn churn(
+    state: &mut State,
+    files: Files,
+    count: u64,
+    rss: u64,
+    sizes: &mut Vec<Sizes>,
+    paces: &mut Vec<Pace>,
+) -> anyhow::Result<()> {
+    let odd = (1..count).step_by(2);
+    let removed = count / 2;
+    paces.push(Pace::of("delete", removed, || {
+        odd.clone()
+            .try_for_each(|number| state.delete(files.path(number)?))
+    })?);
+    sizes.push(printed(Sizes::of("half deleted", state, count - removed, rss)?));
+    paces.push(Pace::of("create again, other names", removed, || {
+        (count..count + removed).try_for_each(|number| state.create(files.path(number)?))
+    })?);
+    sizes.push(printed(Sizes::of("created again", state, count, rss)?));
+    Ok(())
 }
 
 fn printed(sizes: Sizes) -> Sizes {
