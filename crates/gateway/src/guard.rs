@@ -1,21 +1,43 @@
 //! Pages of other servers.
 //!
 //! A browser sends what a page of whatever server asks it to send, from wherever the browser is. It says where the page is
-//! from, though: a request that changes something, and comes from a page of another server, is refused.
+//! from, though: a request that changes something, and comes from a page of another server, is refused,
+//! unless the page knows the id of the cluster: then it is the console of a master, which sends bytes to a datanode.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use crate::Gateway;
+use crate::query::Query;
+
 /// Refuses what would change something for a page of another server.
-pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
-    if is_foreign_change(request.method(), request.headers()) {
+pub(crate) async fn same_origin(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let foreign = is_foreign_change(request.method(), request.headers());
+    if foreign && !knows_cluster(&gateway, request.uri().query()).await {
         let why = "this request comes from a page of another server, and is not carried out\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
     next.run(request).await
+}
+
+/// Whether a request has the id of the cluster in it, which a page learns from a master only.
+pub(crate) async fn knows_cluster(gateway: &Gateway, query: Option<&str>) -> bool {
+    let query = Query::parse(query);
+    let Some(named) = query.text("cluster") else {
+        return false;
+    };
+    let fs = gateway.users.file_system(None);
+    let info = fs.server_info().await;
+    info.is_ok_and(|info| info.cluster.to_string() == named)
 }
 
 fn is_foreign_change(method: &Method, headers: &HeaderMap) -> bool {

@@ -13,7 +13,9 @@
 //! - A page of somebody else's can change nothing through the browser of somebody who may: what comes with the `Origin` of
 //!   another server is refused.
 
+mod api;
 mod bytes;
+mod console;
 mod guard;
 mod nodes;
 mod path;
@@ -28,6 +30,7 @@ use axum::extract::DefaultBodyLimit;
 use client::FileSystem;
 use env::Env;
 
+use api::watch::Watch;
 use nodes::Nodes;
 use users::Users;
 
@@ -59,9 +62,10 @@ pub(crate) struct Gateway {
     pub(crate) superuser: Option<String>,
     pub(crate) users: Users,
     pub(crate) nodes: Nodes,
+    pub(crate) watch: Watch,
 }
 
-/// Everything that is served.
+/// Everything that is served. A master's gateway looks at the cluster from time to time, for those who look at the console.
 pub fn routes(env: Env, config: Config) -> Router {
     let gateway = Arc::new(Gateway {
         env,
@@ -69,8 +73,14 @@ pub fn routes(env: Env, config: Config) -> Router {
         superuser: config.superuser,
         nodes: Nodes::new(config.fs.clone()),
         users: Users::new(config.fs),
+        watch: Watch::default(),
     });
-    webhdfs::routes(gateway)
+    let mut routes = webhdfs::routes(Arc::clone(&gateway)).merge(api::routes(Arc::clone(&gateway)));
+    if gateway.side == Side::Master {
+        tokio::spawn(api::watch::run(Arc::downgrade(&gateway)));
+        routes = routes.merge(console::routes());
+    }
+    routes
         .layer(DefaultBodyLimit::disable())
-        .layer(axum::middleware::from_fn(guard::same_origin))
+        .layer(axum::middleware::from_fn_with_state(gateway, guard::same_origin))
 }

@@ -88,6 +88,8 @@ mod tests {
             id: DatanodeId::from_random_bytes([n; 16]),
             address: format!("host-{n}:9866"),
             http: http.then(|| format!("host-{n}:9864")),
+            received_bytes: 0,
+            sent_bytes: 0,
             rack: "/r".to_owned(),
             liveness,
             admin: AdminState::InService,

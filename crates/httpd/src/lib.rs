@@ -6,8 +6,9 @@
 mod listener;
 mod mount;
 
-use std::future::Future;
+use std::future::{Future, IntoFuture as _};
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -15,11 +16,15 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use env::net::TcpListener;
 use metrics::Registry;
+use tokio::sync::watch;
 
 pub use listener::Remote;
 pub use mount::Mount;
 
-/// Serves `routes` until `closed`, then lets end what runs. Handlers find the other end of the connection as
+/// How long what is being answered may go on when the server is to end.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Serves `routes` until `closed`, then lets end what runs, for a moment. Handlers find the other end of the connection as
 /// `ConnectInfo<Remote>`.
 ///
 /// # Errors
@@ -30,9 +35,19 @@ pub async fn serve(
     closed: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let service = routes.into_make_service_with_connect_info::<listener::Remote>();
-    axum::serve(listener::Listener(listener), service)
-        .with_graceful_shutdown(closed)
-        .await
+    let (tell, mut told) = watch::channel(false);
+    let serving = axum::serve(listener::Listener(listener), service).with_graceful_shutdown(async move {
+        let _ = told.wait_for(|closed| *closed).await;
+    });
+    let ending = async {
+        closed.await;
+        tell.send_replace(true);
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = ending => Ok(()),
+    }
 }
 
 /// `/metrics`.

@@ -39,6 +39,12 @@ impl Histogram {
         self.0.sum_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
+    /// All times together.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.0.sum_ns.load(Ordering::Relaxed))
+    }
+
     /// How often something was observed.
     #[must_use]
     pub fn count(&self) -> u64 {

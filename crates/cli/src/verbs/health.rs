@@ -212,6 +212,8 @@ mod tests {
 
     fn sick() -> Health {
         Health {
+            calls: 0,
+            calls_time: Duration::ZERO,
             level: HealthLevel::AtRisk,
             problems: vec![Problem {
                 level: HealthLevel::AtRisk,

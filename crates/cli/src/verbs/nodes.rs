@@ -443,6 +443,8 @@ mod tests {
             id: DatanodeId::from_random_bytes([1; 16]),
             address: "d1.example:9866".to_owned(),
             http: None,
+            received_bytes: 0,
+            sent_bytes: 0,
             rack: "/r1".to_owned(),
             liveness: NodeLiveness::Dead,
             admin,

@@ -8,12 +8,15 @@
 )]
 
 mod admin;
+mod api;
 mod config;
+mod console;
 mod errors;
 mod http;
 mod metrics;
 mod mini;
 mod names;
+mod python;
 mod support;
 mod transfer;
 mod webhdfs;

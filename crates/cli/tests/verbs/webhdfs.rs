@@ -1,12 +1,12 @@
 //! WebHDFS: as curl sees it, and as unmodified clients from PyPI use it.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::http::{Answer, request};
+use crate::python::with_packages;
 use crate::support::{Server, noise, start_mini};
 
 struct Cluster {
@@ -133,6 +133,17 @@ fn files_go_in_and_come_out_by_datanodes() {
         (&small["blockSize"], &small["replication"], &small["permission"]),
         (&json!(1_048_576), &json!(2), &json!("600"))
     );
+    assert_eq!(
+        cluster.json("POST", "/small", "op=TRUNCATE&newlength=1000000")["boolean"],
+        true
+    );
+    assert_eq!(cluster.read("/small", ""), bytes[..1_000_000]);
+    for name in ["/part-1", "/part-2"] {
+        cluster.put(name, name.as_bytes());
+    }
+    let joined = cluster.call("POST", "/part-1", "op=CONCAT&sources=/part-2");
+    assert_eq!((joined.status, joined.body.len()), (200, 0), "{joined:?}");
+    assert_eq!(cluster.read("/part-1", ""), b"/part-1/part-2");
     // A body that comes with the first step does no harm.
     let redirected = request("PUT", &cluster.url("/x", "op=CREATE"), &[], b"bytes");
     assert_eq!(redirected.status, 307);
@@ -377,39 +388,10 @@ fn half_a_file_is_none() {
     assert_eq!(cluster.read("/f", ""), b"new");
 }
 
-/// Where the clients from PyPI are, in a virtual environment that tests share; none where there is no Python.
-fn python() -> Option<PathBuf> {
-    let works = |python: &PathBuf| {
-        let tried = Command::new(python)
-            .args(["-c", "import hdfs, pywebhdfs, fsspec, requests"])
-            .output();
-        tried.is_ok_and(|output| output.status.success())
-    };
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("webhdfs-python");
-    let python = dir.join("bin/python");
-    if works(&python) {
-        return Some(python);
-    }
-    if Command::new("python3").arg("--version").output().is_err() {
-        return None;
-    }
-    let _ = fs::remove_dir_all(&dir);
-    let run = |program: &str, args: &[&str]| {
-        let output = Command::new(program).args(args).output().unwrap();
-        assert!(output.status.success(), "{program} {args:?}: {output:?}");
-    };
-    run("python3", &["-m", "venv", dir.to_str().unwrap()]);
-    let packages = ["hdfs==2.7.3", "pywebhdfs==0.4.1", "fsspec==2026.9.0", "requests"];
-    let mut args = vec!["-m", "pip", "install", "--quiet"];
-    args.extend(packages);
-    run(python.to_str().unwrap(), &args);
-    assert!(works(&python));
-    Some(python)
-}
-
 #[test]
 fn unmodified_clients_from_pypi() {
-    let Some(python) = python() else {
+    let packages = ["hdfs==2.7.3", "pywebhdfs==0.4.1", "fsspec==2026.9.0", "requests"];
+    let Some(python) = with_packages("webhdfs", &packages, "hdfs, pywebhdfs, fsspec, requests") else {
         return eprintln!("SKIPPED: there is no python3, so nothing is shown of the clients from PyPI");
     };
     let cluster = Cluster::start();

@@ -86,6 +86,10 @@ pub struct Health {
     pub safe_mode: bool,
     /// The background jobs of the leader.
     pub jobs: Vec<Job>,
+    /// Calls of clients that the leader has answered since it started.
+    pub calls: u64,
+    /// The time that they took, together.
+    pub calls_time: Duration,
 }
 
 impl HealthLevel {
@@ -153,6 +157,8 @@ impl Health {
             used: message.used,
             available: message.available,
             safe_mode: message.safe_mode,
+            calls: message.calls,
+            calls_time: Duration::from_micros(message.calls_us),
             jobs: message.jobs.into_iter().map(Job::from_wire).collect(),
         })
     }

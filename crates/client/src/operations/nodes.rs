@@ -68,6 +68,10 @@ pub struct NodeDetail {
     pub address: String,
     /// `host:port` of its HTTP side, if it has one.
     pub http: Option<String>,
+    /// Data bytes that came to it since it started, from clients and other datanodes.
+    pub received_bytes: u64,
+    /// Data bytes that it sent to readers since it started.
+    pub sent_bytes: u64,
     /// Its rack.
     pub rack: String,
     /// Whether it is heard of.
@@ -152,6 +156,8 @@ impl NodeDetail {
             id: node.id,
             address: node.address(),
             http,
+            received_bytes: message.received_bytes,
+            sent_bytes: message.sent_bytes,
             rack: rack.unwrap_or_default(),
             liveness,
             admin,

@@ -73,6 +73,8 @@ async fn beat(session: &Session, replicas: &Arc<Replicas>, patience: Duration) -
         transfers: node.orders.copying(),
         failures: failures.iter().map(failure).collect(),
         members_seen: node.members().version(),
+        received_bytes: node.telemetry.received_bytes.get(),
+        sent_bytes: node.telemetry.sent_bytes.get(),
         patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
     };
     let mut client = session.client.clone();

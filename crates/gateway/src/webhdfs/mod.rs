@@ -115,6 +115,8 @@ async fn dispatch(
         ("PUT", "SETOWNER") => names::set_owner(&call).await,
         ("PUT", "SETREPLICATION") => names::set_replication(&call).await,
         ("PUT", "SETTIMES") => names::set_times(&call).await,
+        ("POST", "TRUNCATE") => names::truncate(&call).await,
+        ("POST", "CONCAT") => names::concat(&call).await,
         ("DELETE", "DELETE") => names::delete(&call).await,
         (_, "") => Err(Exception::argument("no operation is named: add ?op=…".to_owned())),
         (method, operation) => Err(Exception::unsupported(format!(

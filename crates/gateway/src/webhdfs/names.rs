@@ -93,3 +93,17 @@ pub(super) async fn set_times(call: &Call) -> Result<Response, Exception> {
     call.fs.set_times(&call.path, mtime, atime).await?;
     Ok(StatusCode::OK.into_response())
 }
+
+/// False while datanodes are still cutting what is decided to be cut.
+pub(super) async fn truncate(call: &Call) -> Result<Response, Exception> {
+    let missing = || Exception::argument("parameter newlength is missing".to_owned());
+    let len = call.number::<u64>("newlength")?.ok_or_else(missing)?;
+    Ok(answer::boolean(call.fs.truncate(&call.path, len).await?))
+}
+
+pub(super) async fn concat(call: &Call) -> Result<Response, Exception> {
+    let sources: Result<Vec<_>, _> = call.needed("sources")?.split(',').map(path::parse).collect();
+    let sources = sources.map_err(Exception::argument)?;
+    call.fs.concat(&call.path, &sources).await?;
+    Ok(StatusCode::OK.into_response())
+}

@@ -23,6 +23,14 @@ pub(super) struct Extras {
     volumes: BTreeMap<StorageId, VolumeExtra>,
     transfers: BTreeMap<DatanodeId, u32>,
     http_ports: BTreeMap<DatanodeId, u16>,
+    traffic: BTreeMap<DatanodeId, Traffic>,
+}
+
+/// Data bytes that a datanode has moved since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
 }
 
 impl Cluster {
@@ -44,6 +52,16 @@ impl Cluster {
     /// Takes in how many copies a datanode is at.
     pub(crate) fn transfers_said(&mut self, datanode: DatanodeId, transfers: u32) {
         self.extras.transfers.insert(datanode, transfers);
+    }
+
+    /// Takes in how much data a datanode has moved.
+    pub(crate) fn traffic_said(&mut self, datanode: DatanodeId, received: u64, sent: u64) {
+        self.extras.traffic.insert(datanode, Traffic { received, sent });
+    }
+
+    /// How much data a datanode has moved.
+    pub(crate) fn traffic_of(&self, datanode: DatanodeId) -> Traffic {
+        self.extras.traffic.get(&datanode).copied().unwrap_or_default()
     }
 
     /// Takes in where a datanode serves HTTP; 0: nowhere.
@@ -70,6 +88,7 @@ impl Cluster {
     pub(super) fn forget_extras(&mut self, datanode: DatanodeId, storages: &[StorageId]) {
         self.extras.transfers.remove(&datanode);
         self.extras.http_ports.remove(&datanode);
+        self.extras.traffic.remove(&datanode);
         for storage in storages {
             self.extras.volumes.remove(storage);
         }

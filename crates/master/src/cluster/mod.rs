@@ -28,6 +28,7 @@ use types::{ChunkId, DatanodeId, StorageId};
 use crate::Config;
 use draining::Left;
 use extras::Extras;
+pub(crate) use extras::Traffic;
 use invalidate::Invalidation;
 use orders::Orders;
 pub(crate) use waiters::WaiterId;

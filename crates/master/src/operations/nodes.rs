@@ -6,7 +6,7 @@ use namespace::Member;
 use placement::{Liveness, Node, Storage};
 use types::{AdminState, DatanodeId, StorageId, UnixMillis};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Traffic};
 use crate::core::Core;
 
 /// A datanode.
@@ -18,6 +18,8 @@ pub(crate) struct NodeStatus {
     /// Where it serves HTTP; 0: nowhere.
     pub(crate) http_port: u16,
     pub(crate) rack: String,
+    /// Data that it has moved.
+    pub(crate) traffic: Traffic,
     pub(crate) liveness: Liveness,
     pub(crate) admin: AdminState,
     /// Since its last heartbeat; none when it has not registered with this master.
@@ -73,6 +75,7 @@ pub(crate) fn node_statuses(core: &Core) -> Vec<NodeStatus> {
             address: node.address(),
             http_port: cluster.http_port_of(node.id),
             rack: node.rack.clone(),
+            traffic: cluster.traffic_of(node.id),
             liveness: node.liveness,
             admin: member.map(|member| member.admin).unwrap_or_default(),
             silent_for: node.silent_for(now),

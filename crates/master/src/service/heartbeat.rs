@@ -102,6 +102,7 @@ fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Re
     }
     cluster.volumes_said(&request.storages);
     cluster.transfers_said(id, request.transfers);
+    cluster.traffic_said(id, request.received_bytes, request.sent_bytes);
     if !request.failures.is_empty() {
         core.jobs.repair.bell.notify_one();
     }

@@ -10,7 +10,7 @@ use metrics::{Histogram, Registry, Scrape};
 
 use crate::core::Core;
 
-pub(crate) use operations::{Measure, Operations};
+pub(crate) use operations::{Calls, Measure, Operations};
 
 /// What is counted, and where it is told.
 pub(crate) struct Telemetry {

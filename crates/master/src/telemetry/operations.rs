@@ -61,6 +61,31 @@ impl Operations {
     }
 }
 
+/// Calls of clients.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Calls {
+    pub(crate) count: u64,
+    /// The time that they took, together.
+    pub(crate) us: u64,
+}
+
+impl Operations {
+    /// Those on names and files, by now.
+    pub(crate) fn calls(&self) -> Calls {
+        let of_clients = self
+            .by_path
+            .values()
+            .filter(|operation| operation.service == "namespace");
+        of_clients.fold(Calls::default(), |calls, operation| {
+            let us = u64::try_from(operation.took.sum().as_micros()).unwrap_or(u64::MAX);
+            Calls {
+                count: calls.count.saturating_add(operation.took.count()),
+                us: calls.us.saturating_add(us),
+            }
+        })
+    }
+}
+
 fn last(service: &str) -> &str {
     service.rsplit('.').next().unwrap_or(service)
 }

@@ -21,12 +21,10 @@ pub(super) fn greet(
     let http = ready.http.as_deref().unwrap_or_default();
     out.line(&format!("{} cluster {cluster}", bold("DistriFS serves:")))?;
     match ready.masters.is_empty() {
-        true => out.line(&format!(
-            "  master     {} (gRPC), http://{http} (health)",
-            ready.master
-        ))?,
+        true => out.line(&format!("  master     {} (gRPC)", ready.master))?,
         false => out.line(&format!("  masters    {} (gRPC)", ready.masters.join(" ")))?,
     }
+    out.line(&format!("  console    http://{http}/"))?;
     out.line(&format!("  datanodes  {}", ready.datanodes.join(" ")))?;
     out.line(&format!("  replicas   {replication} of each chunk"))?;
     out.line(&format!("  data       {}", dir.display()))?;

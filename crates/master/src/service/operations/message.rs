@@ -11,6 +11,7 @@ use crate::operations::{
     ChunkHealth, Draining, FileHealth, Health, Level, NodeStatus, Problem, Repairing, ReplicaHealth,
     VolumeStatus,
 };
+use crate::telemetry::Calls;
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -103,8 +104,10 @@ fn repairing(repairing: Repairing) -> v1::Repairing {
     }
 }
 
-pub(super) fn health(health: Health, safe_mode: bool) -> v1::HealthResponse {
+pub(super) fn health(health: Health, safe_mode: bool, calls: Calls) -> v1::HealthResponse {
     v1::HealthResponse {
+        calls: calls.count,
+        calls_us: calls.us,
         level: level(health.level).into(),
         problems: health.problems.into_iter().map(problem).collect(),
         chunks: counts(&health.chunks),
@@ -217,6 +220,8 @@ pub(super) fn node(core: &Core, node: NodeStatus) -> v1::NodeDetail {
         volumes: node.volumes.into_iter().map(volume).collect(),
         draining: node.draining.map(draining),
         http_port: node.http_port.into(),
+        received_bytes: node.traffic.received,
+        sent_bytes: node.traffic.sent,
     }
 }
 

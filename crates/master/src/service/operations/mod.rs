@@ -93,5 +93,6 @@ impl v1::operations_server::Operations for OperationsApi {
 async fn health(core: &Core, request: &v1::HealthRequest) -> Result<v1::HealthResponse, Rejection> {
     question(core, request.caller.as_ref()).await?;
     let health = operations::health(core);
-    Ok(message::health(health, !core.takes_changes()))
+    let calls = core.telemetry.operations.calls();
+    Ok(message::health(health, !core.takes_changes(), calls))
 }

@@ -1,0 +1,241 @@
+//! `/api/v1`: what operators ask and change, names, and the bytes of files.
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, get, request};
+use crate::support::{Server, noise, start_mini};
+
+struct Cluster {
+    _server: Server,
+    ready: Value,
+    user: &'static str,
+    _home: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (server, ready) = start_mini(home.path(), &["--ports", "auto", "--superuser", "boss"]);
+        Self {
+            _server: server,
+            ready,
+            user: "boss",
+            _home: home,
+        }
+    }
+
+    fn http(&self) -> &str {
+        self.ready["http"].as_str().unwrap()
+    }
+
+    fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+        let user = format!("X-Distrifs-User: {}", self.user);
+        let url = format!("http://{}/api/v1/{path}", self.http());
+        request(
+            method,
+            &url,
+            &[&user, "Content-Type: application/json"],
+            body.as_bytes(),
+        )
+    }
+
+    fn ask(&self, path: &str) -> Value {
+        let answer = self.call("GET", path, "");
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    }
+
+    fn change(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.call(method, path, &body.to_string());
+        assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
+        answer.json()
+    }
+
+    fn refused(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let answer = self.call(method, path, body);
+        let error = &answer.json()["error"];
+        assert!(!error["message"].as_str().unwrap().is_empty());
+        (answer.status, error["kind"].as_str().unwrap().to_owned())
+    }
+
+    /// To where a master sends it, as curl does it.
+    fn bytes(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let url = format!(
+            "http://{}/api/v1/files{path}{sign}user.name={}",
+            self.http(),
+            self.user
+        );
+        let answer = request(method, &url, headers, b"");
+        assert_eq!(answer.status, 307, "{answer:?}");
+        request(method, answer.header("location").unwrap(), headers, body)
+    }
+}
+
+#[test]
+fn files_by_plain_put_and_get_with_ranges() {
+    let cluster = Cluster::start();
+    let content = noise(5, 2_500_000);
+    let made = cluster.bytes("PUT", "/a/b", &[], &content);
+    assert_eq!((made.status, made.json()["len"].clone()), (201, json!(2_500_000)));
+    let whole = cluster.bytes("GET", "/a/b", &[], b"");
+    assert_eq!(
+        (whole.status, whole.header("content-length")),
+        (200, Some("2500000"))
+    );
+    assert!(whole.body == content && whole.header("etag") == made.header("etag"));
+    for (range, expected, told) in [
+        ("bytes=0-9", 0..10, "bytes 0-9/2500000"),
+        (
+            "bytes=1048570-1048580",
+            1_048_570..1_048_581,
+            "bytes 1048570-1048580/2500000",
+        ),
+        ("bytes=-5", 2_499_995..2_500_000, "bytes 2499995-2499999/2500000"),
+    ] {
+        let part = cluster.bytes("GET", "/a/b", &[&format!("Range: {range}")], b"");
+        assert_eq!((part.status, part.header("content-range")), (206, Some(told)));
+        assert_eq!(part.body, content[expected], "{range}");
+    }
+    let behind = cluster.bytes("GET", "/a/b", &["Range: bytes=2500000-"], b"");
+    assert_eq!(
+        (behind.status, behind.header("content-range")),
+        (416, Some("bytes */2500000"))
+    );
+    let head = cluster.bytes("HEAD", "/a/b", &[], b"");
+    assert_eq!(
+        (head.header("content-length"), head.body.len()),
+        (Some("2500000"), 0)
+    );
+    assert_eq!(cluster.bytes("PUT", "/a/b?keep=true", &[], b"x").status, 409);
+    assert_eq!(
+        cluster.bytes("PUT", "/a/b", &[], b"shorter").status,
+        201,
+        "it replaces"
+    );
+    assert_eq!(cluster.bytes("GET", "/a/b", &[], b"").body, b"shorter");
+    assert_eq!(cluster.refused("GET", "files/nothing", "").0, 404);
+}
+
+#[test]
+fn names() {
+    let cluster = Cluster::start();
+    cluster.change("POST", "names/d/e", &json!({"do": "mkdir"}));
+    cluster.bytes("PUT", "/d/f%20g", &[], b"12345");
+    let listing = cluster.ask("names/d");
+    let names: Vec<_> = listing["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["name"])
+        .collect();
+    assert_eq!(names, ["e", "f g"]);
+    assert_eq!(listing["next"], Value::Null);
+    let changed = cluster.change(
+        "POST",
+        "names/d/f%20g",
+        &json!({"do": "attributes", "mode": "600", "owner": "ann", "replication": 2}),
+    );
+    assert_eq!(
+        (&changed["mode"], &changed["owner"], &changed["replication"]),
+        (&json!("600"), &json!("ann"), &json!(2))
+    );
+    cluster.change("POST", "names/d/f%20g", &json!({"do": "rename", "to": "/d/h"}));
+    assert_eq!(cluster.ask("names/d/h?itself=true")["itself"]["len"], 5);
+    assert_eq!(cluster.ask("usage?path=/d")["files"], 1);
+    let checked = cluster.ask("fsck?show=all&replicas=true&path=/d/h");
+    let chunks = checked["files"][0]["chunks"].as_array().unwrap();
+    assert!(!chunks[0]["replicas"].as_array().unwrap().is_empty(), "{checked}");
+    assert_eq!(
+        cluster.refused("DELETE", "names/d", ""),
+        (409, "not-empty".to_owned())
+    );
+    assert_eq!(cluster.call("DELETE", "names/d?recursive=true", "").status, 204);
+    assert_eq!(
+        cluster.refused("GET", "names/d", ""),
+        (404, "not-found".to_owned())
+    );
+    assert_eq!(cluster.ask("names/")["entries"], json!([]));
+    assert_eq!(cluster.refused("POST", "names/x", "{}").0, 400);
+    assert_eq!(cluster.refused("POST", "names/x", "no json").0, 400);
+}
+
+#[test]
+fn what_operators_ask_and_change() {
+    let mut cluster = Cluster::start();
+    assert_eq!(cluster.ask("me")["superuser"], "boss");
+    assert_eq!(cluster.ask("health")["level"], "healthy");
+    let status = cluster.ask("status");
+    assert_eq!(status["masters"]["masters"][0]["role"], "leader");
+    let nodes = cluster.ask("nodes");
+    let node = nodes["nodes"][0].clone();
+    assert_eq!(
+        (&node["liveness"], &node["admin"]),
+        (&json!("live"), &json!("in-service"))
+    );
+    let path = format!("nodes/{}", node["address"].as_str().unwrap());
+    let away = cluster.change("PUT", &path, &json!({"state": "maintenance", "for_ms": 60_000}));
+    assert_eq!(away["admin"], "maintenance");
+    assert_eq!(
+        cluster.change("PUT", &path, &json!({"state": "in-service"}))["admin"],
+        "in-service"
+    );
+    assert_eq!(cluster.refused("PUT", &path, r#"{"state": "gone"}"#).0, 400);
+    assert_eq!(cluster.refused("DELETE", &path, "").0, 400, "it is not dead");
+
+    let jobs = cluster.ask("jobs");
+    assert!(
+        jobs["jobs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|job| job["name"] == "repair")
+    );
+    let setting = cluster.change("PUT", "settings/repair.streams", &json!({"value": "7"}));
+    assert_eq!(setting["value"], "7");
+    assert!(cluster.change("POST", "rebalance", &json!({"action": "plan"}))["moves"].is_u64());
+    let explained = cluster.ask(&format!("explain?node={}", node["id"].as_str().unwrap()));
+    assert!(!explained["paragraphs"].as_array().unwrap().is_empty());
+    cluster.user = "mallory";
+    let put = r#"{"value": "8"}"#;
+    assert_eq!(
+        cluster.refused("PUT", "settings/repair.streams", put),
+        (403, "permission-denied".to_owned())
+    );
+}
+
+#[test]
+fn the_description_names_what_is_served() {
+    let cluster = Cluster::start();
+    let document: Value = serde_json::from_str(&get(cluster.http(), "/api/v1/openapi.json")).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 15, "{paths:?}");
+    for (path, operations) in paths {
+        if operations["get"].is_null() || path.contains('{') || path == "/api/v1/live" {
+            continue;
+        }
+        let answer = request("GET", &format!("http://{}{path}", cluster.http()), &[], b"");
+        assert!([200, 400].contains(&answer.status), "{path}: {answer:?}");
+    }
+}
+
+/// The console's uploads go from a page of a master to a datanode: to a browser that is another server.
+#[test]
+fn pages_of_other_servers_need_to_know_the_cluster() {
+    let cluster = Cluster::start();
+    let id = cluster.ask("me")["cluster"].as_str().unwrap().to_owned();
+    let datanode = cluster.ready["datanodes_http"][0].as_str().unwrap();
+    let origin = format!("Origin: http://{}", cluster.http());
+    let url = |key: &str| format!("http://{datanode}/api/v1/files/f?user.name=boss&cluster={key}");
+    let asked = request("OPTIONS", &url(&id), &[&origin], b"");
+    assert_eq!(
+        asked.header("access-control-allow-origin"),
+        origin.strip_prefix("Origin: ")
+    );
+    assert_eq!(request("PUT", &url(&id), &[&origin], b"bytes").status, 201);
+    let stranger = "00000000-0000-0000-0000-000000000000";
+    let asked = request("OPTIONS", &url(stranger), &[&origin], b"");
+    assert_eq!(asked.header("access-control-allow-origin"), None);
+    assert_eq!(request("PUT", &url(stranger), &[&origin], b"evil").status, 403);
+    assert_eq!(cluster.bytes("GET", "/f", &[], b"").body, b"bytes");
+}

@@ -1,0 +1,233 @@
+//! Bytes of files by plain GET, HEAD and PUT, with ranges.
+//!
+//! A master sends whoever asks to a datanode (307), or tells where (`?where`), for browsers that can not be sent on with a body.
+//! A page of the console is from a master and the bytes are at a datanode: to a browser that is another server. Datanodes answer
+//! pages of others only when the request has the cluster's id in it (`cluster=`), which nobody learns but from the API.
+
+use std::ops::Range;
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION, ORIGIN, RANGE,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use client::{CreateOptions, FileStatus};
+use serde_json::json;
+use types::ChunkSize;
+
+use super::model;
+use super::problem::Problem;
+use super::request::Asked;
+use crate::guard::knows_cluster;
+use crate::{Side, bytes, nodes};
+
+const PREFIX: &str = "/api/v1/files";
+
+pub(super) async fn get(asked: Asked) -> Response {
+    let answer = read(&asked, false).await;
+    allowed(&asked, answer.into_response()).await
+}
+
+pub(super) async fn head(asked: Asked) -> Response {
+    let answer = read(&asked, true).await;
+    allowed(&asked, answer.into_response()).await
+}
+
+async fn read(asked: &Asked, head_only: bool) -> Result<Response, Problem> {
+    let path = asked.path(PREFIX)?;
+    if asked.gateway.side == Side::Master {
+        let found = asked.fs.locations(&path, 0..1).await?;
+        let near: Vec<_> = found
+            .iter()
+            .flat_map(|chunk| chunk.replicas.iter().map(|node| node.id))
+            .collect();
+        let all = asked.gateway.nodes.all().await?;
+        let random = asked.gateway.env.random.u64();
+        return elsewhere(asked, nodes::to_read(&all, &near, random));
+    }
+    let file = asked.fs.open(&path).await?;
+    let (len, etag) = (file.len(), etag(file.status()));
+    let wanted = asked.headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let range = match wanted.map(|text| parse_range(text, len)) {
+        Some(Asking::Part(range)) => Some(range),
+        Some(Asking::Nothing) => {
+            let all = format!("bytes */{len}");
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, all)]).into_response());
+        }
+        None | Some(Asking::All) => None,
+    };
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    let part = range.clone().unwrap_or(0..len);
+    let mut put = |name, text: String| {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    };
+    put(CONTENT_TYPE, "application/octet-stream".to_owned());
+    put(CONTENT_LENGTH, (part.end - part.start).to_string());
+    put(ACCEPT_RANGES, "bytes".to_owned());
+    put(ETAG, etag);
+    if asked.flag("download")? {
+        let name = path.name().unwrap_or("file");
+        let escaped = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        put(
+            CONTENT_DISPOSITION,
+            format!("attachment; filename*=UTF-8''{escaped}"),
+        );
+    }
+    if let Some(range) = &range {
+        put(
+            CONTENT_RANGE,
+            format!("bytes {}-{}/{len}", range.start, range.end - 1),
+        );
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    if !head_only {
+        *response.body_mut() = bytes::out(&file, part);
+    }
+    Ok(response)
+}
+
+/// Makes or replaces a file with the body.
+pub(super) async fn put(mut asked: Asked) -> Response {
+    let body = asked.take_body();
+    let answer = write(&asked, body).await;
+    allowed(&asked, answer.into_response()).await
+}
+
+async fn write(asked: &Asked, body: Body) -> Result<Response, Problem> {
+    let path = asked.path(PREFIX)?;
+    if asked.gateway.side == Side::Master {
+        let all = asked.gateway.nodes.all().await?;
+        let random = asked.gateway.env.random.u64();
+        return elsewhere(asked, nodes::to_write(&all, asked.from.as_deref(), random));
+    }
+    let chunk_size = asked.number::<u64>("chunk_size")?.map(ChunkSize::new).transpose();
+    let options = CreateOptions {
+        overwrite: !asked
+            .query
+            .flag("keep")
+            .map_err(Problem::request)?
+            .unwrap_or(false),
+        parents: true,
+        replication: asked.number("replication")?,
+        chunk_size: chunk_size.map_err(|error| Problem::request(error.to_string()))?,
+        ..CreateOptions::default()
+    };
+    let file = asked.fs.create(&path, options).await?;
+    let status = bytes::take(file, body).await?;
+    let entry = model::entry(&status);
+    Ok((StatusCode::CREATED, [(ETAG, etag(&status))], Json(entry)).into_response())
+}
+
+/// What a browser asks before it sends something to another server than the page's.
+pub(super) async fn options(asked: Asked) -> Response {
+    let mut response = allowed(&asked, StatusCode::NO_CONTENT.into_response()).await;
+    if response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let methods = HeaderValue::from_static("GET, HEAD, PUT");
+        let names = HeaderValue::from_static("x-distrifs-user, content-type, range");
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
+    }
+    response
+}
+
+fn elsewhere(asked: &Asked, address: Option<String>) -> Result<Response, Problem> {
+    let address = address.ok_or_else(|| {
+        let why = "no datanode that serves HTTP is live: see `distrifs nodes`";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why.to_owned())
+    })?;
+    let query = asked.uri.query().unwrap_or_default();
+    let location = format!("http://{address}{}?{query}", asked.uri.path());
+    if asked.flag("where")? {
+        return Ok(Json(json!({ "location": location })).into_response());
+    }
+    // Who asks by a header is not known to a server that it is sent on to by a browser.
+    Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response())
+}
+
+/// Lets a page of another server have the answer, when it knows the cluster.
+async fn allowed(asked: &Asked, mut response: Response) -> Response {
+    let Some(origin) = asked.headers.get(ORIGIN) else {
+        return response;
+    };
+    if knows_cluster(&asked.gateway, asked.uri.query()).await {
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    response
+}
+
+/// What stays as long as the bytes do.
+fn etag(status: &FileStatus) -> String {
+    format!(
+        "\"{:x}-{:x}-{:x}\"",
+        status.inode.0,
+        status.mtime.as_u64(),
+        status.len
+    )
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Asking {
+    All,
+    Part(Range<u64>),
+    /// There is nothing of what is asked for.
+    Nothing,
+}
+
+/// One range of bytes (RFC 9110); what is not understood asks for everything.
+fn parse_range(text: &str, len: u64) -> Asking {
+    let Some((first, last)) = text
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
+    else {
+        return Asking::All;
+    };
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = match (first.trim(), last.trim()) {
+        ("", last) => match number(last) {
+            Some(count) => len.saturating_sub(count)..len,
+            None => return Asking::All,
+        },
+        (first, "") => match number(first) {
+            Some(first) => first..len,
+            None => return Asking::All,
+        },
+        (first, last) => match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => first..len.min(last.saturating_add(1)),
+            _ => return Asking::All,
+        },
+    };
+    if range.is_empty() {
+        Asking::Nothing
+    } else {
+        Asking::Part(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        assert_eq!(parse_range("bytes=0-0", 10), Asking::Part(0..1));
+        assert_eq!(parse_range("bytes=5-", 10), Asking::Part(5..10));
+        assert_eq!(parse_range("bytes=5-99", 10), Asking::Part(5..10));
+        assert_eq!(parse_range("bytes=-3", 10), Asking::Part(7..10));
+        assert_eq!(parse_range("bytes=-30", 10), Asking::Part(0..10));
+        assert_eq!(parse_range("bytes=10-", 10), Asking::Nothing);
+        assert_eq!(parse_range("bytes=-0", 10), Asking::Nothing);
+        for odd in ["bytes=", "lines=0-1", "bytes=a-b", "bytes=3-2", "bytes=0-1,4-5"] {
+            assert_eq!(parse_range(odd, 10), Asking::All, "{odd}");
+        }
+    }
+}
