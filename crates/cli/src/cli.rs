@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Master(roles::master::Args),
     Datanode(roles::datanode::Args),
     Config(verbs::config::Args),
+    Install(verbs::install::Args),
     Ls(verbs::ls::Args),
     Stat(verbs::stat::Args),
     Put(verbs::put::Args),
@@ -100,7 +101,8 @@ fn from<T: Into<std::ffi::OsString> + Clone>(args: impl IntoIterator<Item = T>) 
     Cli::from_arg_matches(&matches)
 }
 
-fn command() -> clap::Command {
+/// The command line as clap knows it.
+pub(crate) fn command() -> clap::Command {
     let command = Cli::command().after_help(format!("{AFTER_HELP}\n{EXIT_HELP}"));
     let global: Vec<Arg> = command
         .get_arguments()

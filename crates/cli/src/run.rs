@@ -34,23 +34,28 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let mut flags = cli.settings.given().to_vec();
     flags.extend_from_slice(own_flags(&cli.command));
     let settings = settings(&flags, cli.config.as_deref())?;
+    let again = || self::settings(&flags, cli.config.as_deref());
     match cli.command {
         Command::Config(args) => verbs::config::run(&args, &settings).map(|()| Exit::Done),
+        Command::Install(args) => verbs::install::run(&args, &crate::cli::command()).map(|()| Exit::Done),
         Command::Mini(args) => serve(
             &settings,
+            &again,
             "warn,openraft=error",
             roles::mini::run(&args, &settings),
         ),
         Command::Master(args) => serve(
             &settings,
+            &again,
             "info,openraft=warn",
             roles::master::run(&args, &settings),
         ),
-        Command::Datanode(args) => {
-            let (flags, named) = (&flags, cli.config.as_deref());
-            let again = || self::settings(flags, named);
-            serve(&settings, "info", roles::datanode::run(&args, &settings, &again))
-        }
+        Command::Datanode(args) => serve(
+            &settings,
+            &again,
+            "info",
+            roles::datanode::run(&args, &settings, &again),
+        ),
         Command::Admin(args) if args.is_offline() => {
             logging::start(&settings, "error");
             verbs::admin::offline(&args).map(|()| Exit::Done)
@@ -88,12 +93,38 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Failure::local("can not start threads", &error))
 }
 
-fn serve(settings: &Settings, level: &str, server: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+fn serve(
+    settings: &Settings,
+    again: &dyn Fn() -> Result<Settings>,
+    level: &str,
+    server: impl Future<Output = Result<Exit>>,
+) -> Result<Exit> {
     logging::start(settings, level);
     let runtime = runtime()?;
-    let outcome = runtime.block_on(server);
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = server => outcome,
+            never = log_as_configured(again) => match never {},
+        }
+    });
     runtime.shutdown_timeout(GRACE);
     outcome
+}
+
+/// Reads the configuration again on SIGHUP, for what is logged. What is wrong with it is logged: the server goes on.
+async fn log_as_configured(again: &dyn Fn() -> Result<Settings>) -> std::convert::Infallible {
+    let mut reloads = signals::Reloads::listen();
+    loop {
+        reloads.next().await;
+        match again() {
+            Ok(settings) => logging::again(&settings),
+            Err(Failure::Tell(report)) => tracing::error!(
+                why = report.why,
+                "the configuration can not be read; what is logged stays as it is"
+            ),
+            Err(_) => {}
+        }
+    }
 }
 
 fn ask(settings: Settings, command: Command) -> Result<Exit> {
@@ -176,8 +207,12 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Nodes(args) => verbs::nodes::run(context, &args).await,
         Command::Rebalance(args) => verbs::rebalance::run(context, &args).await,
         Command::Admin(args) => verbs::admin::online(context, &args).await,
-        Command::Mini(_) | Command::Master(_) | Command::Datanode(_) | Command::Config(_) => {
-            unreachable!("servers and `config` are run without a connection")
+        Command::Mini(_)
+        | Command::Master(_)
+        | Command::Datanode(_)
+        | Command::Config(_)
+        | Command::Install(_) => {
+            unreachable!("servers, `config` and `install` are run without a connection")
         }
     }
 }

@@ -7,6 +7,29 @@ use std::time::Duration;
 use placement::{Policy, PolicyName};
 use types::{ByteSize, ChunkSize, limits};
 
+/// Where every change that clients ask for is told, and every one that was denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLog {
+    /// The file.
+    pub path: PathBuf,
+    /// What it may have before it makes room for the next.
+    pub bytes_max: u64,
+    /// Full files that are kept beside it.
+    pub kept: u32,
+}
+
+impl AuditLog {
+    /// Files of 64 MiB, and eight full ones.
+    #[must_use]
+    pub const fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            bytes_max: 64 << 20,
+            kept: 8,
+        }
+    }
+}
+
 /// The settings of one master. [`Config::new`] has the defaults; change the fields that differ.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -16,6 +39,8 @@ pub struct Config {
     pub listen: String,
     /// Where HTTP (health) listens: `host:port`; port 0 lets the system choose.
     pub http: String,
+    /// Where changes are told; none: nowhere.
+    pub audit: Option<AuditLog>,
     /// How other masters, datanodes and clients reach this master: `host:port`. None: where gRPC listens.
     pub advertise: Option<String>,
     /// The addresses of the masters that begin a cluster together, the own one among them; the same list, in any order, at
@@ -71,6 +96,7 @@ impl Config {
             dir: dir.into(),
             listen: "127.0.0.1:9800".to_owned(),
             http: "127.0.0.1:9870".to_owned(),
+            audit: None,
             advertise: None,
             masters: Vec::new(),
             raft_heartbeat: Duration::from_millis(50),

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use types::{Caller, ClusterId, RequestId};
 
 use crate::Config;
+use crate::audit::Audit;
 use crate::cluster::Cluster;
 use crate::desk::Desk;
 use crate::jobs::Jobs;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) desk: Desk,
     /// What it counts.
     pub(crate) telemetry: Telemetry,
+    /// Where changes are told.
+    pub(crate) audit: Audit,
     /// What others serve on its HTTP port.
     pub(crate) mount: httpd::Mount,
     /// True from the moment on at which it is told to stop.
@@ -66,6 +69,7 @@ impl Core {
         address: String,
         group: Group<Machine>,
         telemetry: Telemetry,
+        audit: Audit,
     ) -> Self {
         Self {
             machine,
@@ -76,6 +80,7 @@ impl Core {
             jobs: Jobs::new(),
             desk: Desk::new(),
             telemetry,
+            audit,
             mount: httpd::Mount::default(),
             closing: watch::Sender::new(false),
             cluster: Mutex::new(Cluster::new(&config, env.random.u64())),

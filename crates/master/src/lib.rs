@@ -21,6 +21,7 @@
 //! Where replicas are is not on disk: the datanodes tell it, to every master. Until they have, or have had the time to, what
 //! is missing is "not ready yet" and not "denied", and a cluster that starts takes no changes.
 
+mod audit;
 mod cluster;
 mod complete;
 mod config;
@@ -44,6 +45,6 @@ mod start;
 mod telemetry;
 mod watch;
 
-pub use config::{Config, InvalidConfig};
+pub use config::{AuditLog, Config, InvalidConfig};
 pub use error::{Failure, StartError};
 pub use start::Master;

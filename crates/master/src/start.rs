@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use types::ClusterId;
 
+use crate::audit::Audit;
 use crate::core::Core;
 use crate::machine::Machine;
 use crate::serve::{serve_grpc, serve_http};
@@ -61,7 +62,8 @@ impl Master {
         machine.take_freed();
         machine.take_touched();
 
-        let core = Arc::new(Core::new(env, config, machine, address, group, telemetry));
+        let audit = Audit::start(&env.disk, config.audit.as_ref());
+        let core = Arc::new(Core::new(env, config, machine, address, group, telemetry, audit));
         core.telemetry.watch(&core);
         core.picture.members(&core);
         let (end, ended) = watch::channel(None);
@@ -185,6 +187,7 @@ impl Master {
                 let _ = server.await;
             }
         }
+        self.core.audit.flush().await;
         if let Some(group) = self.core.take_group() {
             close(group).await;
         }

@@ -35,6 +35,7 @@ pub(crate) enum Key {
     Rack,
     MinReplicas,
     Superuser,
+    AuditLog,
     HeartbeatInterval,
     DeadAfter,
     BlockreportInterval,
@@ -172,7 +173,7 @@ pub(crate) static TABLE: &[Setting] = &[
     setting(Key::LogLevel, "log_level", "DISTRIFS_LOG", "log-level")
         .kind(Kind::LogFilter, Depends("info for master and datanode, warn for mini (of the Raft library less), error for client commands"))
         .on(&[Global])
-        .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug"),
+        .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug; of a server, read again from config.yaml on SIGHUP"),
     setting(Key::Timeout, "timeout_s", "DISTRIFS_TIMEOUT_S", "timeout")
         .kind(Kind::Seconds, Is("60s"))
         .on(&[Global])
@@ -269,6 +270,10 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::Text, Depends("the user that the master runs as"))
         .on(&[Master, Mini])
         .doc("The user for whom permissions are waived"),
+    setting(Key::AuditLog, "audit_log", "DISTRIFS_AUDIT_LOG", "audit-log")
+        .kind(Kind::Path, Depends("none"))
+        .on(&[Master])
+        .doc("A file in which every change that clients ask for is told, and every denied one: who, from where, what, with what result"),
     setting(
         Key::HeartbeatInterval,
         "heartbeat_interval_s",

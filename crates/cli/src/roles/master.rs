@@ -50,6 +50,9 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     config.advertise = place.own.clone();
     config.masters = place.masters;
     config.listen = listen.address();
+    config.audit = settings
+        .path(Key::AuditLog)
+        .map(|path| master::AuditLog::new(path.to_path_buf()));
     config.http = http.address();
     let (masters, superuser) = (config.masters.clone(), config.superuser.clone());
     let master = Master::start(Env::real(), config)

@@ -20,6 +20,7 @@ mod get_file;
 pub(crate) mod getrange;
 pub(crate) mod head;
 pub(crate) mod health;
+pub(crate) mod install;
 pub(crate) mod ls;
 pub(crate) mod mkdir;
 pub(crate) mod mv;

@@ -13,6 +13,7 @@ mod config;
 mod console;
 mod errors;
 mod http;
+mod logging;
 mod metrics;
 mod mini;
 mod names;

@@ -86,7 +86,7 @@ fn answer<T>(result: Result<T, Rejection>) -> Result<Response<T>, Status> {
 }
 
 /// The address of the other end of the connection, without its port.
-fn peer_host<T>(request: &Request<T>) -> Option<String> {
+pub(crate) fn peer_host<T>(request: &Request<T>) -> Option<String> {
     let Peer(address) = request.extensions().get::<Peer>()?;
     address.map(|address| address.ip().to_canonical().to_string())
 }
@@ -100,9 +100,21 @@ macro_rules! calls {
                     &self,
                     request: Request<v1::$request>,
                 ) -> Result<Response<v1::$response>, Status> {
-                    answer($module::$name(&self.core, request.into_inner()).await)
+                    let (core, audit) = (&self.core, &self.core.audit);
+                    let told = audit.of(stringify!($name), &request);
+                    let result = $module::$name(core, request.into_inner()).await;
+                    audit.tell(&*core.env.clock, told, result.as_ref().err()).await;
+                    answer(result)
                 }
             )*
+
+            async fn batch(&self, request: Request<v1::BatchRequest>) -> Result<Response<v1::BatchResponse>, Status> {
+                let (core, audit) = (&self.core, &self.core.audit);
+                let told = audit.of_batch(&request);
+                let result = batch::batch(core, request.into_inner()).await;
+                audit.tell_batch(&*core.env.clock, told, &result).await;
+                answer(result)
+            }
         }
     };
 }
@@ -136,7 +148,6 @@ calls! {
     additional_datanodes: AdditionalDatanodesRequest => AdditionalDatanodesResponse, write;
     update_pipeline: UpdatePipelineRequest => UpdatePipelineResponse, write;
     report_corrupt: ReportCorruptRequest => ReportCorruptResponse, write;
-    batch: BatchRequest => BatchResponse, batch;
 }
 
 #[tonic::async_trait]

@@ -14,6 +14,7 @@ mod node;
 mod wires;
 
 mod admin;
+mod audit;
 mod crash;
 mod deletion;
 mod failover;
