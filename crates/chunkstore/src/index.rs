@@ -67,6 +67,14 @@ impl Slot {
         }
     }
 
+    /// Whether it is the same replica as it was. What is packed may have been packed anew.
+    pub(crate) fn is_still(&self, was: &Self) -> bool {
+        let packed = |slot: &Self| matches!(slot.place, Place::Packed(_));
+        let same = (self.generation, self.len, self.volume, self.state)
+            == (was.generation, was.len, was.volume, was.state);
+        same && (self.place == was.place || (packed(self) && packed(was)))
+    }
+
     fn is_finalized(&self) -> bool {
         self.state == ReplicaState::Finalized
     }

@@ -9,13 +9,14 @@
 //! <dir>/quarantine/                        replicas that were deleted, for a while
 //! <dir>/corrupt/                           a mark for each replica that was found corrupt
 //! <dir>/scrub                              how far the scrubbing of the volume has come
-//! <dir>/tmp/                               replicas that are being written; emptied at start
+//! <dir>/tmp/                               replicas that are being written; emptied at start, but for what was synced
 //! ```
 //!
 //! The UUID is made from the block pool and the chunk id, so that another cluster's chunk is recognised at sight; the two
 //! hex digits are the lowest eight bits of the chunk id, which spread evenly.
 //!
 //! # Guarantees
+//! - A replica that is being written is given back after a restart as it was when it was last synced ([`ChunkStore::adopt`]).
 //! - A replica is *finalized* once [`Writer::finalize`] has returned: data and sums are synced where they stay, in files
 //!   under their final names or in a pack. A crash before that leaves nothing of it in the index; a crash after it, all of it.
 //! - [`Reader::read_verified`] gives bytes that match their stored checksums, or an error. A flipped bit anywhere in the
@@ -33,6 +34,7 @@
 //! # What it does not do
 //! It does not compare the content of replicas with other nodes, and does not choose what to delete.
 
+mod adopt;
 mod generation;
 mod index;
 mod list;

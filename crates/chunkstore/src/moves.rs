@@ -94,7 +94,10 @@ impl ChunkStore {
             loop {
                 let page = shared.index.page(after, LOOK_AT);
                 after = Some(page.last()?.0);
-                if let Some(found) = page.into_iter().find(|(_, slot)| movable(slot)) {
+                if let Some(found) = page
+                    .into_iter()
+                    .find(|(chunk, slot)| movable(slot) && !shared.is_reopened(*chunk))
+                {
                     return Some(found);
                 }
             }

@@ -16,6 +16,7 @@ pub(crate) const CORRUPT: &str = "corrupt";
 
 const PREFIX: &str = "chunk-";
 const SIDECAR_SUFFIX: &str = ".meta";
+const KEPT_SUFFIX: &str = ".synced";
 
 /// Subdirectories of a volume, and locks of the store.
 pub(crate) const BUCKETS: usize = 256;
@@ -32,6 +33,8 @@ pub(crate) struct Paths {
     pub(crate) directory: PathBuf,
     pub(crate) data: PathBuf,
     pub(crate) sidecar: PathBuf,
+    /// Of one that is being written: what of it outlives the process.
+    pub(crate) kept: PathBuf,
 }
 
 impl Paths {
@@ -67,6 +70,7 @@ impl Paths {
         Self {
             data: directory.join(format!("{PREFIX}{stem}")),
             sidecar: directory.join(format!("{PREFIX}{stem}{SIDECAR_SUFFIX}")),
+            kept: directory.join(format!("{PREFIX}{stem}{KEPT_SUFFIX}")),
             directory,
         }
     }
@@ -112,6 +116,14 @@ pub(crate) fn parse_resting(path: &Path, pool: &PoolId) -> Option<(ChunkId, Gene
         .next()
         .is_none()
         .then_some((chunk, generation, since, is_sidecar))
+}
+
+/// Of what a record of a replica that was being written tells, by its name: chunk and serial number.
+pub(crate) fn parse_kept(path: &Path, pool: &PoolId) -> Option<(ChunkId, u64)> {
+    let stem = path.file_name()?.to_str()?.strip_prefix(PREFIX)?;
+    let (uuid, serial) = stem.strip_suffix(KEPT_SUFFIX)?.split_once('.')?;
+    let chunk = pool.chunk_of(Uuid::try_parse(uuid).ok()?)?;
+    Some((chunk, serial.parse().ok()?))
 }
 
 /// The mark of a corrupt replica.

@@ -1,14 +1,14 @@
-//! Turning a finalized replica back into one that is being written.
+//! Writing on behind the end of a finalized replica.
 //!
-//! All nodes of a pipeline finalize at once. When one of them fails then, its neighbours may have finalized bytes that
-//! nobody has acknowledged; the recovery that follows agrees on a length with them, and goes on writing.
+//! A file is appended to; or all nodes of a pipeline finalize at once, one of them fails then, and those that have finalized go on
+//! with the others. What is finalized stays in the index, is read as before, and is what a crash leaves, until the longer replica
+//! takes its place with a newer generation. See [`crate::writer`].
 
 use std::sync::Arc;
 
-use env::disk::Open;
 use types::{ChunkId, Generation};
 
-use crate::index::{Place, Replica, ReplicaState, Slot};
+use crate::index::{Place, ReplicaState, Slot};
 use crate::names::Paths;
 use crate::reader::Reader;
 use crate::store::{ChunkStore, OpenReplicaError, Shared};
@@ -20,7 +20,7 @@ pub enum ReopenError {
     /// It can not be opened.
     #[error(transparent)]
     Open(#[from] OpenReplicaError),
-    /// It has another generation. Nothing was changed.
+    /// It has another generation.
     #[error("chunk {chunk} is here at generation {present}, not {asked}")]
     Generation {
         /// The chunk.
@@ -30,7 +30,10 @@ pub enum ReopenError {
         /// The generation that was asked for.
         asked: Generation,
     },
-    /// Its files can not be taken back. It is lost when they had been moved already.
+    /// It is written on already.
+    #[error("chunk {0} is being appended to already")]
+    Busy(ChunkId),
+    /// What it is to be written on with can not be made.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -39,12 +42,12 @@ pub enum ReopenError {
 const REOPENED_BYTES: u64 = 64 << 20;
 
 impl ChunkStore {
-    /// Takes a finalized replica, at exactly this generation, back: it leaves the index, and is lost unless it is
-    /// finalized again. Gives what it was, too.
+    /// A writer that begins with all bytes of a finalized replica, at exactly this generation. It is finalized only in the place
+    /// of that one, under a newer generation; when it is given up, that one is as it was.
     ///
     /// # Errors
-    /// See [`ReopenError`].
-    pub fn reopen(&self, chunk: ChunkId, generation: Generation) -> Result<(Writer, Replica), ReopenError> {
+    /// See [`ReopenError`]; nothing is changed then.
+    pub fn reopen(&self, chunk: ChunkId, generation: Generation) -> Result<Writer, ReopenError> {
         let shared = &self.0;
         let _names = shared.lock_bucket(chunk);
         let reader = shared.open_replica(chunk)?;
@@ -57,78 +60,36 @@ impl ChunkStore {
             });
         }
         debug_assert_eq!(slot.state, ReplicaState::Finalized, "only such are opened");
-        let writer = match slot.place {
-            Place::Files => shared.take_back_files(chunk, slot, &reader)?,
-            Place::Packed(_) => shared.take_back_packed(chunk, slot, &reader)?,
-        };
-        Ok((writer, shared.describe(chunk, slot)))
+        let body = shared
+            .body_behind(chunk, slot, &reader)
+            .map_err(WriteError::Read)?;
+        if !shared.begin_reopened(chunk) {
+            return Err(ReopenError::Busy(chunk));
+        }
+        let promised = REOPENED_BYTES;
+        let shared = Arc::clone(shared);
+        let writer = Writer::over(shared, slot.volume, chunk, generation, body, slot.len, promised);
+        Ok(writer.instead_of(Some(slot)))
     }
 }
 
 impl Shared {
-    fn take_back_files(
-        self: &Arc<Self>,
-        chunk: ChunkId,
-        slot: Slot,
-        reader: &Reader,
-    ) -> Result<Writer, ReopenError> {
-        let volume = self.volume(slot.volume);
-        let from = self.paths(chunk, slot.volume);
-        let to = Paths::temporary(&volume.dir, &self.pool, chunk, self.next_serial());
-        let io = |source| {
-            ReopenError::Write(WriteError::Io {
-                chunk,
-                dir: volume.dir.clone(),
-                source,
-            })
-        };
-        let data = self.disk.open(&from.data, Open::Write).map_err(io)?;
-        let sidecar = self.disk.open(&from.sidecar, Open::Write).map_err(io)?;
-        // The data goes first, as when deleting: what a crash leaves behind is then known for what it is.
-        self.disk.rename(&from.data, &to.data).map_err(io)?;
-        self.index.remove(chunk);
-        let mut files = Files::over(Arc::clone(&self.disk), to.clone(), data, sidecar);
-        self.disk.rename(&from.sidecar, &to.sidecar).map_err(io)?;
-        // Before a byte changes: else a crash could bring the old names back, over changed bytes.
-        self.disk.sync_dir(&from.directory).map_err(io)?;
-        files.adopt(chunk, reader.header()).map_err(WriteError::Read)?;
-        let received = reader.len();
-        let body = Body::Files(Box::new(files));
-        Ok(Writer::over(
-            Arc::clone(self),
-            slot.volume,
-            chunk,
-            slot.generation,
-            body,
-            received,
-            REOPENED_BYTES,
-        ))
-    }
-
-    /// What is packed is never changed in place: so it need not be gone for good before it is written on. Should it come
-    /// back after a crash, it is what it was.
-    fn take_back_packed(
-        self: &Arc<Self>,
-        chunk: ChunkId,
-        slot: Slot,
-        reader: &Reader,
-    ) -> Result<Writer, ReopenError> {
-        let (data, sums) = reader.read_all().map_err(WriteError::Read)?;
-        self.remove_replica(chunk, slot, false)
-            .map_err(|source| WriteError::Io {
-                chunk,
-                dir: self.volume(slot.volume).dir.clone(),
-                source,
-            })?;
-        let body = Body::Held(Held { data, sums });
-        Ok(Writer::over(
-            Arc::clone(self),
-            slot.volume,
-            chunk,
-            slot.generation,
-            body,
-            slot.len,
-            REOPENED_BYTES,
-        ))
+    /// What is packed is read into memory: an entry of a pack never changes.
+    fn body_behind(&self, chunk: ChunkId, slot: Slot, reader: &Reader) -> Result<Body, crate::ReadError> {
+        match slot.place {
+            Place::Packed(_) => {
+                let (data, sums) = reader.read_all()?;
+                Ok(Body::Held(Held { data, sums }))
+            }
+            Place::Files => {
+                let directory = &self.volume(slot.volume).dir;
+                let paths = Paths {
+                    data: self.paths(chunk, slot.volume).data,
+                    ..Paths::temporary(directory, &self.pool, chunk, self.next_serial())
+                };
+                let disk = Arc::clone(&self.disk);
+                Files::behind(disk, paths, chunk, reader).map(|files| Body::Files(Box::new(files)))
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is on a volume when the process starts.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -99,17 +100,23 @@ impl ScanReport {
     }
 }
 
-/// Looks through a volume that was prepared: empties its temporary directory, and puts its replicas into the index. Requests
-/// may go on meanwhile, on other volumes and on this one.
+/// Looks through a volume that was prepared: empties its temporary directory, but for what is to be adopted, and puts its
+/// replicas into the index. Requests may go on meanwhile, on other volumes and on this one.
 pub(crate) fn volume(
     shared: &Shared,
     position: usize,
     volume: &Volume,
+    adopt: bool,
     report: &mut ScanReport,
 ) -> io::Result<()> {
     let disk = &*shared.disk;
+    let kept = if adopt {
+        shared.find_left(position, volume)?
+    } else {
+        BTreeSet::new()
+    };
     for entry in disk.read_dir(&volume.dir.join(TMP))? {
-        if entry.kind == EntryKind::File {
+        if entry.kind == EntryKind::File && !kept.contains(&entry.path) {
             disk.remove_file(&entry.path)?;
             report.temporary_removed += 1;
         }

@@ -1,5 +1,6 @@
 //! The store: volumes, and the replicas on them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use env::clock::Clock;
 use env::disk::Disk;
 use types::{ChunkId, Generation, PoolId};
 
+use crate::adopt::Left;
 use crate::index::{Index, Place, Replica, ReplicaState, Slot};
 use crate::names::{BUCKETS, Paths, bucket};
 use crate::pack::scan::PACKED_BYTES_MAX;
@@ -103,6 +105,10 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// What happened to volumes, and was not asked for yet.
     pub(crate) changes: Mutex<Vec<VolumeChange>>,
+    /// Chunks whose finalized replica is being appended to.
+    reopened: Mutex<BTreeSet<ChunkId>>,
+    /// What was being written when the process last ended, and was not asked for yet.
+    pub(crate) left: Mutex<Vec<Left>>,
     /// Volumes are taken in one after the other.
     pub(crate) attaching: Mutex<()>,
 }
@@ -137,7 +143,8 @@ impl Default for Options {
 pub struct ChunkStore(pub(crate) Arc<Shared>);
 
 impl ChunkStore {
-    /// Opens the volumes, removes what was being written when the process last ended, and builds the index.
+    /// Opens the volumes, removes what was being written when the process last ended and had not been synced, and builds the
+    /// index. What had been is had by [`ChunkStore::adopt`].
     ///
     /// A volume that can not be read or prepared is isolated; it is told of by [`ChunkStore::take_volume_changes`].
     ///
@@ -163,6 +170,8 @@ impl ChunkStore {
             options,
             changes: Mutex::default(),
             attaching: Mutex::default(),
+            reopened: Mutex::default(),
+            left: Mutex::default(),
             disk,
             clock,
             pool,
@@ -172,7 +181,7 @@ impl ChunkStore {
         for place in volumes {
             let (position, volume) = shared.add_volume(Volume::new(&shared.disk, place, options.reserve));
             let scanned = (volume.prepare(&*shared.disk))
-                .and_then(|()| scan::volume(&shared, position, &volume, &mut report));
+                .and_then(|()| scan::volume(&shared, position, &volume, true, &mut report));
             match scanned {
                 Ok(()) => usable += 1,
                 Err(source) => {
@@ -267,6 +276,29 @@ impl ChunkStore {
 impl Shared {
     pub(crate) fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A file with this number is there.
+    pub(crate) fn serial_taken(&self, serial: u64) {
+        self.serial.fetch_max(serial.saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn reopened(&self) -> MutexGuard<'_, BTreeSet<ChunkId>> {
+        self.reopened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False when it is being appended to already.
+    pub(crate) fn begin_reopened(&self, chunk: ChunkId) -> bool {
+        self.reopened().insert(chunk)
+    }
+
+    pub(crate) fn end_reopened(&self, chunk: ChunkId) {
+        self.reopened().remove(&chunk);
+    }
+
+    /// Whether the finalized replica of `chunk` is being appended to.
+    pub(crate) fn is_reopened(&self, chunk: ChunkId) -> bool {
+        self.reopened().contains(&chunk)
     }
 
     pub(crate) fn lock_bucket(&self, chunk: ChunkId) -> MutexGuard<'_, ()> {

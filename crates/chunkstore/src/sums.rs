@@ -32,6 +32,11 @@ impl Sums {
         }
     }
 
+    /// Where they go.
+    pub(crate) fn file(&self) -> Arc<dyn File> {
+        Arc::clone(&self.sidecar)
+    }
+
     pub(crate) const fn is_long(&self) -> bool {
         self.tail.len() >= TAIL_BYTES
     }
@@ -115,16 +120,6 @@ impl Sums {
         self.spilled = units;
         self.crc = crc;
         self.tail.clear();
-        Ok(())
-    }
-
-    /// As [`Sums::load`], when the unit after these is a short one: its sum belongs in memory, for it changes with the next
-    /// write.
-    pub(crate) fn load_with_short(&mut self, units: u64) -> io::Result<()> {
-        self.load(units)?;
-        let mut sum = [0; 4];
-        read_exact_at(&*self.sidecar, &mut sum, sidecar::sum_at(units))?;
-        self.tail.extend_from_slice(&sum);
         Ok(())
     }
 

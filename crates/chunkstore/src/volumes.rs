@@ -221,7 +221,7 @@ impl Shared {
     fn take_in(&self, volume: Volume) -> Result<ScanReport, AttachError> {
         let (position, volume) = self.add_volume(volume);
         let mut report = ScanReport::default();
-        if let Err(source) = scan::volume(self, position, &volume, &mut report) {
+        if let Err(source) = scan::volume(self, position, &volume, false, &mut report) {
             self.isolate(position, format!("it can not be looked through: {source}"));
             return Err(AttachError::Volume {
                 dir: volume.dir.clone(),

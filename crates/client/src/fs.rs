@@ -426,10 +426,12 @@ impl FileSystem {
         };
         let answer = call!(rpc, "create", path.as_str(), create, request).await?;
         let (replication, chunk_size) = chunks_of("create", answer.replication, answer.chunk_size)?;
-        FileWriter::open(self, path, InodeId(answer.inode), replication, chunk_size, 0).await
+        let begin = (0, None);
+        FileWriter::open(self, path, InodeId(answer.inode), replication, chunk_size, begin).await
     }
 
-    /// Opens an existing file for more bytes, which go behind its last.
+    /// Opens an existing file for more bytes, which go behind its last: into its last chunk, as long as that is not full and
+    /// enough datanodes that have it can be reached, else into a new one.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::Busy`], [`Error::PermissionDenied`].
@@ -447,7 +449,7 @@ impl FileSystem {
             InodeId(answer.inode),
             replication,
             chunk_size,
-            answer.length,
+            (answer.length, Some(answer.last_length).filter(|last| *last > 0)),
         )
         .await
     }

@@ -199,11 +199,15 @@ impl Node {
             findings = report.findings.len() as u64 + report.findings_unlisted,
             "looked through the chunk store"
         );
-        Ok(Replicas::new(
-            store,
-            Arc::clone(&self.env.clock),
-            Arc::clone(&self.changes),
-        ))
+        let (clock, changes) = (Arc::clone(&self.env.clock), Arc::clone(&self.changes));
+        let replicas = Replicas::new(store, clock, changes);
+        for writer in replicas.store.adopt() {
+            let chunk = writer.chunk();
+            if let Err(error) = replicas.writing.adopt(writer) {
+                tracing::warn!(%chunk, %error, "an unfinished replica was not adopted");
+            }
+        }
+        Ok(replicas)
     }
 
     /// Removes the replicas whose writers are gone, destroys what has rested, and empties packs that are mostly of no use,

@@ -35,6 +35,8 @@ pub(crate) enum Found {
     Nothing,
     /// Being written, with this many bytes.
     Unfinished(u64),
+    /// The same, found at a start: these were synced, and there may have been more.
+    Left(u64),
     /// Finalized, with this many bytes.
     Finished(u64),
 }
@@ -69,10 +71,12 @@ fn failed(error: impl std::fmt::Display) -> Refusal {
 }
 
 fn unfinished(replicas: &Replicas, order: Order, mut claim: crate::writing::Claim) -> Result<Found, Refusal> {
+    let restarted = claim.restarted();
     let Some(writer) = claim.writer() else {
         return finished(replicas, order);
     };
     let (present, received) = (writer.generation(), writer.received());
+    let found = if restarted { Found::Left } else { Found::Unfinished };
     if present < order.generation {
         // Of no use. There may be a finished one beside it.
         return finished(replicas, order);
@@ -88,7 +92,7 @@ fn unfinished(replicas: &Replicas, order: Order, mut claim: crate::writing::Clai
     };
     moved.map_err(failed)?;
     match order.len {
-        None => Ok(Found::Unfinished(received)),
+        None => Ok(found(received)),
         Some(_) => {
             let replica = replicas.finalize(&mut claim).map_err(failed)?;
             Ok(Found::Finished(replica.len))

@@ -144,14 +144,17 @@ impl Replicas {
         claimed.map_err(|error| refuse(pb::Status::Error, error.to_string()))
     }
 
-    /// Takes a finalized replica back, to be written on.
+    /// Begins to write on behind a finalized replica, which stays what it is until the longer one takes its place; blocks.
     pub(crate) fn reopen(&self, chunk: ChunkId, generation: Generation) -> Result<Claim, Refusal> {
-        let (writer, was) = self
-            .store
-            .reopen(chunk, generation)
-            .map_err(|error| refuse(pb::Status::Error, error.to_string()))?;
-        self.changes.push(Event::Deleted, &was);
-        self.register(writer)
+        use chunkstore::{OpenReplicaError, ReopenError, WriteError};
+        let reopened = self.store.reopen(chunk, generation);
+        if let Err(
+            ReopenError::Open(OpenReplicaError::Read(error)) | ReopenError::Write(WriteError::Read(error)),
+        ) = &reopened
+        {
+            self.judged(&self.store.failed_read(chunk, error));
+        }
+        self.register(reopened.map_err(|error| refuse(pb::Status::Error, error.to_string()))?)
     }
 
     /// Finalizes, and tells the masters; blocks.

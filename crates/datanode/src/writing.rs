@@ -54,6 +54,17 @@ struct Held {
     writer: Option<Writer>,
     /// When the last stream let go.
     idle_since: Duration,
+    /// It was found at the start: there may have been more of it than was synced. Until it is in a pipeline again.
+    restarted: bool,
+}
+
+impl Drop for Held {
+    /// The datanode ends: what was synced is for its next start.
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.leave();
+        }
+    }
 }
 
 /// The right to write a replica, until it is dropped.
@@ -76,6 +87,15 @@ impl Writing {
 
     /// Takes up a replica that was just begun, and claims it.
     pub(crate) fn begin(self: &Arc<Self>, writer: Writer) -> Result<Claim, ClaimError> {
+        self.take_up(writer, false)
+    }
+
+    /// Takes up a replica that was being written when the process last ended, as far as it was synced.
+    pub(crate) fn adopt(self: &Arc<Self>, writer: Writer) -> Result<(), ClaimError> {
+        self.take_up(writer, true).map(drop)
+    }
+
+    fn take_up(self: &Arc<Self>, writer: Writer, restarted: bool) -> Result<Claim, ClaimError> {
         let chunk = writer.chunk();
         let mut slots = self.lock();
         if slots.contains_key(&chunk) {
@@ -84,11 +104,13 @@ impl Writing {
         let slot = Arc::new(Slot {
             growing: writer.growing(),
             since: self.clock.monotonic(),
-            visible: watch::channel(0).0,
+            // What was finished before is seen.
+            visible: watch::channel(writer.finalized()).0,
             fence: watch::channel(0).0,
             held: Arc::new(tokio::sync::Mutex::new(Held {
                 writer: Some(writer),
                 idle_since: Duration::ZERO,
+                restarted,
             })),
         });
         // Nobody else has it yet.
@@ -245,6 +267,16 @@ impl Claim {
     /// The same, to look at.
     pub(crate) fn peek(&self) -> Option<&Writer> {
         self.held.writer.as_ref()
+    }
+
+    /// Whether it was found at the start, and may be less than it was.
+    pub(crate) fn restarted(&self) -> bool {
+        self.held.restarted
+    }
+
+    /// It is in a pipeline again, and has all that was acknowledged: its writer has said how much that is.
+    pub(crate) fn rejoins(&mut self) {
+        self.held.restarted = false;
     }
 
     /// What tells that another claim came after this one: the replica must not be touched any more.

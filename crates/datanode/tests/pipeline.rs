@@ -202,7 +202,7 @@ async fn a_close_recovery_finalizes_or_raises_the_generation() {
 }
 
 #[tokio::test]
-async fn what_one_finalized_and_nobody_acknowledged_is_taken_back() {
+async fn what_one_finalized_and_nobody_acknowledged_is_written_on() {
     let cluster = Cluster::start(2).await;
     let nodes = cluster.pipeline(&[0, 1]);
     let block = cluster.block(1, 1);
@@ -217,11 +217,6 @@ async fn what_one_finalized_and_nobody_acknowledged_is_taken_back() {
     recovered.write(&longer, 1000).await;
     recovered.finish(longer.len()).await;
     all_have(&cluster, &nodes, &block, 2, &longer).await;
-    let deleted = Reported {
-        event: ReplicaEvent::Deleted,
-        ..received(nodes[0].id, &block, 1, data.len())
-    };
-    cluster.master.reported(deleted).await;
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ fn found(recovery: u64, length: usize, finished: bool) -> v1::RecoveryAnswer {
         length: Some(length as u64),
         finished,
         failure: String::new(),
+        restarted: false,
     }
 }
 

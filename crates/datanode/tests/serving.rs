@@ -220,7 +220,10 @@ async fn requests_that_do_not_fit_are_refused_with_the_reason() {
             read_op(&being_written, 0, 1),
             vec!["is being written here", "0 bytes"],
         ),
-        (write_op(&block, &append, &[]), vec!["does not append"]),
+        (
+            write_op(&block, &append, &[]),
+            vec!["has 100 bytes here", "0 sent"],
+        ),
         (copy, vec!["CopyBlock is not supported"]),
     ] {
         // One connection for each: some answers close it.

@@ -30,6 +30,8 @@ pub(crate) struct Order {
 pub(crate) enum Answer {
     Nothing,
     Unfinished(u64),
+    /// Of a datanode that has restarted since: it may have had more.
+    Left(u64),
     Finished(u64),
     Failed(String),
 }

@@ -200,16 +200,23 @@ async fn recover_chunk(core: &Core, lead: Lead, aim: Aim, part: &Recovering) -> 
         core.desk.order(holder, order(None));
     }
     let answers = gather(core, chunk, recovery, &holders).await;
-    let mut found = BTreeMap::new();
+    let (mut found, mut left) = (BTreeMap::new(), BTreeMap::new());
     let mut missing = Vec::new();
     for holder in &holders {
         match answers.get(holder) {
             Some(Answer::Unfinished(len) | Answer::Finished(len)) if *len >= known => {
                 found.insert(*holder, *len);
             }
+            Some(Answer::Left(len)) if *len >= known => {
+                left.insert(*holder, *len);
+            }
             Some(Answer::Nothing) => {}
             other => missing.push(describe(core, *holder, other)),
         }
+    }
+    if found.is_empty() {
+        // All have restarted: what each has synced is all there is. Else it is no measure for what the others have shown.
+        found = left;
     }
     let Some(&len) = found.values().min() else {
         return if known == 0 && missing.is_empty() && (pipeline_is_known || everybody_is_heard(core)) {
@@ -234,7 +241,7 @@ async fn recover_chunk(core: &Core, lead: Lead, aim: Aim, part: &Recovering) -> 
 }
 
 /// Has datanodes finish their replicas with a length, and gives that. Some may fail, or have died meanwhile: as many must do it
-/// as an acknowledgement promises, or all of those that live.
+/// as an acknowledgement promises, or all of those that can.
 async fn finish(core: &Core, participants: &BTreeSet<DatanodeId>, order: Order) -> Result<u64, String> {
     let Order { chunk, recovery, .. } = order;
     let len = order.len.unwrap_or_default();
@@ -245,8 +252,9 @@ async fn finish(core: &Core, participants: &BTreeSet<DatanodeId>, order: Order) 
     let finished = answers
         .values()
         .filter(|answer| **answer == Answer::Finished(len));
-    let alive = participants.iter().filter(|id| !is_dead(core, **id)).count();
-    let wanted = usize::from(core.config.required_replicas()).min(alive).max(1);
+    let can = |id: &DatanodeId| !matches!(answers.get(id), Some(Answer::Failed(_))) && !is_dead(core, *id);
+    let able = participants.iter().filter(|id| can(id)).count();
+    let wanted = usize::from(core.config.required_replicas()).min(able).max(1);
     if finished.count() >= wanted {
         return Ok(len);
     }
@@ -337,7 +345,9 @@ fn describe(core: &Core, datanode: DatanodeId, answer: Option<&Answer>) -> Strin
     match answer {
         None => format!("{address} does not answer"),
         Some(Answer::Nothing) => format!("{address} has none"),
-        Some(Answer::Unfinished(len) | Answer::Finished(len)) => format!("{address} has {len} bytes"),
+        Some(Answer::Unfinished(len) | Answer::Left(len) | Answer::Finished(len)) => {
+            format!("{address} has {len} bytes")
+        }
         Some(Answer::Failed(why)) => format!("{address}: {why}"),
     }
 }

@@ -70,6 +70,7 @@ impl Command {
             Self::LeaveFile { .. } => 27,
             Self::Truncate { .. } => 28,
             Self::Concat { .. } => 29,
+            Self::AppendChunk { .. } => 30,
         }
     }
 }
@@ -289,6 +290,7 @@ mod tests {
                     sources: vec![crate::testing::path("/b"), crate::testing::path("/c")],
                 },
             ),
+            (30, Command::AppendChunk { inode }),
         ]
     }
 
@@ -341,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_newer_commands_are_for_ever_too() {
-        let goldens: [(u8, &[u8]); 14] = [
+        let goldens: [(u8, &[u8]); 15] = [
             (
                 16,
                 b"\x0f\x10\x02\x02\x02\x02\x02\x02\x42\x02\x82\x02\x02\x02\x02\x02\x02\x02\
@@ -373,6 +375,7 @@ mod tests {
             (27, b"\x1a\xac\x02\x00"),
             (28, b"\x1b\x02/a\xac\x02"),
             (29, b"\x1c\x02/a\x02\x02/b\x02/c"),
+            (30, b"\x1d\xac\x02"),
         ];
         for (op, golden) in goldens {
             let (_, command) = all().swap_remove(usize::from(op) - 1);
@@ -437,7 +440,7 @@ mod tests {
         }
 
         #[test]
-        fn decoding_what_was_changed_never_panics(which in 0usize..29, at: usize, to: u8) {
+        fn decoding_what_was_changed_never_panics(which in 0usize..30, at: usize, to: u8) {
             let (op, command) = all().swap_remove(which);
             let mut bytes = encoded(&entry(command));
             let at = at % bytes.len();

@@ -113,7 +113,8 @@ pub enum Command {
         /// How.
         options: CreateOptions,
     },
-    /// Opens a complete file for writing by the request's client; new bytes go into new chunks.
+    /// Opens a complete file for writing by the request's client; new bytes go into new chunks, or behind the last one
+    /// (`AppendChunk`).
     Append {
         /// Which.
         path: FsPath,
@@ -285,6 +286,13 @@ pub enum Command {
         target: FsPath,
         /// What it grows by, in this order.
         sources: Vec<FsPath>,
+    },
+    /// Goes on with the last chunk of a file that the request's client writes, though it was finished: it is being written
+    /// again, with all that it has, and gets a new generation, as with `BumpGeneration`. One that is being written already
+    /// only gets the generation.
+    AppendChunk {
+        /// The file.
+        inode: InodeId,
     },
 }
 

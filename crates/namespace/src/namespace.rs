@@ -127,6 +127,7 @@ impl Namespace {
             Command::Recover { inode, before } => recover::recover(files, call, *inode, *before),
             Command::CommitRecovery { inode, chunks } => recover::commit(files, call, *inode, chunks),
             Command::LeaveFile { inode, written } => recover::leave(files, call, *inode, written),
+            Command::AppendChunk { inode } => append::chunk(files, call, *inode),
             Command::Truncate { path, len } => truncate::truncate(files, call, path, *len),
             Command::Concat { target, sources } => concat::concat(files, call, target, sources),
         }

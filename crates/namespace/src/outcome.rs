@@ -91,4 +91,11 @@ pub enum Outcome {
     Reaped(u64),
     /// `Recover`, `LeaveFile`: the chunks that are to be recovered, in order; none when the file is closed, or gone.
     Recovering(Vec<Recovering>),
+    /// `AppendChunk`.
+    Reopened {
+        /// The chunk, in the generation in force, with what is known to be acknowledged.
+        extent: ChunkExtent,
+        /// The new generation.
+        generation: Generation,
+    },
 }

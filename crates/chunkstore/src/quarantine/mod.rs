@@ -59,6 +59,9 @@ pub enum DeleteError {
     /// Only a corrupt one was to be deleted.
     #[error("the replica of chunk {0} is not known to be corrupt")]
     NotCorrupt(ChunkId),
+    /// It is being appended to.
+    #[error("chunk {0} is being appended to")]
+    Busy(ChunkId),
     /// Its files can not be removed.
     #[error("can not delete chunk {chunk}: {source}")]
     Io {
@@ -92,6 +95,9 @@ impl ChunkStore {
         }
         if victim == Victim::OnlyCorrupt && slot.state != ReplicaState::Corrupt {
             return Err(DeleteError::NotCorrupt(chunk));
+        }
+        if shared.is_reopened(chunk) {
+            return Err(DeleteError::Busy(chunk));
         }
         let replica = shared.describe(chunk, slot);
         let removed = if shared.options.quarantine_retention.is_zero() {

@@ -1,12 +1,16 @@
 //! A replica that is being written.
 //!
-//! It begins in memory ([`held`]). One that stays small is packed with others when it is finalized; one that grows, or
-//! whose writer asks for its bytes on the disk before that, goes on in files of its own ([`files`]).
+//! It begins in memory ([`held`]). One that is small when it is finalized is packed with others; one that grows, or whose writer
+//! asks for its bytes on the disk before that, goes on in files of its own ([`files`]). What was brought to the disk is recorded
+//! ([`kept`]), so that it outlives the process.
 
 mod error;
 mod files;
+mod finalize;
 mod growing;
 mod held;
+mod kept;
+mod within;
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -14,9 +18,8 @@ use std::sync::{Arc, MutexGuard};
 use types::limits::CHUNK_SIZE_MAX;
 use types::{ChunkId, Generation, StorageId};
 
-use crate::index::{Place, Replica, ReplicaState, Slot};
-use crate::names::{Paths, bucket};
-use crate::pack::Entry;
+use crate::index::Slot;
+use crate::names::Paths;
 use crate::reader::{ReadError, check_range, verify};
 use crate::sidecar::Header;
 use crate::store::Shared;
@@ -27,6 +30,7 @@ pub(crate) use files::Files;
 pub use growing::{Growing, GrowingError};
 use growing::{Growth, Shape};
 pub(crate) use held::Held;
+pub(crate) use kept::{Kept, compare};
 
 /// A replica that is being written. Dropping it removes what was written.
 ///
@@ -42,6 +46,12 @@ pub struct Writer {
     /// What it may still take of the space that was kept for it.
     promised: u64,
     poisoned: bool,
+    /// The finalized replica that it is to take the place of, and nothing else is.
+    base: Option<Slot>,
+    /// Whether it outlives the process: then so does its generation.
+    durable: bool,
+    /// The files of one that is packed after all; they go with the writer.
+    files_left: Option<Body>,
 }
 
 /// Where the bytes are.
@@ -106,7 +116,17 @@ impl Writer {
             })),
             promised,
             poisoned: false,
+            base: None,
+            durable: false,
+            files_left: None,
         }
+    }
+
+    /// The same, of what takes the place of `base` alone, and outlives the process from its next generation on.
+    pub(crate) fn instead_of(mut self, base: Option<Slot>) -> Self {
+        self.base = base;
+        self.durable = true;
+        self
     }
 
     fn shape(&self) -> MutexGuard<'_, Shape> {
@@ -137,13 +157,20 @@ impl Writer {
         self.shared.volume(self.volume).storage
     }
 
+    /// Bytes of the finalized replica that it is written behind; 0 when it is not.
+    #[must_use]
+    pub fn finalized(&self) -> u64 {
+        self.base.map_or(0, |base| base.len)
+    }
+
     /// Bytes received.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.shape().received
     }
 
-    /// Writes `data` at `offset`, a multiple of 512 that is not behind the last whole unit. Bytes that are here already are
+    /// Writes `data` at `offset`, a multiple of 512 that is not behind the last whole unit; or at the end of what is here, as
+    /// far as the unit goes that is not full (so HDFS's clients begin to append). Bytes that are here already are
     /// compared, as far as checksums tell, and kept: after a repair they are sent again to all, whoever had them. `sums` are
     /// stored as given; the caller has compared them with the data. No data: `offset` is not behind what was received.
     ///
@@ -151,6 +178,9 @@ impl Writer {
     /// See [`WriteError`]. After `Misplaced` and `Differs` the replica is as it was, after others it is lost.
     pub fn write(&mut self, offset: u64, data: &[u8], sums: &[u8]) -> Result<(), WriteError> {
         self.usable()?;
+        if !data.is_empty() && !offset.is_multiple_of(UNIT) {
+            return self.write_within_unit(offset, data, sums);
+        }
         let len = data.len() as u64;
         let end = offset.saturating_add(len);
         let growth = Arc::clone(&self.growth);
@@ -234,8 +264,8 @@ impl Writer {
         })
     }
 
-    /// Makes what was received durable, under its temporary name. It still ends with the process: this is for a writer who
-    /// asks that its bytes are on the disk before it goes on.
+    /// Makes what was received durable: [`ChunkStore::adopt`](crate::ChunkStore::adopt) gives it back, as it is now, when the
+    /// process has ended without having finalized it. So it is with its generation from then on.
     ///
     /// # Errors
     /// See [`WriteError`]; the replica is then lost.
@@ -244,12 +274,24 @@ impl Writer {
         let growth = Arc::clone(&self.growth);
         let mut shape = growth.lock();
         self.in_files(&mut shape)?;
-        let synced = match &shape.body {
-            Some(Body::Files(files)) => files.sync_data(),
+        let header = self.header(&shape);
+        let synced = match &mut shape.body {
+            Some(Body::Files(files)) => files.keep(header),
             Some(Body::Held(_)) => Ok(()),
             None => Err(gone()),
         };
+        self.durable = true;
         self.poison_on(synced)
+    }
+
+    /// What there is to say of it.
+    fn header(&self, shape: &Shape) -> Header {
+        Header {
+            uuid: self.shared.pool.chunk_uuid(self.chunk),
+            generation: shape.generation,
+            len: shape.received,
+            sums_crc: 0,
+        }
     }
 
     /// Cuts the replica to `len` bytes.
@@ -300,8 +342,14 @@ impl Writer {
                 asked: generation,
             });
         }
+        let rises = shape.generation < generation;
         shape.generation = generation;
-        Ok(())
+        drop(shape);
+        if rises && self.durable {
+            self.sync()
+        } else {
+            Ok(())
+        }
     }
 
     /// As [`crate::Reader::read_verified`], of what was received.
@@ -317,126 +365,16 @@ impl Writer {
         verify(chunk, offset, data, sums)
     }
 
-    /// Makes the replica durable under its final name. A replica of the same chunk that it replaces goes; one that is
-    /// corrupt, in the same generation, only once this one is in its place.
-    ///
-    /// # Errors
-    /// See [`WriteError`]; the replica is then lost.
-    pub fn finalize(self) -> Result<Replica, WriteError> {
-        self.finalize_over(None)
-    }
-
-    /// As [`Writer::finalize`], of a copy of the replica at `from`, which goes once this one is there.
-    pub(crate) fn finalize_over(mut self, from: Option<Slot>) -> Result<Replica, WriteError> {
-        self.usable()?;
-        let growth = Arc::clone(&self.growth);
-        let mut shape = growth.lock();
-        let (generation, len) = (shape.generation, shape.received);
-        let header = Header {
-            uuid: self.shared.pool.chunk_uuid(self.chunk),
-            generation,
-            len,
-            sums_crc: 0,
-        };
-        let shared = Arc::clone(&self.shared);
-        let in_files = matches!(shape.body, Some(Body::Files(_)));
-        let completed = match &mut shape.body {
-            Some(Body::Held(_)) => Ok(()),
-            Some(Body::Files(files)) => shared.timed_sync(self.volume, || files.complete(header)),
-            None => Err(gone()),
-        };
-        self.poison_on(completed)?;
-
-        let _names = shared.lock_bucket(self.chunk);
-        let present = shared.index.find(self.chunk);
-        if from.is_some() && from != present {
-            // What was copied has changed, or is gone.
-            return Err(WriteError::Superseded {
-                chunk: self.chunk,
-                present: present.map_or(generation, |present| present.generation),
-            });
-        }
-        let mut replaced = None;
-        if let Some(present) = present {
-            let same = present.generation == generation;
-            if from.is_some() || (same && present.state == ReplicaState::Corrupt) {
-                replaced = Some(present);
-            } else if same || present.generation > generation {
-                return Err(WriteError::Superseded {
-                    chunk: self.chunk,
-                    present: present.generation,
-                });
-            } else {
-                // The old one goes for good before the new one is there: after a crash, a sidecar of the one beside the data
-                // of the other would look like a corrupt replica.
-                let removed = shared.remove_replica(self.chunk, present, true);
-                self.poison_on(removed)?;
-            }
-        }
-        let body = shape.body.take();
-        let place = shared.timed_sync(self.volume, || self.settle(body, header));
-        let slot = match place {
-            Ok(place) => Slot {
-                generation,
-                len,
-                volume: self.volume,
-                place,
-                state: ReplicaState::Finalized,
-            },
-            Err(error) => {
-                let shares_names =
-                    |old: &Slot| in_files && old.volume == self.volume && old.place == Place::Files;
-                if let Some(old) = replaced.filter(shares_names) {
-                    // The names that both would have are gone.
-                    shared.index.remove(self.chunk);
-                    shared.unmark_corrupt(self.chunk, &old);
-                }
-                return self.poison_on(Err(error));
-            }
-        };
-        if !shared.index.put(self.chunk, slot) {
-            let isolated = io::Error::other("its volume is not used any more");
-            return self.poison_on(Err(isolated));
-        }
-        if let Some(old) = replaced {
-            let in_place = (old.volume, old.place) == (slot.volume, slot.place);
-            let gone = if in_place {
-                shared.unmark_corrupt(self.chunk, &old);
-                Ok(())
-            } else {
-                shared.erase(self.chunk, old)
-            };
-            if let Err(error) = gone {
-                tracing::warn!(chunk = %self.chunk, %error, "could not remove a replica that was replaced");
-            }
-        }
-        Ok(shared.describe(self.chunk, slot))
-    }
-
     /// Gives the replica up and removes what was written. Dropping does the same.
     pub fn abandon(self) {
         drop(self);
     }
 
-    /// Puts the bytes where they stay.
-    fn settle(&self, body: Option<Body>, header: Header) -> io::Result<Place> {
-        let volume = self.shared.volume(self.volume);
-        match body {
-            Some(Body::Held(Held { data, sums })) => {
-                let header = Header {
-                    sums_crc: crc_fast::crc32_iscsi(&sums),
-                    ..header
-                };
-                let spots = volume.packs.append(vec![Entry { header, sums, data }])?;
-                let spot = spots.first().copied().ok_or(io::ErrorKind::UnexpectedEof)?;
-                Ok(Place::Packed(spot))
-            }
-            Some(Body::Files(mut files)) => {
-                let to = self.shared.paths(self.chunk, self.volume);
-                files.name(&volume, bucket(self.chunk), &to)?;
-                Ok(Place::Files)
-            }
-            None => Err(gone()),
+    /// Ends it without removing what was synced of it: the next start may adopt that.
+    pub fn leave(self) {
+        let mut shape = self.shape();
+        if let Some(Body::Files(files)) = shape.body.take_if(|_| self.durable && !self.poisoned) {
+            drop(files.at_rest());
         }
     }
 
@@ -539,6 +477,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Also for those who still read it.
         drop(self.shape().body.take());
+        if self.base.is_some() {
+            self.shared.end_reopened(self.chunk);
+        }
         self.shared.volume(self.volume).release(self.promised);
     }
 }

@@ -3,7 +3,7 @@
 use chunkstore::{ReplicaState, Victim, WriteError};
 use env::disk::{Effect, Fault, Op, SimDisk};
 
-use crate::common::{bytes, chunk, read_all};
+use crate::common::{bytes, chunk, read_all, sums};
 use crate::support::{EIO, G1, G2, crash_everywhere, open, put, write};
 
 #[test]
@@ -27,7 +27,7 @@ fn power_loss_while_writing_leaves_nothing_or_everything() {
 }
 
 #[test]
-fn power_loss_while_replacing_leaves_old_nothing_or_new() {
+fn power_loss_while_replacing_leaves_the_old_one_or_the_new() {
     let (old, new) = (bytes(1, 5000), bytes(2, 5000));
     crash_everywhere(
         PACKED_MAX,
@@ -41,7 +41,13 @@ fn power_loss_while_replacing_leaves_old_nothing_or_new() {
                 ),
                 Some(G2) => assert_eq!(read_all(store, chunk(1)).unwrap(), new, "{when}"),
                 Some(other) => panic!("generation {other}: {when}"),
-                None => assert!(!acknowledged, "lost: {when}"),
+                None => {
+                    let adopted: Vec<_> = store.adopt();
+                    let [writer] = &adopted[..] else { panic!("lost: {when}") };
+                    assert!(!acknowledged, "{when}");
+                    assert_eq!((writer.generation(), writer.received()), (G2, 5000), "{when}");
+                    adopted.into_iter().for_each(|writer| writer.leave());
+                }
             }
             assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
         },
@@ -94,7 +100,7 @@ fn power_loss_while_deleting_or_taking_back_leaves_everything_or_nothing() {
         },
         |store, _: &mut ()| {
             let _ = store.delete(chunk(1), G1, Victim::Any);
-            if let Ok((mut writer, _)) = store.reopen(chunk(2), G1) {
+            if let Ok(mut writer) = store.reopen(chunk(2), G1) {
                 let _ = writer.truncate_to(1000);
                 let _ = writer.bump_generation(G2);
                 let _ = writer.finalize();
@@ -107,10 +113,108 @@ fn power_loss_while_deleting_or_taking_back_leaves_everything_or_nothing() {
                         assert_eq!(read_all(store, chunk(id)).unwrap(), data[..1000], "{when}");
                     }
                     Some(_) => assert_eq!(read_all(store, chunk(id)).unwrap(), data, "{when}"),
-                    None => {}
+                    None => assert_eq!(id, 1, "what is appended to is always there: {when}"),
                 }
             }
             assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+        },
+    );
+}
+
+/// How far the appending of [`power_loss_while_appending`] has come: its bytes that are synced, and whether it is finalized.
+#[derive(Debug, Default)]
+struct Appended {
+    moved: bool,
+    synced: usize,
+    finalized: bool,
+}
+
+#[test]
+fn power_loss_while_appending_keeps_what_was_there_and_every_synced_byte() {
+    let data = bytes(5, 7000);
+    crash_everywhere(
+        PACKED_MAX,
+        |store| put(store, 1, G1, &data[..1300]).unwrap(),
+        |store, done: &mut Appended| {
+            let append = |done: &mut Appended| {
+                let mut writer = store.reopen(chunk(1), G1).ok()?;
+                writer.bump_generation(G2).ok()?;
+                done.moved = true;
+                for (from, to) in [(1024_usize, 2000), (1536, 5000)] {
+                    writer.write(from as u64, &data[from..to], &sums(&data[from..to])).ok()?;
+                    writer.sync().ok()?;
+                    done.synced = to;
+                }
+                writer.write(4608, &data[4608..], &sums(&data[4608..])).ok()?;
+                writer.finalize().ok()
+            };
+            done.finalized = append(done).is_some();
+        },
+        |store, report, done, when| {
+            assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+            let replica = store.replica(chunk(1)).unwrap_or_else(|| panic!("lost: {when}"));
+            let len = if replica.generation == G2 { 7000 } else { 1300 };
+            assert_eq!(read_all(store, chunk(1)).unwrap(), data[..len], "{when}");
+            if replica.generation == G2 {
+                return;
+            }
+            assert!(!done.finalized, "{when}");
+            let mut adopted = store.adopt();
+            let Some(writer) = adopted.pop() else {
+                assert!(!done.moved, "the generation is lost: {when}");
+                return;
+            };
+            assert_eq!((adopted.len(), writer.generation()), (0, G2), "{when}");
+            let received = usize::try_from(writer.received()).unwrap();
+            assert!(received >= done.synced.max(1300), "{received} of {done:?}: {when}");
+            let (mut got, mut got_sums) = (vec![0; received], vec![0; received.div_ceil(512) * 4]);
+            writer.read_verified(0, &mut got, &mut got_sums).unwrap();
+            assert_eq!(got, data[..received], "{when}");
+            writer.leave();
+        },
+    );
+}
+
+#[test]
+fn power_loss_after_a_sync_keeps_every_synced_byte() {
+    let data = bytes(6, 7000);
+    crash_everywhere(
+        PACKED_MAX,
+        |_| {},
+        |store, done: &mut Appended| {
+            let write = |done: &mut Appended| {
+                let mut writer = store.create(chunk(1), G1).ok()?;
+                for (from, to) in [(0_usize, 700), (512, 5000)] {
+                    writer.write(from as u64, &data[from..to], &sums(&data[from..to])).ok()?;
+                    writer.sync().ok()?;
+                    done.synced = to;
+                }
+                writer.bump_generation(G2).ok()?;
+                done.moved = true;
+                writer.write(4608, &data[4608..], &sums(&data[4608..])).ok()?;
+                writer.truncate_to(6000).ok()?;
+                writer.finalize().ok()
+            };
+            done.finalized = write(done).is_some();
+        },
+        |store, report, done, when| {
+            assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+            if store.replica(chunk(1)).is_some() {
+                assert_eq!(read_all(store, chunk(1)).unwrap(), data[..6000], "{when}");
+                return;
+            }
+            assert!(!done.finalized, "{when}");
+            let Some(writer) = store.adopt().pop() else {
+                assert_eq!(done.synced, 0, "lost: {when}");
+                return;
+            };
+            let received = usize::try_from(writer.received()).unwrap();
+            assert!(received >= done.synced, "{received} of {done:?}: {when}");
+            assert!(writer.generation() == G2 || !done.moved, "{when}");
+            let (mut got, mut got_sums) = (vec![0; received], vec![0; received.div_ceil(512) * 4]);
+            writer.read_verified(0, &mut got, &mut got_sums).unwrap();
+            assert_eq!(got, data[..received], "{when}");
+            writer.leave();
         },
     );
 }

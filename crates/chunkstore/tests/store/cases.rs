@@ -41,7 +41,7 @@ fn packets_follow_one_another_and_partial_units_are_sent_again() {
         writer.write(from as u64, part, &sums(part))
     };
     put(0, 700).unwrap();
-    for (from, to) in [(700, 800), (1024, 1100)] {
+    for (from, to) in [(701, 800), (1024, 1100)] {
         assert!(
             matches!(put(from, to), Err(WriteError::Misplaced { received: 700, .. })),
             "{from}..{to}"
@@ -343,24 +343,193 @@ fn a_cut_never_blesses_what_is_rotten() {
 }
 
 #[test]
-fn a_finalized_replica_can_be_taken_back_and_written_on() {
+fn behind_a_finalized_replica_is_written_on_while_it_stays_what_it_is() {
+    let long = bytes(2, (9 << 20) + 300);
+    for (len, more) in [(4500, 5000), (4500, 4608), (4608, 4609), (1, 200_000), (4500, 4500), (9 << 20, long.len())] {
+        let fixture = Fixture::new(PACKED_MAX);
+        let store = fixture.open();
+        let data = &long[..more];
+        fixture.write(&store, 1, G1, &data[..len]);
+        assert!(matches!(
+            store.reopen(chunk(1), G2),
+            Err(ReopenError::Generation { present: G1, .. })
+        ));
+        let mut writer = store.reopen(chunk(1), G1).unwrap();
+        assert!(matches!(store.reopen(chunk(1), G1), Err(ReopenError::Busy(_))));
+        assert!(matches!(store.delete(chunk(1), G1, Victim::Any), Err(DeleteError::Busy(_))));
+        assert_eq!((writer.received(), writer.generation()), (len as u64, G1));
+        writer.bump_generation(G2).unwrap();
+        let from = len - len % 512;
+        for (at, part) in data[from..].chunks(1 << 20).enumerate() {
+            writer.write((from + (at << 20)) as u64, part, &sums(part)).unwrap();
+            assert_eq!(read_all(&store, chunk(1)).unwrap(), data[..len], "as it was");
+        }
+        writer.sync().unwrap();
+        assert_eq!(store.replica(chunk(1)).unwrap().generation, G1);
+        let replica = writer.finalize().unwrap();
+        assert_eq!((replica.generation, replica.len), (G2, more as u64));
+        assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+        checksums_match(&store, chunk(1), data);
+        assert_eq!(fixture.temporary_files(), Vec::<std::path::PathBuf>::new());
+        let (again, report) = fixture.reopen();
+        assert_eq!(report.findings, []);
+        assert_eq!(read_all(&again, chunk(1)).unwrap(), data);
+        assert_eq!(again.volumes()[0].chunks, 1);
+    }
+}
+
+#[test]
+fn what_was_written_behind_a_finalized_replica_can_be_given_up() {
     let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
-    let data = bytes(2, 5000);
+    let data = bytes(2, 9000);
     fixture.write(&store, 1, G1, &data[..4500]);
-    assert!(matches!(
-        store.reopen(chunk(1), G2),
-        Err(ReopenError::Generation { present: G1, .. })
-    ));
-    let (mut writer, was) = store.reopen(chunk(1), G1).unwrap();
-    assert_eq!((was.generation, was.len, writer.received()), (G1, 4500, 4500));
-    assert!(store.replica(chunk(1)).is_none());
-    writer.truncate_to(1000).unwrap();
+    for _ in 0..2 {
+        let mut writer = store.reopen(chunk(1), G1).unwrap();
+        writer.bump_generation(G2).unwrap();
+        writer.write(4096, &data[4096..], &sums(&data[4096..])).unwrap();
+        writer.abandon();
+        assert_eq!(read_all(&store, chunk(1)).unwrap(), data[..4500]);
+    }
+    assert_eq!(fixture.temporary_files(), Vec::<std::path::PathBuf>::new());
+    let mut writer = store.reopen(chunk(1), G1).unwrap();
     writer.bump_generation(G2).unwrap();
-    writer.write(512, &data[512..], &sums(&data[512..])).unwrap();
-    writer.finalize().unwrap();
-    assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+    // It has moved on meanwhile, by another way.
+    store.bump_generation(chunk(1), G2).unwrap();
+    assert!(matches!(writer.finalize(), Err(WriteError::Superseded { .. })));
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data[..4500]);
     let (again, report) = fixture.reopen();
     assert_eq!(report.findings, []);
-    assert_eq!(read_all(&again, chunk(1)).unwrap(), data);
+    assert_eq!(read_all(&again, chunk(1)).unwrap(), data[..4500]);
+}
+
+#[test]
+fn bytes_may_go_on_within_a_unit() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    let data = bytes(2, 3000);
+    fixture.write(&store, 1, G1, &data[..700]);
+    let mut writer = store.reopen(chunk(1), G1).unwrap();
+    writer.bump_generation(G2).unwrap();
+    let mut put = |from: usize, to: usize| {
+        let part = &data[from..to];
+        writer.write(from as u64, part, &sums(part))
+    };
+    for (from, to) in [(701, 710), (700, 1025), (600, 1030)] {
+        assert!(matches!(put(from, to), Err(WriteError::Misplaced { .. })), "{from}..{to}");
+    }
+    for (from, to) in [(700, 800), (700, 800), (750, 1024), (1024, 3000), (2999, 3000)] {
+        put(from, to).unwrap();
+    }
+    let mut other = data[700..800].to_vec();
+    other[7] ^= 1;
+    let changed = writer.write(700, &other, &sums(&other));
+    assert!(matches!(changed, Err(WriteError::Differs { .. })));
+    writer.finalize().unwrap();
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+    checksums_match(&store, chunk(1), &data);
+}
+
+#[test]
+fn a_rotten_end_is_not_written_on() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    let data = bytes(2, 4500);
+    fixture.write(&store, 1, G1, &data);
+    fixture.rot(&data[4096..]);
+    assert!(matches!(store.reopen(chunk(1), G1), Err(ReopenError::Write(WriteError::Read(_)))));
+}
+
+#[test]
+fn what_was_synced_outlives_the_process() {
+    let data = bytes(3, 200_000);
+    for (synced, end) in [(1, 600), (700, 5000), (5000, 5000), (150_000, 200_000)] {
+        let fixture = Fixture::new(PACKED_MAX);
+        let store = fixture.open();
+        assert_eq!(store.adopt().len(), 0);
+        let mut writer = store.create(chunk(1), G1).unwrap();
+        writer.write(0, &data[..synced], &sums(&data[..synced])).unwrap();
+        writer.sync().unwrap();
+        writer.bump_generation(G2).unwrap();
+        let from = synced - synced % 512;
+        writer.write(from as u64, &data[from..end], &sums(&data[from..end])).unwrap();
+        writer.leave();
+        let mut nothing = store.create(chunk(2), G1).unwrap();
+        nothing.write(0, &data[..9], &sums(&data[..9])).unwrap();
+        nothing.leave();
+
+        for round in 0..2 {
+            let store = fixture.open();
+            let mut adopted = store.adopt();
+            let mut writer = adopted.pop().unwrap();
+            assert_eq!((adopted.len(), writer.chunk(), writer.generation()), (0, chunk(1), G2));
+            assert_eq!(writer.received(), synced as u64, "and no byte that was not synced");
+            assert!(store.replica(chunk(1)).is_none());
+            let (mut got, mut got_sums) = (vec![0; synced], vec![0; synced.div_ceil(512) * 4]);
+            writer.read_verified(0, &mut got, &mut got_sums).unwrap();
+            assert!(got == data[..synced]);
+            if round == 0 {
+                writer.leave();
+                continue;
+            }
+            writer.write(from as u64, &data[from..end], &sums(&data[from..end])).unwrap();
+            writer.finalize().unwrap();
+            assert!(read_all(&store, chunk(1)).unwrap() == data[..end]);
+        }
+        assert_eq!(fixture.temporary_files(), Vec::<std::path::PathBuf>::new());
+        let (again, report) = fixture.reopen();
+        assert_eq!((report.findings, again.adopt().len()), (Vec::new(), 0));
+        assert!(read_all(&again, chunk(1)).unwrap() == data[..end]);
+    }
+}
+
+#[test]
+fn what_was_appended_and_synced_outlives_the_process_beside_what_was_there() {
+    let data = bytes(4, 200_000);
+    for (len, synced) in [(4500, 4500), (4500, 60_000), (150_000, 160_001)] {
+        let fixture = Fixture::new(PACKED_MAX);
+        let store = fixture.open();
+        fixture.write(&store, 1, G1, &data[..len]);
+        let mut writer = store.reopen(chunk(1), G1).unwrap();
+        writer.bump_generation(G2).unwrap();
+        let from = len - len % 512;
+        writer.write(from as u64, &data[from..synced], &sums(&data[from..synced])).unwrap();
+        writer.sync().unwrap();
+        let from = synced - synced % 512;
+        writer.write(from as u64, &data[from..], &sums(&data[from..])).unwrap();
+        writer.leave();
+
+        let store = fixture.open();
+        let mut adopted = store.adopt();
+        let writer = adopted.pop().unwrap();
+        assert_eq!((adopted.len(), writer.generation(), writer.received()), (0, G2, synced as u64));
+        assert!(read_all(&store, chunk(1)).unwrap() == data[..len], "served as before");
+        assert_eq!(store.replica(chunk(1)).unwrap().generation, G1);
+        let replica = writer.finalize().unwrap();
+        assert_eq!((replica.generation, replica.len), (G2, synced as u64));
+        assert!(read_all(&store, chunk(1)).unwrap() == data[..synced]);
+        assert_eq!(fixture.temporary_files(), Vec::<std::path::PathBuf>::new());
+    }
+}
+
+#[test]
+fn rotten_bytes_are_not_adopted() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    let data = bytes(3, 9_000);
+    let mut writer = store.create(chunk(1), G1).unwrap();
+    for (from, to) in [(0, 5_000), (4_608, 9_000)] {
+        writer.write(from as u64, &data[from..to], &sums(&data[from..to])).unwrap();
+        writer.sync().unwrap();
+    }
+    writer.leave();
+    fixture.rot(&data[8_000..]);
+    // What was synced before is still what it was.
+    let adopted = fixture.open().adopt();
+    let received: Vec<_> = adopted.iter().map(|writer| writer.received()).collect();
+    assert_eq!(received, [5_000]);
+    adopted.into_iter().for_each(|writer| writer.leave());
+    fixture.rot(&data[..600]);
+    assert_eq!(fixture.open().adopt().len(), 0);
+    assert_eq!(fixture.temporary_files(), Vec::<std::path::PathBuf>::new());
 }

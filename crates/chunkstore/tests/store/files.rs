@@ -43,18 +43,6 @@ fn an_abandoned_replica_leaves_no_file() {
 }
 
 #[test]
-fn a_replica_taken_back_and_dropped_is_gone() {
-    let fixture = Fixture::new(PACKED_MAX);
-    let store = fixture.open();
-    fixture.write(&store, 1, G1, b"abc");
-    drop(store.reopen(chunk(1), G1).unwrap());
-    assert_eq!(fixture.temporary_files(), Vec::<PathBuf>::new());
-    let (again, report) = fixture.reopen();
-    assert_eq!((report.replicas, report.findings.len()), (0, 0));
-    assert!(again.replica(chunk(1)).is_none());
-}
-
-#[test]
 fn cut_files_and_lengthened_sidecars_are_corrupt_at_start_and_when_read() {
     let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();

@@ -29,7 +29,7 @@ use types::{ChunkExtent, DatanodeId};
 
 use super::packet::Packet;
 use super::pipeline::{Broken, Pipeline, Setup};
-use super::target::{Allocated, Target};
+use super::target::{Allocated, Reopened, Target};
 use super::window::Window;
 use crate::dataplane::block;
 use crate::{Attempt, Error};
@@ -48,6 +48,8 @@ pub(crate) struct ChunkWriter {
     /// Tells how far this one is.
     progress: watch::Sender<Progress>,
     pub(super) window: Window,
+    /// What it goes on with; else it is a new chunk.
+    reopened: Option<Reopened>,
     /// The last packet was taken from `packets`.
     ended: bool,
     /// Datanodes that failed this chunk.
@@ -101,13 +103,16 @@ impl ChunkWriter {
         packets: mpsc::Receiver<Arc<Packet>>,
         before: Option<watch::Receiver<Progress>>,
         progress: watch::Sender<Progress>,
+        reopened: Option<Reopened>,
     ) -> Self {
+        let len = reopened.as_ref().map_or(0, |reopened| reopened.extent.len);
         Self {
             target,
             packets,
             before,
             progress,
-            window: Window::default(),
+            reopened,
+            window: Window::behind(len),
             ended: false,
             failed: Vec::new(),
             lost: Vec::new(),
@@ -128,7 +133,10 @@ impl ChunkWriter {
         {
             return Ok(());
         }
-        let (mut chunk, mut pipeline) = self.begin().await?;
+        let (mut chunk, mut pipeline) = match self.reopened.take() {
+            Some(reopened) => self.go_on(reopened).await?,
+            None => self.begin().await?,
+        };
         loop {
             self.tell(chunk);
             let broken = match self.stream(&mut pipeline).await {
@@ -183,6 +191,39 @@ impl ChunkWriter {
             }
         }
         Err(self.pipeline_lost(None))
+    }
+
+    /// Opens the pipeline of a chunk that was finished; where datanodes do not serve, of the others, as after a failure.
+    async fn go_on(&mut self, reopened: Reopened) -> Result<(ChunkExtent, Pipeline), Error> {
+        let target = Arc::clone(&self.target);
+        let Reopened {
+            mut extent,
+            generation,
+            nodes,
+        } = reopened;
+        let mut broken = Broken { culprits: Vec::new() };
+        if nodes.len() >= target.required {
+            let setup = Setup {
+                block: block(&target.info.pool, extent),
+                stage: Stage::PipelineSetupAppend,
+                generation,
+                acknowledged: extent.len,
+                sent: extent.len,
+            };
+            match Pipeline::open(&target.inner.plane, &setup, &nodes).await {
+                Ok(pipeline) => {
+                    extent.generation = generation;
+                    target.update_pipeline(extent, &nodes).await?;
+                    return Ok((extent, pipeline));
+                }
+                Err(failed) => broken = failed,
+            }
+        }
+        match self.repair(&mut extent, nodes, broken).await? {
+            Repaired::Streaming(pipeline) => Ok((extent, pipeline)),
+            // Neither can be: nothing was sent, and there are acknowledged bytes.
+            Repaired::Closed | Repaired::StartOver => Err(self.pipeline_lost(Some(extent))),
+        }
     }
 
     /// The nodes that are left; the others are remembered, with what happened.

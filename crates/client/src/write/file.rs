@@ -10,7 +10,7 @@ use types::{ChunkExtent, ChunkSize, FsPath, InodeId};
 
 use super::chunk::{ChunkWriter, Progress};
 use super::packet::{Filling, Packet, Room};
-use super::target::Target;
+use super::target::{Reopened, Target};
 use crate::lease::{Lease, LeaseGuard};
 use crate::memory::Share;
 use crate::{Error, FileStatus, FileSystem};
@@ -20,6 +20,9 @@ const FINISHING_MAX: usize = 2;
 
 /// Packets between the writer and a chunk's task.
 const QUEUE: usize = 16;
+
+/// Bytes of a checksum unit.
+const UNIT: u64 = types::limits::CHECKSUM_UNIT_BYTES as u64;
 
 /// Up to here the memory of a packet grows with its data; beyond it, it is made whole at once.
 const GROW_BYTES: usize = 64 << 10;
@@ -45,6 +48,8 @@ pub struct FileWriter {
     progress: Option<watch::Receiver<Progress>>,
     finishing: VecDeque<ChunkTask>,
     failed: Option<Error>,
+    /// Bytes of the file's last chunk, when new ones are to go behind these.
+    last: Option<u64>,
     /// Whether the masters still think that this writer writes.
     open: bool,
     _lease: LeaseGuard,
@@ -89,7 +94,7 @@ impl FileWriter {
         inode: InodeId,
         replication: u16,
         chunk_size: ChunkSize,
-        position: u64,
+        (position, last): (u64, Option<u64>),
     ) -> Result<Self, Error> {
         let info = fs.server_info().await?.clone();
         let inner = fs.inner();
@@ -106,6 +111,7 @@ impl FileWriter {
             progress: None,
             finishing: VecDeque::new(),
             failed: None,
+            last,
             open: true,
             _lease: lease,
         })
@@ -240,10 +246,13 @@ impl FileWriter {
         self.hand_over().await?;
         if self.chunk.is_none() {
             self.wait_finishing(FINISHING_MAX).await?;
+            if self.last.is_some() {
+                Box::pin(self.reopen()).await?;
+            }
         }
         let config = &self.fs.inner().config;
         let chunk = self.chunk.get_or_insert_with(|| {
-            let chunk = OpenChunk::start(&self.target, self.progress.take());
+            let chunk = OpenChunk::start(&self.target, self.progress.take(), None);
             self.progress = Some(chunk.progress.clone());
             chunk
         });
@@ -267,6 +276,55 @@ impl FileWriter {
             }
         };
         Ok(chunk.filling.insert(filling))
+    }
+
+    /// Goes on with the last chunk of the file, if there is one that is not full.
+    async fn reopen(&mut self) -> Result<(), Error> {
+        let Some(last) = self.last else {
+            return Ok(());
+        };
+        // Packets begin with a checksum unit: its first bytes go out again. Where they can not be read, nor is this the chunk to
+        // be written on.
+        let tail = match self.last_bytes(last % UNIT).await {
+            Ok(tail) => Some(tail),
+            Err(error) => {
+                tracing::info!(path = %self.target.path, %error, "the last chunk can not be read; appending to a new one");
+                None
+            }
+        };
+        if let Some(tail) = tail {
+            let reopened = self.target.append_chunk().await;
+            let reopened = reopened.map_err(|error| self.fail(error))?;
+            if let Some(reopened) = reopened {
+                if reopened.extent.len != last {
+                    let why = format!("the last chunk has {} bytes, not {last}", reopened.extent.len);
+                    let operation = "append chunk";
+                    return Err(self.fail(Error::Protocol { operation, why }));
+                }
+                let mut chunk = OpenChunk::start(&self.target, None, Some(reopened));
+                (chunk.sealed, chunk.tail) = (last, tail);
+                self.progress = Some(chunk.progress.clone());
+                self.chunk = Some(chunk);
+            }
+        }
+        self.last = None;
+        Ok(())
+    }
+
+    /// The last bytes of the file as it was when it was opened.
+    async fn last_bytes(&self, count: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
+        let file = self.fs.open(&self.target.path).await?;
+        let read = file.read_at(self.position - count, &mut bytes).await?;
+        if file.status().inode != self.target.inode || read != bytes.len() {
+            let path = self.target.path.to_string();
+            let why = "another file has its name".to_owned();
+            return Err(Error::Changed { path, why });
+        }
+        Ok(bytes)
     }
 
     /// `count` bytes went into the packet that is being filled.
@@ -379,10 +437,14 @@ impl FileWriter {
 }
 
 impl OpenChunk {
-    fn start(target: &Arc<Target>, before: Option<watch::Receiver<Progress>>) -> Self {
+    fn start(
+        target: &Arc<Target>,
+        before: Option<watch::Receiver<Progress>>,
+        reopened: Option<Reopened>,
+    ) -> Self {
         let (packets, queue) = mpsc::channel(QUEUE);
         let (teller, progress) = watch::channel(Progress::default());
-        let writer = ChunkWriter::new(Arc::clone(target), queue, before, teller);
+        let writer = ChunkWriter::new(Arc::clone(target), queue, before, teller, reopened);
         Self {
             packets,
             progress,

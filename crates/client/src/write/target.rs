@@ -28,6 +28,15 @@ pub(crate) struct Allocated {
     pub(crate) nodes: Vec<Node>,
 }
 
+/// A chunk that was finished, and is written on.
+pub(crate) struct Reopened {
+    /// As its replicas are.
+    pub(crate) extent: ChunkExtent,
+    /// The generation that they are to get.
+    pub(crate) generation: Generation,
+    pub(crate) nodes: Vec<Node>,
+}
+
 fn ids(nodes: &[DatanodeId]) -> Vec<bytes::Bytes> {
     nodes.iter().map(|id| id.0.as_bytes().to_vec().into()).collect()
 }
@@ -116,6 +125,28 @@ impl Target {
             extent: proto::extent(&extent).map_err(|error| malformed(error.to_string()))?,
             nodes,
         })
+    }
+
+    /// Goes on with the last chunk of the file; none when a new one is the better place.
+    pub(crate) async fn append_chunk(&self) -> Result<Option<Reopened>, Error> {
+        let operation = "append chunk";
+        let rpc = &self.inner.rpc;
+        let request = v1::AppendChunkRequest {
+            caller: rpc.caller(),
+            inode: self.inode.as_u64(),
+            exclude: ids(&self.inner.plane.suspects()),
+            host: self.inner.config.host.clone().unwrap_or_default(),
+        };
+        let answer = call!(rpc, operation, self.path.as_str(), append_chunk, request).await?;
+        let Some(extent) = answer.extent else {
+            return Ok(None);
+        };
+        let malformed = |why: String| Error::Protocol { operation, why };
+        Ok(Some(Reopened {
+            extent: proto::extent(&extent).map_err(|error| malformed(error.to_string()))?,
+            generation: Generation(answer.generation),
+            nodes: nodes(operation, answer.targets)?,
+        }))
     }
 
     pub(crate) async fn abandon_chunk(&self, chunk: ChunkId) -> Result<(), Error> {

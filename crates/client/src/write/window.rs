@@ -35,6 +35,15 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Of a chunk of which all datanodes have `len` bytes.
+    pub(crate) fn behind(len: u64) -> Self {
+        Self {
+            acknowledged: len,
+            sent_to: len,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn push(&mut self, packet: Arc<Packet>) {
         self.kept.push_back(packet);
     }

@@ -84,6 +84,10 @@ async fn obey(
     match found {
         Ok(Found::Nothing) => {}
         Ok(Found::Unfinished(len)) => answer.length = Some(len),
+        Ok(Found::Left(len)) => {
+            answer.length = Some(len);
+            answer.restarted = true;
+        }
         Ok(Found::Finished(len)) => {
             answer.length = Some(len);
             answer.finished = true;

@@ -99,6 +99,7 @@ impl Source {
         let replicas = &context.replicas;
         if let Some(mut open) = replicas.writing.open(block.chunk)
             && is_of(&open, block)
+            && (open.visible() >= end || !is_finished(context, block, end))
         {
             let _ = tokio::time::timeout(VISIBLE_PATIENCE, open.reaches(end)).await;
             if is_of(&open, block) && open.visible() >= end {
@@ -125,6 +126,12 @@ impl Source {
             Self::Growing(open) => open.visible(),
         }
     }
+}
+
+/// Whether there is a finished replica, beside one that is being written, that has so many bytes.
+fn is_finished(context: &Context<'_>, block: &Block, end: u64) -> bool {
+    let finished = context.replicas.store.replica(block.chunk);
+    finished.is_some_and(|replica| replica.generation >= block.generation && replica.len >= end)
 }
 
 /// Whether it is being written at the generation of `block`, or a newer one.

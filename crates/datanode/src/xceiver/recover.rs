@@ -1,4 +1,4 @@
-//! A pipeline failed, and its survivors go on: they move to a new generation.
+//! A pipeline failed, and its survivors go on; or a finished chunk gets more bytes: its replicas move to a new generation.
 //!
 //! Those that write on keep all that they have received: readers may have seen what the client does not know to be
 //! acknowledged. The client sends it again, and who has it skips it. Those that are to finish agree on a length.
@@ -90,13 +90,14 @@ pub(super) async fn streaming(context: &Context<'_>, recovery: &Recovery) -> Res
     let mut claim = match replicas.claim(chunk, context.timeouts().take_over).await? {
         Some(claim) => claim,
         None => {
-            // This node may have finalized what nobody acknowledged.
+            // It is appended to; or this node has finalized what nobody acknowledged.
             let finalized = replicas.store.replica(chunk).ok_or_else(|| recovery.unknown())?;
             recovery.check(finalized.generation, finalized.len)?;
             replicas.reopen(chunk, finalized.generation)?
         }
     };
     take_over(&mut claim, recovery, None)?;
+    claim.rejoins();
     claim.visible().advance(recovery.acknowledged);
     Ok(claim)
 }

@@ -28,7 +28,7 @@ use crate::writing::Claim;
 enum Purpose {
     /// A new replica.
     Create(Block),
-    /// To write on, after a failure.
+    /// To write on: after a failure, or behind what is finished.
     Continue(Recovery),
     /// To finish, after a failure.
     Finish(Recovery),
@@ -49,7 +49,9 @@ impl Purpose {
         }
         match op.stage() {
             Stage::PipelineSetupCreate => Ok(Self::Create(block)),
-            Stage::PipelineSetupStreamingRecovery => Ok(Self::Continue(Recovery::of(block, op)?)),
+            Stage::PipelineSetupStreamingRecovery
+            | Stage::PipelineSetupAppend
+            | Stage::PipelineSetupAppendRecovery => Ok(Self::Continue(Recovery::of(block, op)?)),
             Stage::PipelineCloseRecovery => Ok(Self::Finish(Recovery::of(block, op)?)),
             Stage::TransferRbw => Ok(Self::Copy {
                 block,
@@ -59,10 +61,6 @@ impl Purpose {
                 block,
                 finalize: true,
             }),
-            Stage::PipelineSetupAppend | Stage::PipelineSetupAppendRecovery => Err(refuse(
-                pb::Status::ErrorUnsupported,
-                "this datanode does not append to finalized chunks: append to a file begins a new chunk",
-            )),
             stage @ (Stage::DataStreaming | Stage::PipelineClose) => Err(invalid(format!(
                 "a pipeline can not be set up in stage {}",
                 stage.as_str_name()

@@ -63,7 +63,7 @@ macro_rules! no_changes {
 // Questions, and the steps of a write that was told when the file was created or opened.
 no_changes! {
     ServerInfoRequest StatRequest ListRequest LocateRequest ContentSummaryRequest ClusterSpaceRequest
-    AddChunkRequest AbandonChunkRequest AbandonFileRequest CompleteRequest SyncRequest RenewLeaseRequest
+    AddChunkRequest AppendChunkRequest AbandonChunkRequest AbandonFileRequest CompleteRequest SyncRequest RenewLeaseRequest
     BumpGenerationRequest AdditionalDatanodesRequest UpdatePipelineRequest ReportCorruptRequest
 }
 

@@ -1,6 +1,7 @@
 //! The gRPC services: messages in, messages out. What is done is in the modules by concern; here are only the doors.
 
 mod admin;
+mod append;
 mod attributes;
 mod batch;
 mod delete;
@@ -134,8 +135,9 @@ calls! {
     set_replication: SetReplicationRequest => SetReplicationResponse, attributes;
     set_times: SetTimesRequest => SetTimesResponse, attributes;
     create: CreateRequest => CreateResponse, write;
-    append: AppendRequest => AppendResponse, write;
+    append: AppendRequest => AppendResponse, append;
     add_chunk: AddChunkRequest => AddChunkResponse, write;
+    append_chunk: AppendChunkRequest => AppendChunkResponse, append;
     abandon_chunk: AbandonChunkRequest => AbandonChunkResponse, write;
     abandon_file: AbandonFileRequest => AbandonFileResponse, write;
     complete: CompleteRequest => CompleteResponse, write;

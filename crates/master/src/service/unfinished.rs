@@ -54,6 +54,7 @@ pub(super) async fn unfinished(
             (_, false) => Answer::Failed(answer.failure.clone()),
             (None, true) => Answer::Nothing,
             (Some(len), true) if answer.finished => Answer::Finished(len),
+            (Some(len), true) if answer.restarted => Answer::Left(len),
             (Some(len), true) => Answer::Unfinished(len),
         };
         core.desk

@@ -25,7 +25,7 @@ fn extents(messages: &[v1::Extent]) -> Result<Vec<ChunkExtent>, Rejection> {
     messages.iter().map(|extent| Ok(proto::extent(extent)?)).collect()
 }
 
-fn datanodes(messages: &[bytes::Bytes]) -> Result<Vec<DatanodeId>, Rejection> {
+pub(super) fn datanodes(messages: &[bytes::Bytes]) -> Result<Vec<DatanodeId>, Rejection> {
     messages.iter().map(|id| Ok(proto::datanode_id(id)?)).collect()
 }
 
@@ -62,21 +62,6 @@ pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1
             inode: file.inode.as_u64(),
             replication: file.replication.into(),
             chunk_size: file.chunk_size.bytes(),
-        }),
-        other => Err(unexpected(&other)),
-    }
-}
-
-pub(super) async fn append(core: &Core, request: v1::AppendRequest) -> Result<v1::AppendResponse, Rejection> {
-    let Change { caller, id, lead } = change(core, request.caller.as_ref()).await?;
-    let path = FsPath::parse(&request.path)?;
-    lease::yield_to(core, lead, &caller, id.client, &path).await?;
-    match core.propose(caller, id, Command::Append { path }).await? {
-        Outcome::Opened(file) => Ok(v1::AppendResponse {
-            inode: file.inode.as_u64(),
-            replication: file.replication.into(),
-            chunk_size: file.chunk_size.bytes(),
-            length: file.len,
         }),
         other => Err(unexpected(&other)),
     }

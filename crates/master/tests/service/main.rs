@@ -14,6 +14,7 @@ mod node;
 mod wires;
 
 mod admin;
+mod appending;
 mod audit;
 mod crash;
 mod deletion;

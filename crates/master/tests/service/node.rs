@@ -91,6 +91,7 @@ impl Node {
                     length: order.length,
                     finished: order.length.is_some(),
                     failure: String::new(),
+                    restarted: false,
                 });
             }
             orders = self.unfinished(&[], answers).await;

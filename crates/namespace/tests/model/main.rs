@@ -217,6 +217,7 @@ impl Story {
             | Step::Sync { writing, .. } => writing.file,
             Step::Recover { .. } | Step::CommitRecovery { .. } => return Some(0),
             Step::AbandonChunk { file, .. } | Step::Bump { file, .. } | Step::Update { file, .. } => *file,
+            Step::AppendChunk(file) => *file,
             _ => return Some(1),
         };
         let writer = self.model.writer_of(file)?;

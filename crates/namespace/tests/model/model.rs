@@ -289,6 +289,7 @@ impl Model {
                 self.take(*inode);
                 Ok(())
             }
+            Command::AppendChunk { inode } => self.append_chunk(by, *inode),
             Command::Truncate { path, len } => self.truncate(by, path.as_str(), *len),
             Command::Concat { target, sources } => {
                 let sources: Vec<_> = sources.iter().map(FsPath::as_str).collect();

@@ -21,6 +21,7 @@ pub(crate) enum Step {
         options: CreateOptions,
     },
     Append(At),
+    AppendChunk(usize),
     AddChunk(Writing),
     AbandonChunk {
         file: usize,
@@ -284,6 +285,7 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
         4 => (at(), mode(), any::<bool>()).prop_map(|(path, mode, parents)| Step::Mkdir { path, mode, parents }),
         16 => (at(), options()).prop_map(|(path, options)| Step::Create { path, options }),
         5 => at().prop_map(Step::Append),
+        5 => (0usize..8).prop_map(Step::AppendChunk),
         10 => writing().prop_map(Step::AddChunk),
         4 => (writing(), 0usize..3, prop::sample::select(vec![0, 1, 600, 1024, 1025]))
             .prop_map(|(writing, chunk, len)| Step::Sync { writing, chunk, len }),
@@ -364,6 +366,7 @@ impl Step {
                 options,
             },
             Self::Append(at) => Command::Append { path: path(at) },
+            Self::AppendChunk(file) => Command::AppendChunk { inode: inode(file) },
             Self::AddChunk(writing) => Command::AddChunk {
                 inode: inode(writing.file),
                 written: written(&writing),

@@ -6,4 +6,5 @@ mod fenced;
 mod killed;
 mod members;
 mod once;
+mod reshaped;
 mod stopped;

@@ -673,6 +673,7 @@ not_needed! {
     set_times(SetTimesRequest) -> SetTimesResponse;
     append(AppendRequest) -> AppendResponse;
     recover_lease(RecoverLeaseRequest) -> RecoverLeaseResponse;
+    append_chunk(AppendChunkRequest) -> AppendChunkResponse;
     truncate(TruncateRequest) -> TruncateResponse;
     concat(ConcatRequest) -> ConcatResponse;
     batch(BatchRequest) -> BatchResponse;

@@ -68,6 +68,26 @@ impl Model {
         Ok(())
     }
 
+    pub(super) fn append_chunk(&mut self, by: &By<'_>, id: InodeId) -> Expected {
+        let file = self.writing(by, id)?;
+        let unfinished = file.chunks.len() - file.visible().count();
+        let chunk = file
+            .chunks
+            .last_mut()
+            .filter(|_| unfinished < 2)
+            .ok_or(Refusal::Invalid)?;
+        let len = chunk.committed.unwrap_or(chunk.acknowledged);
+        if len >= 1024 {
+            return Err(Refusal::WrongChunk);
+        }
+        chunk.highest = match chunk.committed.take() {
+            Some(_) => chunk.generation + 1,
+            None => chunk.highest + 1,
+        };
+        chunk.acknowledged = len;
+        Ok(())
+    }
+
     pub(super) fn writing(&mut self, by: &By<'_>, id: InodeId) -> Result<&mut File, Refusal> {
         let file = self.files.get_mut(&id).ok_or(Refusal::NotWriter)?;
         match &file.writer {

@@ -1,0 +1,176 @@
+//! What was being written when the process last ended, as far as it had been synced.
+//!
+//! ```text
+//! tmp/chunk-<uuid>.<n>.synced   the record: how much, and the checksum of all of it
+//! tmp/chunk-<uuid>.<n>          the data; not of a replica that was appended to: that is in its place
+//! tmp/chunk-<uuid>.<n>.meta     the sums; made anew from the data when that is what the record says
+//! ```
+//!
+//! Guarantee: what is given back is, byte for byte, what was recorded, and the newest record that is true counts. What is of no
+//! more use (there is a finalized replica that is not older) is removed.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use env::disk::Open;
+use types::ChunkId;
+
+use crate::index::{Place, ReplicaState, Slot};
+use crate::names::{Paths, TMP, parse_kept};
+use crate::sidecar::Header;
+use crate::store::{ChunkStore, Shared, absent_is_fine};
+use crate::volume::Volume;
+use crate::writer::{Body, Files, Kept, Writer, compare};
+
+/// A replica that may be adopted.
+#[derive(Debug)]
+pub(crate) struct Left {
+    chunk: ChunkId,
+    volume: usize,
+    paths: Paths,
+}
+
+/// Space that is kept for what may follow.
+const ADOPTED_BYTES: u64 = 64 << 20;
+
+impl ChunkStore {
+    /// Replicas that were being written when the process last ended, each with what had been synced of it, in the generation that
+    /// it had then; once. All of it is read: blocks.
+    #[must_use]
+    pub fn adopt(&self) -> Vec<Writer> {
+        let shared = &self.0;
+        let left = std::mem::take(&mut *shared.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut adopted: Vec<Writer> = Vec::new();
+        for left in left {
+            let found = match shared.adopt(&left) {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(chunk = %left.chunk, %error, "an unfinished replica can not be read");
+                    None
+                }
+            };
+            let Some(writer) = found else {
+                shared.discard(&left.paths);
+                continue;
+            };
+            tracing::info!(chunk = %left.chunk, generation = %writer.generation(), bytes = writer.received(), "an unfinished replica was found");
+            let rank = |writer: &Writer| (writer.generation(), writer.received());
+            match adopted.iter_mut().find(|other| other.chunk() == left.chunk) {
+                Some(other) if rank(other) < rank(&writer) => *other = writer,
+                Some(_) => {}
+                None => adopted.push(writer),
+            }
+        }
+        adopted
+    }
+}
+
+impl Shared {
+    /// Notes what may be adopted from a volume, and says which of its temporary files are to stay therefore.
+    pub(crate) fn find_left(&self, position: usize, volume: &Volume) -> io::Result<BTreeSet<PathBuf>> {
+        let mut stay = BTreeSet::new();
+        let mut found = Vec::new();
+        for entry in self.disk.read_dir(&volume.dir.join(TMP))? {
+            if let Some((chunk, serial)) = parse_kept(&entry.path, &self.pool) {
+                self.serial_taken(serial);
+                let paths = Paths::temporary(&volume.dir, &self.pool, chunk, serial);
+                stay.extend([paths.data.clone(), paths.sidecar.clone(), paths.kept.clone()]);
+                found.push(Left {
+                    chunk,
+                    volume: position,
+                    paths,
+                });
+            }
+        }
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.extend(found);
+        Ok(stay)
+    }
+
+    fn adopt(self: &Arc<Self>, left: &Left) -> io::Result<Option<Writer>> {
+        let (chunk, disk) = (left.chunk, &self.disk);
+        let _names = self.lock_bucket(chunk);
+        let records = Kept::read(&**disk, &left.paths.kept, self.pool.chunk_uuid(chunk))?;
+        let Some((newest, _)) = records.first().copied() else {
+            return Ok(None);
+        };
+        let present = self.index.find(chunk);
+        let in_tmp = disk.exists(&left.paths.data)?;
+        let home = self.paths(chunk, left.volume).data;
+        // It had its final name, and its sidecar had not: the power went while it was finalized.
+        let half_named = !in_tmp && present.is_none();
+        let alone = in_tmp || half_named;
+        let from = if in_tmp { &left.paths.data } else { &home };
+        let data = match disk.open(from, Open::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let paths = Paths {
+            data: if alone {
+                left.paths.data.clone()
+            } else {
+                home.clone()
+            },
+            ..left.paths.clone()
+        };
+        for (_, record) in records {
+            let Some(base) = base_of(&record, present, alone, left.volume) else {
+                continue;
+            };
+            let sidecar = disk.open(&paths.sidecar, Open::CreateTruncate)?;
+            let mut files =
+                Files::over(Arc::clone(disk), paths.clone(), Arc::clone(&data), sidecar).at_rest();
+            if !compare(&*data, &record, |unit, sums| files.found(unit, sums))? {
+                tracing::warn!(%chunk, bytes = record.len, "an unfinished replica is not what was synced");
+                continue;
+            }
+            if half_named {
+                disk.rename(&home, &paths.data)?;
+            }
+            if alone {
+                data.set_len(record.len)?;
+            }
+            let kept = Kept::resume(Arc::clone(disk), paths.kept.clone(), newest)?;
+            if base.is_some() && !self.begin_reopened(chunk) {
+                return Ok(None);
+            }
+            let files = files.left(base.map(|base| base.len), kept, record);
+            let body = Body::Files(Box::new(files));
+            let shared = Arc::clone(self);
+            let (generation, len) = (record.generation, record.len);
+            let writer = Writer::over(shared, left.volume, chunk, generation, body, len, ADOPTED_BYTES);
+            return Ok(Some(writer.instead_of(base)));
+        }
+        Ok(None)
+    }
+
+    /// What can not be adopted goes.
+    fn discard(&self, paths: &Paths) {
+        for path in [&paths.data, &paths.sidecar, &paths.kept] {
+            if let Err(error) = absent_is_fine(self.disk.remove_file(path)) {
+                tracing::warn!(path = %path.display(), %error, "could not remove a temporary file");
+            }
+        }
+    }
+}
+
+/// The finalized replica that a recorded one is written behind, if it is; none when the record is of no use. `alone`: it has a data
+/// file of its own.
+#[expect(
+    clippy::option_option,
+    reason = "no use, of use alone, of use behind another one"
+)]
+fn base_of(record: &Header, present: Option<Slot>, alone: bool, volume: usize) -> Option<Option<Slot>> {
+    match present {
+        Some(present) if present.generation >= record.generation => None,
+        _ if alone => Some(None),
+        Some(base) => {
+            let here = base.volume == volume && base.place == Place::Files;
+            let whole = base.state == ReplicaState::Finalized && base.len <= record.len;
+            (here && whole).then_some(Some(base))
+        }
+        None => None,
+    }
+}
