@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use env::clock::Clock;
 use env::disk::Disk;
-use types::{ChunkId, Generation, PoolId};
+use types::{ChunkId, Generation, PoolId, StorageId};
 
 use crate::adopt::Left;
 use crate::index::{Index, Place, Replica, ReplicaState, Slot};
@@ -212,7 +212,7 @@ impl ChunkStore {
     /// # Errors
     /// See [`CreateError`].
     pub fn create(&self, chunk: ChunkId, generation: Generation) -> Result<Writer, CreateError> {
-        self.begin(chunk, generation, None)
+        self.begin(chunk, generation, None, None)
     }
 
     /// Begins a replica of at most `len` bytes on the volume that has the most room, and keeps room for all of it. Nothing
@@ -229,10 +229,30 @@ impl ChunkStore {
         generation: Generation,
         len: u64,
     ) -> Result<Writer, CreateError> {
-        self.begin(chunk, generation, Some(len))
+        self.begin(chunk, generation, Some(len), None)
     }
 
-    fn begin(&self, chunk: ChunkId, generation: Generation, len: Option<u64>) -> Result<Writer, CreateError> {
+    /// As [`ChunkStore::create_expecting`], but on the volume of `wish` where that is one that works and has room.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub fn create_on(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        len: u64,
+        wish: Option<StorageId>,
+    ) -> Result<Writer, CreateError> {
+        self.begin(chunk, generation, Some(len), wish)
+    }
+
+    fn begin(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        len: Option<u64>,
+        wish: Option<StorageId>,
+    ) -> Result<Writer, CreateError> {
         let shared = &self.0;
         if let Some(present) = shared.index.find(chunk)
             && (present.generation > generation
@@ -246,7 +266,8 @@ impl ChunkStore {
         }
         // Without a length, any room will do; with one, all of it is needed, and its sums.
         let needed = len.map_or(1, |len| len.saturating_add(sidecar::file_len(len)));
-        let Some(position) = shared.roomiest(needed) else {
+        let wished = wish.and_then(|storage| shared.position_with_room(storage, needed));
+        let Some(position) = wished.or_else(|| shared.roomiest(needed)) else {
             return Err(CreateError::NoRoom {
                 chunk,
                 why: shared.why_no_room(needed),
@@ -305,6 +326,13 @@ impl Shared {
         #[expect(clippy::indexing_slicing, reason = "one lock for each value of `bucket`")]
         let lock = &self.buckets[bucket(chunk)];
         lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where `storage` is, when it works and has `needed` bytes of room.
+    fn position_with_room(&self, storage: StorageId, needed: u64) -> Option<usize> {
+        let position = self.position_of(storage)?;
+        let room = self.volume(position).room(&*self.disk)?;
+        (room >= needed).then_some(position)
     }
 
     /// The working volume with the most room, of those with at least `needed` bytes of it. Of equals the first. Where none

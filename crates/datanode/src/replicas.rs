@@ -54,8 +54,8 @@ impl Replicas {
     /// Begins a replica for a new pipeline.
     ///
     /// What an earlier attempt to build the same pipeline left, and nobody wrote to, makes room; so does a replica of an
-    /// older generation.
-    pub(crate) fn create(&self, block: &Block) -> Result<Claim, Refusal> {
+    /// older generation. `wish`: on which storage, if it can be.
+    pub(crate) fn create(&self, block: &Block, wish: Option<StorageId>) -> Result<Claim, Refusal> {
         let (chunk, generation) = (block.chunk, block.generation);
         let exists = |why: String| refuse(pb::Status::ErrorExists, why);
         match self.writing.claim_idle(chunk) {
@@ -70,7 +70,7 @@ impl Replicas {
             }
             Ok(None) => {}
         }
-        self.begin(chunk, generation, block.len)
+        self.begin(chunk, generation, block.len, wish)
     }
 
     /// Begins a replica that is a copy of another one. What was being written before is given up, whoever writes it.
@@ -93,15 +93,16 @@ impl Replicas {
             }
             earlier.abandon();
         }
-        self.begin(chunk, generation, 0)
+        self.begin(chunk, generation, 0, None)
     }
 
     /// Begins a replica that is a whole copy of a finalized one of other datanodes, beside whatever is here: a corrupt
     /// replica or an older one goes when the copy is finalized. Nothing that is being written is touched, unless nobody
     /// writes it and it is older.
     ///
-    /// A good replica that is here already is reported again: who ordered the copy does not know of it.
-    pub(crate) fn create_whole_copy(&self, block: &Block) -> Result<Claim, Refusal> {
+    /// A good replica that is here already is reported again: who ordered the copy does not know of it. `wish`: on which
+    /// storage, if it can be.
+    pub(crate) fn create_whole_copy(&self, block: &Block, wish: Option<StorageId>) -> Result<Claim, Refusal> {
         let (chunk, generation) = (block.chunk, block.generation);
         let exists = |why: String| refuse(pb::Status::ErrorExists, why);
         if let Some(mut earlier) =
@@ -116,7 +117,7 @@ impl Replicas {
             }
             earlier.abandon();
         }
-        let begun = self.begin(chunk, generation, block.len);
+        let begun = self.begin(chunk, generation, block.len, wish);
         if begun.is_err()
             && let Some(present) = self.store.replica(chunk)
             && (present.state, present.generation) == (ReplicaState::Finalized, generation)
@@ -258,10 +259,16 @@ impl Replicas {
     }
 
     /// Begins a replica of `len` bytes at most (0: nobody knows), for which there must be room.
-    fn begin(&self, chunk: ChunkId, generation: Generation, len: u64) -> Result<Claim, Refusal> {
+    fn begin(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        len: u64,
+        wish: Option<StorageId>,
+    ) -> Result<Claim, Refusal> {
         use chunkstore::CreateError;
         let expected = if len == 0 { CHUNK_SIZE_DEFAULT } else { len };
-        let created = self.store.create_expecting(chunk, generation, expected);
+        let created = self.store.create_on(chunk, generation, expected, wish);
         let writer = created.map_err(|error| {
             let status = match &error {
                 CreateError::Exists { .. } => pb::Status::ErrorExists,

@@ -340,3 +340,26 @@ fn cut(path: &Path) {
     let content = std::fs::read(path).unwrap();
     std::fs::write(path, &content[..content.len() - 1]).unwrap();
 }
+
+#[test]
+fn a_replica_goes_where_it_is_wished_to_be_if_that_can_be() {
+    for form in FORMS {
+        let world = World::new(form);
+        let (store, _) = world.open(2);
+        let begin = |id: u64, wish| store.create_on(chunk(id), G1, 3000, wish).unwrap();
+        // Held all at once: without a wish they would take turns.
+        let wished: Vec<_> = (0..4).map(|id| begin(id, Some(storage(1)))).collect();
+        assert!(wished.iter().all(|writer| writer.storage() == storage(1)));
+        let freely: Vec<_> = (10..14).map(|id| begin(id, None)).collect();
+        assert!(freely.iter().any(|writer| writer.storage() == storage(0)));
+        drop((wished, freely));
+        // One that is not ours, and one that has failed.
+        begin(20, Some(storage(9))).abandon();
+        world
+            .disk
+            .faults()
+            .add(Fault::always(Op::Create, Effect::Fail(EROFS)).on("/b/"));
+        store.check_volumes();
+        assert_eq!(begin(21, Some(storage(1))).storage(), storage(0));
+    }
+}

@@ -104,7 +104,7 @@ async fn beat(session: &Session, replicas: &Arc<Replicas>, patience: Duration) -
     let mut ordered = false;
     for command in commands {
         ordered = true;
-        obey::carry_out(session, replicas, standing, command).await?;
+        obey::carry_out(session, standing, command)?;
     }
     Ok(ordered)
 }

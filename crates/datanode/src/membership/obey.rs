@@ -10,8 +10,7 @@ use transfer::Node as Peer;
 use types::{ChunkId, Generation, Term};
 
 use super::session::{Ended, Session};
-use crate::orders::{Check, Copy, Giver, Task};
-use crate::replicas::Replicas;
+use crate::orders::{Check, Copy, Deletion, Giver, Task};
 
 /// What a master is to this datanode.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +23,8 @@ pub(super) enum Standing {
     Former(Term),
 }
 
-/// Carries a command out, or begins to.
-pub(super) async fn carry_out(
-    session: &Session,
-    replicas: &Arc<Replicas>,
-    standing: Standing,
-    command: Command,
-) -> Result<(), Ended> {
+/// Takes a command up.
+pub(super) fn carry_out(session: &Session, standing: Standing, command: Command) -> Result<(), Ended> {
     let order = match command {
         Command::SendBlockReport(v1::SendBlockReport {}) => {
             session.outbox.request_full_report();
@@ -40,7 +34,7 @@ pub(super) async fn carry_out(
         order => order,
     };
     match standing {
-        Standing::Leader(term) => obey(session, replicas, term, order).await,
+        Standing::Leader(term) => obey(session, term, order),
         Standing::Standby => {
             tracing::warn!(master = %session.master, "ignored a command of a master that does not lead");
         }
@@ -51,13 +45,13 @@ pub(super) async fn carry_out(
     Ok(())
 }
 
-async fn obey(session: &Session, replicas: &Arc<Replicas>, term: Term, order: Command) {
+fn obey(session: &Session, term: Term, order: Command) {
     let by = Giver {
         term,
         failures: Arc::clone(&session.failures),
     };
     match order {
-        Command::DeleteReplicas(order) => delete(session, replicas, order.replicas).await,
+        Command::DeleteReplicas(order) => delete(session, order.replicas, &by),
         Command::CopyReplica(order) => match copy(&order, by) {
             Ok(copy) => session.node.orders.copy(copy),
             Err(error) => {
@@ -71,25 +65,23 @@ async fn obey(session: &Session, replicas: &Arc<Replicas>, term: Term, order: Co
     }
 }
 
-async fn delete(session: &Session, replicas: &Arc<Replicas>, victims: Vec<v1::ReplicaVersion>) {
-    tracing::info!(master = %session.master, count = victims.len(), "deleting replicas");
-    let replicas = Arc::clone(replicas);
-    env::blocking(move || {
-        for victim in victims {
-            match ChunkId::new(victim.chunk) {
-                Ok(chunk) => {
-                    let which = if victim.only_corrupt {
-                        Victim::OnlyCorrupt
-                    } else {
-                        Victim::Any
-                    };
-                    replicas.delete(chunk, Generation(victim.generation), which);
-                }
-                Err(error) => tracing::warn!(%error, "asked to delete what is no chunk"),
-            }
+fn delete(session: &Session, victims: Vec<v1::ReplicaVersion>, by: &Giver) {
+    tracing::info!(master = %session.master, count = victims.len(), "is to delete replicas");
+    for victim in victims {
+        match ChunkId::new(victim.chunk) {
+            Ok(chunk) => session.node.orders.delete(Deletion {
+                chunk,
+                generation: Generation(victim.generation),
+                which: if victim.only_corrupt {
+                    Victim::OnlyCorrupt
+                } else {
+                    Victim::Any
+                },
+                by: by.clone(),
+            }),
+            Err(error) => tracing::warn!(%error, "asked to delete what is no chunk"),
         }
-    })
-    .await;
+    }
 }
 
 /// Why an order can not be understood.

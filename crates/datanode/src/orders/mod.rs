@@ -1,10 +1,11 @@
 //! What the leading master orders and takes time: copies to other datanodes, replicas to be read again or taken back out
-//! of quarantine.
+//! of quarantine, and deletions. None of it runs beside a heartbeat that waits for it.
 //!
 //! ```text
 //! heartbeat's answer ──▶ Queue ──▶ workers (a thread each) ── copy ──▶ other datanodes
 //!                          │
-//!                          └─────▶ checks ── verify, restore ──▶ Changes ──▶ every master
+//!                          ├─────▶ checks ── verify, restore ──▶ Changes ──▶ every master
+//!                          └─────▶ deletions ── quarantine ────▶ Changes
 //!          failures ◀── Failures, one a master ◀── what came to nothing
 //! ```
 //!
@@ -13,7 +14,8 @@
 //!   later leader appeared is dropped.
 //! - An order ends in one of two ways: what was wanted is on disk and reported by the datanode that has it, or the master
 //!   that gave the order hears why not. A datanode that ends or dies says neither: orders are not kept.
-//! - Nothing here destroys a replica.
+//! - A replica is deleted only in the generation that was named, by a leader that still is one by then; it rests in
+//!   quarantine. Nothing here destroys one.
 //!
 //! # Bounds
 //! [`queue`] has them: what waits and what runs at once. Copies are held to the bytes a second of their order, and all
@@ -21,6 +23,7 @@
 
 mod checks;
 mod copies;
+mod deletions;
 mod failures;
 mod queue;
 mod throttle;
@@ -31,7 +34,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Notify;
 
 pub(crate) use failures::{Failed, Failures};
-pub(crate) use queue::{Check, Copy, Giver, Task};
+pub(crate) use queue::{Check, Copy, Deletion, Giver, Task};
 pub(crate) use throttle::Throttle;
 
 use crate::node::Node;
@@ -42,6 +45,7 @@ pub(crate) struct Orders {
     queue: Queue,
     copies_wait: Notify,
     checks_wait: Notify,
+    deletions_wait: Notify,
     /// The limit on all copies together.
     total: Throttle,
     /// Replicas that are copied, in either direction.
@@ -55,6 +59,7 @@ impl Orders {
             queue: Queue::default(),
             copies_wait: Notify::new(),
             checks_wait: Notify::new(),
+            deletions_wait: Notify::new(),
             total: Throttle::new(bytes_per_s),
             copying: AtomicU32::new(0),
         }
@@ -68,6 +73,11 @@ impl Orders {
     pub(crate) fn check(&self, check: Check) {
         self.queue.push_check(check);
         self.checks_wait.notify_one();
+    }
+
+    pub(crate) fn delete(&self, deletion: Deletion) {
+        self.queue.push_deletion(deletion);
+        self.deletions_wait.notify_one();
     }
 
     /// How many replicas are being copied, in either direction.
@@ -93,5 +103,5 @@ impl Drop for Copying<'_> {
 
 /// Carries orders out until the datanode ends.
 pub(crate) async fn run(node: Arc<Node>) {
-    tokio::join!(copies::run(&node), checks::run(&node));
+    tokio::join!(copies::run(&node), checks::run(&node), deletions::run(&node));
 }

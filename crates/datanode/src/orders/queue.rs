@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chunkstore::Victim;
 use transfer::Node as Peer;
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation, StorageId, Term};
 
@@ -13,6 +14,9 @@ const COPIES_WAITING_MAX: usize = 4_096;
 
 /// Verifications and restorations that wait.
 const CHECKS_WAITING_MAX: usize = 20_000;
+
+/// Deletions that wait.
+const DELETIONS_WAITING_MAX: usize = 100_000;
 
 /// Large copies that run at once.
 const LARGE_MAX: usize = 8;
@@ -53,6 +57,15 @@ pub(crate) struct Check {
     pub(crate) by: Giver,
 }
 
+/// A replica to be deleted, in exactly this generation.
+#[derive(Debug, Clone)]
+pub(crate) struct Deletion {
+    pub(crate) chunk: ChunkId,
+    pub(crate) generation: Generation,
+    pub(crate) which: Victim,
+    pub(crate) by: Giver,
+}
+
 /// Who gave an order: the leader of a term, and where it hears what went wrong.
 #[derive(Debug, Clone)]
 pub(crate) struct Giver {
@@ -90,6 +103,12 @@ impl Check {
     }
 }
 
+impl Deletion {
+    pub(super) fn failed(&self, reason: &str) {
+        self.by.failures.push(self.chunk, self.generation, reason);
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Queue(Mutex<State>);
 
@@ -105,6 +124,8 @@ struct State {
     hired: usize,
     checks: VecDeque<Check>,
     waiting_checks: HashSet<CheckKey>,
+    /// The same one twice does no harm: the second finds nothing.
+    deletions: VecDeque<Deletion>,
 }
 
 /// A copy that runs, until it is dropped.
@@ -145,6 +166,24 @@ impl Queue {
         } else if state.waiting_checks.insert(check.key()) {
             state.checks.push_back(check);
         }
+    }
+
+    /// Takes an order up. One that finds no room fails.
+    pub(super) fn push_deletion(&self, deletion: Deletion) {
+        let mut state = self.lock();
+        if state.deletions.len() >= DELETIONS_WAITING_MAX {
+            drop(state);
+            deletion.failed("this datanode has as many replicas to delete as it takes up at once");
+        } else {
+            state.deletions.push_back(deletion);
+        }
+    }
+
+    /// Up to `limit` deletions, the oldest first.
+    pub(super) fn next_deletions(&self, limit: usize) -> Vec<Deletion> {
+        let waiting = &mut self.lock().deletions;
+        let count = waiting.len().min(limit);
+        waiting.drain(..count).collect()
     }
 
     pub(super) fn next_check(&self) -> Option<Check> {
@@ -314,6 +353,17 @@ mod tests {
         });
         let failed = failures.take(9);
         assert_eq!((failed.len(), failed[0].generation), (1, Generation(7)));
+        for chunk in 1..=DELETIONS_WAITING_MAX as u64 + 2 {
+            queue.push_deletion(Deletion {
+                chunk: ChunkId::new(chunk).unwrap(),
+                generation: Generation(1),
+                which: Victim::Any,
+                by: giver(&failures),
+            });
+        }
+        assert_eq!(failures.take(9).len(), 2);
+        assert_eq!(queue.next_deletions(10)[9].chunk.as_u64(), 10);
+        assert_eq!(queue.next_deletions(usize::MAX).len(), DELETIONS_WAITING_MAX - 10);
         let mut checks = 0;
         while queue.next_check().is_some() {
             checks += 1;

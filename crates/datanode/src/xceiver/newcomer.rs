@@ -5,6 +5,7 @@
 //! refused, and the good one is reported again, for somebody does not know of it. Half a copy is dropped.
 
 use transfer::{Block, checksum, pb};
+use types::StorageId;
 use wire::{Packet, Reader, Writer};
 
 use super::deadline::{Lost, within};
@@ -14,10 +15,11 @@ use super::write::goodbye;
 use crate::refusal::refuse;
 use crate::writing::Claim;
 
-/// Takes a copy; `finalize`: and finalizes it. Else it stays a replica that is being written, for the recovery that follows.
+/// Takes a copy; on the storage that is wished for if that can be; `finalize`: and finalizes it. Else it stays a replica that is being written, for the recovery that follows.
 pub(super) async fn receive(
     context: &Context<'_>,
     block: &Block,
+    wish: Option<StorageId>,
     finalize: bool,
     reader: &mut Reader,
     writer: &mut Writer,
@@ -25,7 +27,7 @@ pub(super) async fn receive(
     let limit = context.timeouts().idle;
     let _copying = finalize.then(|| context.node.orders.begin_copy());
     let begun = if finalize {
-        context.replicas.create_whole_copy(block)
+        context.replicas.create_whole_copy(block, wish)
     } else {
         let patience = context.timeouts().take_over;
         (context.replicas)

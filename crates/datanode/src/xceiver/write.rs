@@ -12,6 +12,7 @@
 
 use tokio::sync::mpsc;
 use transfer::{Block, Refusal, pb};
+use types::StorageId;
 use wire::{Packet, Reader, Writer};
 
 use super::ack::{self, Behind};
@@ -79,7 +80,7 @@ pub(super) async fn serve(
     let limit = context.timeouts().idle;
     let set_up = match Purpose::of(context, &op) {
         Ok(Purpose::Copy { block, finalize }) => {
-            return newcomer::receive(context, &block, finalize, reader, writer).await;
+            return newcomer::receive(context, &block, wish(&op), finalize, reader, writer).await;
         }
         Ok(Purpose::Finish(recovery)) => {
             context.node.telemetry.recoveries_closing.inc();
@@ -109,7 +110,7 @@ async fn create(
     op: &pb::OpWriteBlockProto,
     block: &Block,
 ) -> Result<(Claim, Option<Mirror>), Refusal> {
-    let mut claim = context.replicas.create(block)?;
+    let mut claim = context.replicas.create(block, wish(op))?;
     match connect(context, op).await {
         Ok(mirror) => Ok((claim, mirror)),
         Err(refusal) => {
@@ -118,6 +119,11 @@ async fn create(
             Err(refusal)
         }
     }
+}
+
+/// On which storage the replica is wished to be. One that is not named as ours is nobody's here, and no wish.
+fn wish(op: &pb::OpWriteBlockProto) -> Option<StorageId> {
+    op.storage_id.as_deref()?.parse().ok()
 }
 
 async fn resume(
