@@ -16,6 +16,8 @@ use crate::{Namespace, NamespaceError};
 pub struct Settings {
     /// `repair.streams_per_node`: replicas that one datanode may send, and may receive, at once for repair.
     pub repair_streams_per_node: u32,
+    /// `repair.bandwidth`: bytes per second that all datanodes together may send for repair; 0: no limit.
+    pub repair_bandwidth: u64,
     /// `repair.bandwidth_per_node`: bytes per second that one datanode may send for repair; 0: no limit.
     pub repair_bandwidth_per_node: u64,
     /// `repair.streams`: replicas that are copied at once for repair in the whole cluster.
@@ -63,6 +65,7 @@ struct Known {
 }
 
 const REPAIR_STREAMS_PER_NODE: &str = "repair.streams_per_node";
+const REPAIR_BANDWIDTH: &str = "repair.bandwidth";
 const REPAIR_BANDWIDTH_PER_NODE: &str = "repair.bandwidth_per_node";
 const REPAIR_STREAMS: &str = "repair.streams";
 const REPAIR_SETTLE_MS: &str = "repair.settle_ms";
@@ -70,7 +73,7 @@ const BALANCE_BANDWIDTH_PER_NODE: &str = "balance.bandwidth_per_node";
 const BALANCE_THRESHOLD: &str = "balance.threshold";
 
 /// In the order of their names.
-const KNOWN: [Known; 6] = [
+const KNOWN: [Known; 7] = [
     Known {
         key: BALANCE_BANDWIDTH_PER_NODE,
         kind: Kind::Rate,
@@ -84,10 +87,17 @@ const KNOWN: [Known; 6] = [
         what: "how far the used share of a datanode may be from that of the cluster",
     },
     Known {
+        key: REPAIR_BANDWIDTH,
+        kind: Kind::Rate,
+        default: "0",
+        what: "bytes per second that all datanodes together may send for repair; four times as much for what is urgent; 0: no \
+               limit",
+    },
+    Known {
         key: REPAIR_BANDWIDTH_PER_NODE,
         kind: Kind::Rate,
         default: "0",
-        what: "bytes per second that one datanode may send for repair; 0: no limit",
+        what: "bytes per second that one datanode may send for repair; four times as much for what is urgent; 0: no limit",
     },
     Known {
         key: REPAIR_SETTLE_MS,
@@ -216,6 +226,7 @@ impl Namespace {
         let chosen = &self.settings;
         Settings {
             repair_streams_per_node: chosen.value(REPAIR_STREAMS_PER_NODE),
+            repair_bandwidth: chosen.value(REPAIR_BANDWIDTH),
             repair_bandwidth_per_node: chosen.value(REPAIR_BANDWIDTH_PER_NODE),
             repair_streams: chosen.value(REPAIR_STREAMS),
             repair_settle_ms: chosen.value(REPAIR_SETTLE_MS),
@@ -254,6 +265,7 @@ mod tests {
         assert!(KNOWN.is_sorted_by_key(|known| known.key));
         let expected = Settings {
             repair_streams_per_node: 2,
+            repair_bandwidth: 0,
             repair_bandwidth_per_node: 0,
             repair_streams: 64,
             repair_settle_ms: 15_000,
@@ -273,7 +285,7 @@ mod tests {
         assert_eq!(settings.repair_bandwidth_per_node, 50 << 20);
         assert_eq!((settings.balance_threshold, settings.repair_streams), (0.2, 7));
         let texts: Vec<_> = fs.ns.setting_texts().map(|setting| setting.value).collect();
-        assert_eq!(texts, ["10485760", "0.2", "52428800", "15000", "7", "2"]);
+        assert_eq!(texts, ["10485760", "0.2", "0", "52428800", "15000", "7", "2"]);
         set(&mut fs, "root", "repair.bandwidth_per_node", "").unwrap();
         assert_eq!(fs.ns.settings().repair_bandwidth_per_node, 0);
     }

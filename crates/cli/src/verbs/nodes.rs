@@ -110,14 +110,19 @@ struct Recommission {
 
 /// Forget datanodes that are dead and will not come back
 ///
-/// One that is alive is refused: decommission it, and stop it, before. If it comes back after all, with its disks, it is a new
-/// one and what is on it is of use again.
+/// One that is alive is refused: decommission it, and stop it, before. So is one that has the only copy of something. If it
+/// comes back after all, with its disks, it is a new one and what is on it is of use again.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  distrifs nodes remove d3.example:9866")]
+#[command(
+    after_help = "Examples:\n  distrifs nodes remove d3.example:9866\n  distrifs nodes remove d3.example:9866 --force    # what only it has is given up"
+)]
 struct Remove {
     /// Which
     #[arg(value_name = "NODE", required = true)]
     nodes: Vec<String>,
+    /// Also when it has the only copy of something: that counts as lost then
+    #[arg(long)]
+    force: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -148,7 +153,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
         Some(Command::Remove(args)) => {
             let (mut tally, mut removed) = (Tally::default(), Vec::new());
             for node in &args.nodes {
-                match operations.remove_node(node).await {
+                match operations.remove_node(node, args.force).await {
                     Ok(()) => {
                         note(&format!("datanode {node} is removed"));
                         removed.push(json!({ "datanode": node, "removed": true }));

@@ -192,14 +192,16 @@ impl Operations {
         NodeDetail::from_wire("set node state", node)
     }
 
-    /// Forgets a datanode that is dead. If it comes back with its disks, it is a new one.
+    /// Forgets a datanode that is dead. If it comes back with its disks, it is a new one. One that has the only copy of
+    /// something is refused, unless `force` says that this is to be given up.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::Invalid`] for one that is needed, [`Error::Unavailable`].
-    pub async fn remove_node(&self, node: &str) -> Result<(), Error> {
+    pub async fn remove_node(&self, node: &str, force: bool) -> Result<(), Error> {
         let request = v1::RemoveNodeRequest {
             caller: self.inner.rpc.caller(),
             node: node.to_owned(),
+            force,
         };
         ask!(self, "remove node", node, remove_node, request).await?;
         Ok(())

@@ -33,6 +33,17 @@ pub(crate) struct DrainLook {
     left: BTreeMap<DatanodeId, Left>,
 }
 
+/// How far a look has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// There is more.
+    AtSome,
+    /// It is whole, and to be kept.
+    AtAll,
+    /// The chunks are counted anew: it has to begin again, later.
+    InVain,
+}
+
 impl Cluster {
     /// Begins to look; none when nobody drains, or it is not known yet how all chunks are.
     pub(crate) fn begin_drain_look(&self) -> Option<DrainLook> {
@@ -60,14 +71,10 @@ impl Cluster {
         })
     }
 
-    /// Looks on. The answer is what is left on each, at the end. None of all when it has to begin anew.
-    pub(crate) fn look_on(
-        &self,
-        namespace: &Namespace,
-        mut look: DrainLook,
-    ) -> Option<Result<DrainLook, DrainLook>> {
+    /// Looks on.
+    pub(crate) fn look_on(&self, namespace: &Namespace, look: &mut DrainLook) -> Looked {
         if self.recount_due() {
-            return None;
+            return Looked::InVain;
         }
         let page = self.ledger.list_chunks(look.next, SLICE, |_| true);
         for info in page
@@ -77,13 +84,13 @@ impl Cluster {
         {
             self.add_left(&info, &mut look.left);
         }
-        Some(match page.next {
+        match page.next {
             Some(next) => {
                 look.next = next;
-                Err(look)
+                Looked::AtSome
             }
-            None => Ok(look),
-        })
+            None => Looked::AtAll,
+        }
     }
 
     fn add_left(&self, info: &ChunkInfo, left: &mut BTreeMap<DatanodeId, Left>) {

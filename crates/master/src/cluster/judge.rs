@@ -106,6 +106,11 @@ impl Cluster {
         true
     }
 
+    /// Whether chunks are counted: from the moment on at which the picture is settled. Before that all counts are 0.
+    pub(crate) const fn counts(&self) -> bool {
+        self.counts
+    }
+
     /// Since when chunks are judged anew, and how much of it is done, 0 to 1; none when the counts are exact.
     pub(crate) fn recounting(&self, namespace: &Namespace) -> Option<(Duration, f64)> {
         self.sweep.progress(namespace.chunk_slots())

@@ -20,13 +20,14 @@ use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
 use placement::{
-    Balancer, Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Placement as _, Policy,
-    Repair, Replica, ReplicaMap, Request, Sweep, Target, Thresholds,
+    Balancer, Choice, ChunkFate, ClusterView, Expected, FailureDetector, Ledger, Node, Placement as _,
+    Policy, Repair, Replica, ReplicaMap, Request, Storage, Sweep, Target, Thresholds,
 };
 use types::{ChunkId, DatanodeId, StorageId};
 
 use crate::Config;
 use draining::Left;
+pub(crate) use draining::Looked;
 use extras::Extras;
 pub(crate) use extras::Traffic;
 use invalidate::Invalidation;
@@ -119,13 +120,13 @@ impl Cluster {
     /// Whether there are members, and all of them have registered and told all that they have.
     pub(crate) fn all_have_reported(&self) -> bool {
         let mut nodes = self.view.nodes().peekable();
-        nodes.peek().is_some()
-            && nodes.all(|node| {
-                let told = |s: &placement::Storage| {
-                    s.reported.failed.is_some() || self.replicas.has_reported(s.reported.id)
-                };
-                node.last_heartbeat.is_some() && node.storages.iter().all(told)
-            })
+        nodes.peek().is_some() && nodes.all(|node| self.has_reported(node))
+    }
+
+    /// Whether a member has registered and told all that it has.
+    pub(crate) fn has_reported(&self, node: &Node) -> bool {
+        let told = |s: &Storage| s.reported.failed.is_some() || self.replicas.has_reported(s.reported.id);
+        node.last_heartbeat.is_some() && node.storages.iter().all(told)
     }
 
     /// Whether a member has not registered since the master started.

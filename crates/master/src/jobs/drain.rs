@@ -11,6 +11,7 @@ use namespace::Command;
 use types::{AdminState, DatanodeId, JobState};
 
 use super::{Job, Journal};
+use crate::cluster::Looked;
 use crate::core::Core;
 
 /// How often it looks.
@@ -36,13 +37,13 @@ impl Drain {
             let seen = {
                 let cluster = core.cluster();
                 let namespace = core.machine.read();
-                cluster.look_on(&namespace, look)
+                cluster.look_on(&namespace, &mut look)
             };
-            look = match seen {
-                None => return Vec::new(),
-                Some(Err(look)) => look,
-                Some(Ok(look)) => return core.cluster().keep_drain_look(look),
-            };
+            match seen {
+                Looked::InVain => return Vec::new(),
+                Looked::AtSome => {}
+                Looked::AtAll => return core.cluster().keep_drain_look(look),
+            }
             tokio::task::yield_now().await;
         }
     }

@@ -121,6 +121,7 @@ fn settings(settings: &Settings) -> RepairSettings {
     RepairSettings {
         streams_per_node: settings.repair_streams_per_node,
         streams: settings.repair_streams,
+        bandwidth: settings.repair_bandwidth,
         bandwidth_per_node: settings.repair_bandwidth_per_node,
         settle: Duration::from_millis(settings.repair_settle_ms),
         ..RepairSettings::default()
@@ -137,6 +138,7 @@ impl Job for RepairJob {
             "repair.streams_per_node",
             "repair.bandwidth_per_node",
             "repair.streams",
+            "repair.bandwidth",
             "repair.settle_ms",
         ]
     }

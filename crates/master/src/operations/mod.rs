@@ -8,8 +8,10 @@ mod explain;
 mod fsck;
 mod health;
 mod nodes;
+mod removal;
 
 pub(crate) use explain::{explain_chunk, explain_file, explain_node};
 pub(crate) use fsck::{ChunkHealth, FileHealth, FsckPage, FsckWalk, ReplicaHealth, Show};
 pub(crate) use health::{Health, Level, Problem, Repairing, health};
 pub(crate) use nodes::{Draining, NodeStatus, VolumeStatus, node_statuses};
+pub(crate) use removal::{Counting, only_there};

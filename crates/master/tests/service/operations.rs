@@ -106,6 +106,7 @@ async fn only_who_is_dead_is_removed() {
         let request = v1::RemoveNodeRequest {
             caller: Some(caller),
             node: name.clone(),
+            force: false,
         };
         operations(harness).remove_node(request).await.map(drop)
     };
@@ -125,6 +126,56 @@ async fn only_who_is_dead_is_removed() {
     let node = harness.stranger(node.n);
     node.register().await.unwrap();
     assert_eq!(nodes(&harness).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_datanode_with_the_only_copy_of_something_is_removed_only_by_force() {
+    let harness = Harness::start_with(|config| config.min_replicas = Some(1)).await;
+    let node = harness.node(1).await;
+    harness.file("/only", 1, 9, &[&node]).await;
+    // It is not heard of any more, by a master that has just started.
+    let harness = harness
+        .restart_with(|config| {
+            config.heartbeat_interval = Duration::from_millis(500);
+            config.dead_after = Duration::from_secs(2);
+        })
+        .await;
+    let name = address(&nodes(&harness).await[0]);
+    let remove = async |call: u64, force: bool| {
+        let request = v1::RemoveNodeRequest {
+            caller: Some(root(call)),
+            node: name.clone(),
+            force,
+        };
+        operations(&harness).remove_node(request).await.map(drop)
+    };
+    let counting = detail(remove(1, false).await);
+    assert_eq!(counting.code(), ErrorCode::NotReady, "{}", counting.message);
+    let caller = Some(user("eve", 2));
+    let health = operations(&harness).health(v1::HealthRequest { caller }).await;
+    let health = health.unwrap().into_inner();
+    assert_eq!(health.recounted, Some(0.0));
+    let why = health
+        .problems
+        .iter()
+        .find(|problem| problem.kind == "not-counted");
+    assert!(why.unwrap().what.contains(&name), "{health:?}");
+
+    let mut call = 10;
+    let refusal = eventually(async || {
+        call += 1;
+        let refusal = detail(remove(call, false).await);
+        (refusal.code() != ErrorCode::NotReady).then_some(refusal)
+    })
+    .await;
+    assert_eq!(refusal.code(), ErrorCode::Invalid);
+    assert!(
+        refusal.message.contains("1 chunk of 1 file: /only") && refusal.message.contains("--force"),
+        "{}",
+        refusal.message
+    );
+    remove(5, true).await.unwrap();
+    assert_eq!(nodes(&harness).await, []);
 }
 
 #[tokio::test]

@@ -82,6 +82,8 @@ pub struct Repair {
     /// How often this plan has asked the policy, and how often it may.
     asked: usize,
     asked_max: usize,
+    /// Nodes of the cluster at the last plan.
+    nodes: usize,
 }
 
 impl Repair {

@@ -42,8 +42,8 @@ impl Repair {
     ) -> Vec<Order> {
         self.give_up(situation);
         self.queue.wake_due(situation.now);
-        let nodes = situation.view.nodes().count();
-        self.asked_max = ASKED_MIN.max(JUDGED_MAX / nodes.max(1));
+        self.nodes = situation.view.nodes().count();
+        self.asked_max = ASKED_MIN.max(JUDGED_MAX / self.nodes.max(1));
         self.asked = 0;
         let mut orders = Vec::new();
         for (priority, _, chunk) in self.next_turns() {
@@ -187,7 +187,7 @@ impl Repair {
             source,
             target,
         } = way;
-        let bytes_per_s = self.settings.rate(units(extent.len));
+        let bytes_per_s = self.settings.rate(units(extent.len), self.nodes);
         self.running.copy(CopyRun {
             extent,
             source,

@@ -24,6 +24,8 @@ pub struct RepairSettings {
     pub streams: u32,
     /// What each of these, and the bandwidth, is multiplied by for what is urgent.
     pub urgent_factor: u32,
+    /// Bytes per second that all nodes send together; 0: no limit.
+    pub bandwidth: u64,
     /// Bytes per second that a node sends; 0: no limit.
     pub bandwidth_per_node: u64,
     /// How long a chunk waits, but for the last copy of one, before it is copied: the node that went may come back.
@@ -44,6 +46,7 @@ impl Default for RepairSettings {
             streams_per_node: 2,
             streams: 64,
             urgent_factor: 4,
+            bandwidth: 0,
             bandwidth_per_node: 0,
             settle: Duration::from_secs(15),
             verified_within: Duration::from_secs(600),
@@ -77,13 +80,21 @@ impl RepairSettings {
             .saturating_mul(STREAM_UNITS)
     }
 
-    /// How fast one copy may be; 0: no limit. Copies that share a stream share its rate.
-    pub(super) fn rate(&self, units: u32) -> u64 {
-        if self.bandwidth_per_node == 0 {
-            return 0;
-        }
-        let stream = self.bandwidth_per_node / u64::from(self.streams_per_node.max(1));
-        (stream * u64::from(units) / u64::from(STREAM_UNITS)).max(1)
+    /// How fast one copy may be in a cluster of so many nodes; 0: no limit. Copies that share a stream share its rate. A stream's
+    /// rate is its share of what all streams may have that run at once; urgent copies have more streams, and so more of both.
+    pub(super) fn rate(&self, units: u32, nodes: usize) -> u64 {
+        let per_node = self.streams_per_node.max(1);
+        let nodes = u32::try_from(nodes.max(1)).unwrap_or(u32::MAX);
+        let all = self.streams.clamp(1, per_node.saturating_mul(nodes));
+        let of_node = (self.bandwidth_per_node, per_node);
+        let limits = [of_node, (self.bandwidth, all)].into_iter();
+        let stream = limits
+            .filter(|(bandwidth, _)| *bandwidth > 0)
+            .map(|(bandwidth, streams)| bandwidth / u64::from(streams))
+            .min();
+        stream.map_or(0, |stream| {
+            (stream.saturating_mul(u64::from(units)) / u64::from(STREAM_UNITS)).max(1)
+        })
     }
 
     /// When an order for so many bytes has failed if nothing was heard.
@@ -101,4 +112,30 @@ impl RepairSettings {
 pub(super) fn units(bytes: u64) -> u32 {
     let units = bytes.div_ceil(UNIT_BYTES).max(1);
     u32::try_from(units).unwrap_or(STREAM_UNITS).min(STREAM_UNITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_its_share_of_the_smaller_limit() {
+        let mut settings = RepairSettings {
+            streams_per_node: 2,
+            streams: 64,
+            ..RepairSettings::default()
+        };
+        assert_eq!(settings.rate(STREAM_UNITS, 5), 0, "no limit");
+        settings.bandwidth_per_node = 100 << 20;
+        assert_eq!(settings.rate(STREAM_UNITS, 5), 50 << 20);
+        assert_eq!(settings.rate(STREAM_UNITS / 2, 5), 25 << 20);
+        // Five nodes run ten streams at most, a thousand as many as all may.
+        settings.bandwidth = 320 << 20;
+        assert_eq!(settings.rate(STREAM_UNITS, 5), 32 << 20);
+        assert_eq!(settings.rate(STREAM_UNITS, 1_000), 5 << 20);
+        settings.bandwidth = 1 << 40;
+        assert_eq!(settings.rate(STREAM_UNITS, 5), 50 << 20);
+        settings.bandwidth = 1;
+        assert_eq!(settings.rate(1, 1_000), 1, "never none at all");
+    }
 }

@@ -5,6 +5,7 @@ mod members;
 
 use std::time::Duration;
 
+use namespace::Namespace;
 use placement::{Class, Counts};
 use types::{JobStatus, UnixMillis};
 
@@ -101,12 +102,14 @@ pub(crate) fn health(core: &Core) -> Health {
     let repairing = repairing(&cluster, rate, held_up);
     let mut problems = data::problems(&chunks, &files, &repairing, &clock);
     problems.extend(members::problems(&cluster, &namespace, &clock));
-    let recounting = cluster
-        .recounting(&namespace)
-        .map(|(_, done)| Recounting { done });
+    let recounting = recounting(&cluster, &namespace);
     let totals = space(&cluster);
+    // Nothing is what there is to count before the first file.
+    let counted = cluster.counts() || namespace.totals().chunks == 0;
+    let unheard = if counted { Vec::new() } else { unheard(&cluster) };
     drop(cluster);
     problems.extend(modes(starting, manual));
+    problems.extend((!counted).then(|| not_counted(namespace.totals().chunks, &unheard)));
     // The sort is stable: what was named first of a level stays first.
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
     let worst = problems.iter().map(|problem| problem.level).max();
@@ -123,6 +126,56 @@ pub(crate) fn health(core: &Core) -> Health {
         capacity: totals.capacity,
         used: totals.used,
         available: totals.available,
+    }
+}
+
+/// How far the chunks are counted anew; none when the counts are exact. Before the first count they never are.
+fn recounting(cluster: &Cluster, namespace: &Namespace) -> Option<Recounting> {
+    if !cluster.counts() && namespace.totals().chunks > 0 {
+        return Some(Recounting { done: 0.0 });
+    }
+    let (_, done) = cluster.recounting(namespace)?;
+    Some(Recounting { done })
+}
+
+/// The datanodes that have not told all that they have.
+fn unheard(cluster: &Cluster) -> Vec<String> {
+    let owes = |node: &&placement::Node| !cluster.has_reported(node);
+    cluster
+        .view
+        .nodes()
+        .filter(owes)
+        .map(placement::Node::address)
+        .collect()
+}
+
+/// Names in a message; of more, how many.
+const NAMED_MAX: usize = 5;
+
+fn not_counted(chunks: u64, unheard: &[String]) -> Problem {
+    let mut waits_for = unheard
+        .iter()
+        .take(NAMED_MAX)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if unheard.len() > NAMED_MAX {
+        waits_for.push_str(&format!(" and {} more", unheard.len() - NAMED_MAX));
+    }
+    let what = match unheard.len() {
+        0 => "it begins within a second".to_owned(),
+        _ => format!("it waits for datanodes that have not told what they have: {waits_for}"),
+    };
+    Problem {
+        level: Level::Degraded,
+        kind: "not-counted",
+        what: format!(
+            "the condition of the {} is not known yet: this master has just started; {what}",
+            data::plural(chunks, "chunk")
+        ),
+        since: None,
+        action: "wait; silent datanodes are waited for as long as until they are held to be dead".to_owned(),
+        eta: None,
     }
 }
 

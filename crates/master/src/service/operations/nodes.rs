@@ -115,9 +115,34 @@ pub(super) async fn remove(
             ));
         }
     }
+    if caller.superuser && !request.force {
+        not_needed(core, id, &request.node).await?;
+    }
     core.propose(caller, call, Command::RemoveMember { id }).await?;
-    tracing::info!(datanode = %id, "an operator has removed a datanode");
+    tracing::info!(datanode = %id, force = request.force, "an operator has removed a datanode");
     Ok(v1::RemoveNodeResponse {})
+}
+
+/// Refuses when `id` has the only copy of something.
+async fn not_needed(core: &Core, id: DatanodeId, name: &str) -> Result<(), Rejection> {
+    match operations::only_there(core, id).await {
+        Ok(only) if only.chunks == 0 => Ok(()),
+        Ok(only) => Err(Rejection::new(
+            ErrorCode::Invalid,
+            format!(
+                "datanode {name} has, or may have, the only copy of {}: bring it back, or give that up with `distrifs nodes \
+                 remove {name} --force`",
+                only.words()
+            ),
+        )),
+        Err(operations::Counting) => Err(Rejection::new(
+            ErrorCode::NotReady,
+            format!(
+                "whether datanode {name} has the only copy of something is not known yet: the chunks are being counted; try \
+                 again in a while"
+            ),
+        )),
+    }
 }
 
 /// The datanode that an operator means: by its id, `host:port`, or a host that only one of them has.
