@@ -308,7 +308,7 @@ pub(crate) static TABLE: &[Setting] = &[
     )
     .kind(Kind::Seconds, Is("60s"))
     .on(&[Datanode, Mini])
-    .doc("When a datanode removes what a vanished writer left unfinished"),
+    .doc("When a datanode removes an empty replica whose writer has vanished; of one with bytes the masters say when"),
     setting(Key::LocalSocket, "local_socket", "DISTRIFS_LOCAL_SOCKET", "local-socket")
         .kind(Kind::Path, Depends("local.sock in the first directory"))
         .on(&[Datanode])
