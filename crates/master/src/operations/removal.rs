@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use namespace::ChunkInfo;
+use namespace::{ChunkInfo, Namespace};
 use placement::{Class, Standing};
 use types::{DatanodeId, FsPath, InodeId};
 
@@ -60,7 +60,7 @@ pub(crate) async fn only_there(core: &Core, datanode: DatanodeId) -> Result<Only
                 .iter()
                 .filter_map(|listed| namespace.chunk(listed.chunk))
             {
-                if is_only_there(&cluster, &info, datanode) {
+                if is_only_there(&cluster, &namespace, &info, datanode) {
                     found.chunks += 1;
                     if files.len() < FILES_MAX && files.insert(info.owner) && named.len() < NAMED_MAX {
                         named.push(info.owner);
@@ -76,11 +76,14 @@ pub(crate) async fn only_there(core: &Core, datanode: DatanodeId) -> Result<Only
     Ok(found)
 }
 
-fn is_only_there(cluster: &Cluster, info: &ChunkInfo, datanode: DatanodeId) -> bool {
+fn is_only_there(cluster: &Cluster, namespace: &Namespace, info: &ChunkInfo, datanode: DatanodeId) -> bool {
     let expected = expected(info);
+    // The picture follows the log a moment later: what was on one that was removed just now is about to be forgotten.
+    let is_member = |node: DatanodeId| namespace.member(node).is_some();
     let mut valid = (cluster.replicas.located(info.chunk))
-        // What is nobody's is about to be forgotten.
-        .filter(|located| located.node.is_some() && located.replica.standing(expected) == Standing::Valid)
+        .filter(|located| {
+            located.node.is_some_and(is_member) && located.replica.standing(expected) == Standing::Valid
+        })
         .peekable();
     if valid.peek().is_some() {
         return valid.all(|located| located.node == Some(datanode));

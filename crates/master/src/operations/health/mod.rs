@@ -6,7 +6,7 @@ mod members;
 use std::time::Duration;
 
 use namespace::Namespace;
-use placement::{Class, Counts};
+use placement::{Class, Counts, Liveness};
 use types::{JobStatus, UnixMillis};
 
 use crate::cluster::Cluster;
@@ -249,8 +249,9 @@ fn space(cluster: &Cluster) -> Space {
     let mut space = Space::default();
     for node in cluster.view.nodes() {
         space.nodes += 1;
+        // A silent one that is not held for dead may be: it is not called live.
+        space.live += u64::from(matches!(node.liveness, Liveness::Live | Liveness::Late));
         if node.liveness.is_usable() {
-            space.live += 1;
             for storage in node.working() {
                 space.capacity += storage.reported.capacity;
                 space.used += storage.reported.used;
