@@ -27,6 +27,8 @@ pub struct Settings {
     pub repair_settle_ms: u64,
     /// `balance.bandwidth_per_node`: bytes per second that one datanode may send for the balancer; 0: no limit.
     pub balance_bandwidth_per_node: u64,
+    /// `balance.run`: whether chunks are moved until all datanodes are about equally full. It is switched off when they are.
+    pub balance_run: bool,
     /// `balance.threshold`: how far the used share of a datanode may be from that of the cluster, from 0 to 1.
     pub balance_threshold: f64,
 }
@@ -53,6 +55,8 @@ enum Kind {
     Millis { max: u64 },
     /// Bytes per second, with or without a unit; 0: no limit.
     Rate,
+    /// `on` or `off`.
+    Switch,
     /// A share.
     Share { min: f64, max: f64 },
 }
@@ -70,15 +74,22 @@ const REPAIR_BANDWIDTH_PER_NODE: &str = "repair.bandwidth_per_node";
 const REPAIR_STREAMS: &str = "repair.streams";
 const REPAIR_SETTLE_MS: &str = "repair.settle_ms";
 const BALANCE_BANDWIDTH_PER_NODE: &str = "balance.bandwidth_per_node";
+const BALANCE_RUN: &str = "balance.run";
 const BALANCE_THRESHOLD: &str = "balance.threshold";
 
 /// In the order of their names.
-const KNOWN: [Known; 7] = [
+const KNOWN: [Known; 8] = [
     Known {
         key: BALANCE_BANDWIDTH_PER_NODE,
         kind: Kind::Rate,
         default: "10485760",
         what: "bytes per second that one datanode may send for the balancer; 0: no limit",
+    },
+    Known {
+        key: BALANCE_RUN,
+        kind: Kind::Switch,
+        default: "off",
+        what: "whether chunks are moved until all datanodes are about equally full; it goes off by itself then",
     },
     Known {
         key: BALANCE_THRESHOLD,
@@ -138,6 +149,10 @@ impl Kind {
             Self::Rate => match text.parse::<ByteSize>() {
                 Ok(ByteSize(bytes)) => Ok(bytes.to_string()),
                 Err(error) => Err(error.to_string()),
+            },
+            Self::Switch => match text {
+                "on" | "off" => Ok(text.to_owned()),
+                _ => Err(format!("{text:?} is neither on nor off")),
             },
             Self::Share { min, max } => {
                 let share = text.parse::<f64>().ok();
@@ -219,6 +234,11 @@ impl Chosen {
     }
 }
 
+fn known_text<'a>(chosen: &'a Chosen, key: &str) -> Option<&'a str> {
+    let known = KNOWN.iter().find(|known| known.key == key)?;
+    Some(chosen.text(known))
+}
+
 impl Namespace {
     /// The settings of the cluster, as they are in force.
     #[must_use]
@@ -231,6 +251,7 @@ impl Namespace {
             repair_streams: chosen.value(REPAIR_STREAMS),
             repair_settle_ms: chosen.value(REPAIR_SETTLE_MS),
             balance_bandwidth_per_node: chosen.value(BALANCE_BANDWIDTH_PER_NODE),
+            balance_run: known_text(chosen, BALANCE_RUN) == Some("on"),
             balance_threshold: chosen.value(BALANCE_THRESHOLD),
         }
     }
@@ -270,6 +291,7 @@ mod tests {
             repair_streams: 64,
             repair_settle_ms: 15_000,
             balance_bandwidth_per_node: 10 << 20,
+            balance_run: false,
             balance_threshold: 0.05,
         };
         assert_eq!(Namespace::new().settings(), expected);
@@ -285,7 +307,14 @@ mod tests {
         assert_eq!(settings.repair_bandwidth_per_node, 50 << 20);
         assert_eq!((settings.balance_threshold, settings.repair_streams), (0.2, 7));
         let texts: Vec<_> = fs.ns.setting_texts().map(|setting| setting.value).collect();
-        assert_eq!(texts, ["10485760", "0.2", "0", "52428800", "15000", "7", "2"]);
+        assert_eq!(
+            texts,
+            ["10485760", "off", "0.2", "0", "52428800", "15000", "7", "2"]
+        );
+        set(&mut fs, "root", "balance.run", "on").unwrap();
+        assert!(fs.ns.settings().balance_run);
+        set(&mut fs, "root", "balance.run", "off").unwrap();
+        assert!(!fs.ns.settings().balance_run);
         set(&mut fs, "root", "repair.bandwidth_per_node", "").unwrap();
         assert_eq!(fs.ns.settings().repair_bandwidth_per_node, 0);
     }
@@ -299,6 +328,7 @@ mod tests {
             ("repair.streams", "many", "from 1 to 10000"),
             ("repair.settle_ms", "86400001", "up to 86400000"),
             ("repair.bandwidth_per_node", "fast", "not a size"),
+            ("balance.run", "yes", "neither on nor off"),
             ("balance.threshold", "5", "not a share"),
             ("balance.threshold", "NaN", "not a share"),
             ("balance.threshold", "0", "not a share"),

@@ -13,7 +13,7 @@ use crate::run::Context;
 ///
 /// No datanode is to be further from the mean than `balance.threshold`; `balance.bandwidth_per_node` bounds what it costs (both are
 /// shown and set by `distrifs admin jobs`). It runs on the leader until it is done or stopped. A chunk is copied, and the copy
-/// verified, before the replica too many goes. After another master has taken over, start it again.
+/// verified, before the replica too many goes. It goes on when the command ends, and when another master takes over.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {

@@ -1,7 +1,8 @@
 //! Balancing: chunks move from datanodes that are fuller than others to emptier ones, as long as an operator wants it.
 //!
 //! The planner is in `placement`. A move is a copy; the replica that is too many then is removed by repair, which verifies those
-//! that stay. So a balancer that ends in the middle leaves nothing that is not cleaned up. It begins at rest with each lead.
+//! that stay. So a balancer that ends in the middle leaves nothing that is not cleaned up. It begins at rest with each lead; whether it is
+//! wanted is the cluster's setting.
 
 use std::time::Duration;
 

@@ -1,10 +1,14 @@
 //! The balancer: started and stopped by operators, done by the leader, and only while no chunk has fewer copies than it
 //! should.
+//!
+//! That it is to run is a setting of the cluster (`balance.run`), so that a leader that takes over goes on: its plan begins from
+//! what is there, and there is no other state to be kept. When nothing is left to be moved, the leader switches it off.
 
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use namespace::Command;
 use placement::{BalanceSettings, BalanceState, BalanceStatus};
 use types::{ByteSize, JobState};
 
@@ -20,6 +24,9 @@ const STEPS_MAX: usize = 16;
 /// Heartbeats after which what datanodes say of their space is true.
 const SETTLE_HEARTBEATS: u32 = 3;
 
+/// The setting that says whether it is to run.
+pub(crate) const SWITCH: &str = "balance.run";
+
 /// See the module's text.
 pub(crate) struct Balance(Journal);
 
@@ -30,6 +37,20 @@ impl Balance {
 
     /// Goes on, and tells how it goes.
     pub(crate) async fn step(&self, core: &Core) {
+        let wanted = core.machine.read().settings().balance_run;
+        let leads = core.leads_now().is_some();
+        {
+            let mut cluster = core.cluster();
+            let runs = matches!(
+                cluster.balance_status().state,
+                BalanceState::Moving | BalanceState::Settling
+            );
+            match wanted && leads {
+                true if !runs => cluster.start_balancing(),
+                false if runs => cluster.stop_balancing(),
+                _ => {}
+            }
+        }
         let status = core.cluster().balance_status();
         if matches!(status.state, BalanceState::Moving | BalanceState::Settling) {
             if let Some(why) = core.jobs.repair.held_up(core) {
@@ -52,7 +73,20 @@ impl Balance {
             }
             tokio::task::yield_now().await;
         }
-        self.tell(&core.cluster().balance_status());
+        let status = core.cluster().balance_status();
+        self.tell(&status);
+        let over = matches!(status.state, BalanceState::Balanced | BalanceState::Stuck);
+        if wanted && leads && over {
+            self.switch_off(core).await;
+        }
+    }
+
+    /// It is over: until somebody wants it again. When this can not be logged, it begins anew, and is soon over again.
+    async fn switch_off(&self, core: &Core) {
+        let (key, value) = (SWITCH.to_owned(), String::new());
+        if let Err(rejection) = core.propose_own(Command::SetSetting { key, value }).await {
+            self.0.fail(core.env.clock.wall(), rejection.0.message);
+        }
     }
 
     fn tell(&self, status: &BalanceStatus) {
@@ -100,7 +134,7 @@ impl Job for Balance {
     }
 
     fn limits(&self) -> &'static [&'static str] {
-        &["balance.bandwidth_per_node", "balance.threshold"]
+        &["balance.bandwidth_per_node", SWITCH, "balance.threshold"]
     }
 
     fn journal(&self) -> &Journal {

@@ -19,7 +19,7 @@ use types::{JobLimit, JobStatus};
 
 use crate::core::Core;
 
-pub(crate) use balance::Balance;
+pub(crate) use balance::{Balance, SWITCH as BALANCE_SWITCH};
 pub(crate) use drain::Drain;
 pub(crate) use journal::Journal;
 pub(crate) use rate::Rate;

@@ -3,6 +3,8 @@
 mod disks;
 
 mod away;
+mod balanced;
 mod drained;
 mod lost;
 mod truth;
+mod verified;

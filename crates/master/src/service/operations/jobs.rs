@@ -9,7 +9,7 @@ use super::super::question;
 use super::message;
 use crate::cluster::Cluster;
 use crate::core::Core;
-use crate::jobs::Job as _;
+use crate::jobs::{BALANCE_SWITCH, Job as _};
 use crate::operations::{self, NodeStatus, VolumeStatus};
 use crate::rejection::Rejection;
 
@@ -89,8 +89,13 @@ pub(super) async fn rebalance(
         return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
     match action {
-        Action::Start => core.cluster().start_balancing(),
-        Action::Stop => core.cluster().stop_balancing(),
+        Action::Start | Action::Stop => {
+            let id = proto::request_id(request.caller.as_ref())?;
+            let value = if action == Action::Start { "on" } else { "" };
+            let (key, value) = (BALANCE_SWITCH.to_owned(), value.to_owned());
+            core.propose(caller, id, Command::SetSetting { key, value })
+                .await?;
+        }
         Action::Plan | Action::Status => {}
         Action::Unspecified => return Err(Rejection::invalid("what the balancer is to do is not said")),
     }
