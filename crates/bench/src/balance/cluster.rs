@@ -172,8 +172,14 @@ impl Cluster {
         counts
     }
 
-    /// Until it ends, with so many moves of a node in each pass.
-    pub(super) fn balance(&mut self, threshold: f64, moves_of_node: u32, rounds_max: u32) -> Outcome {
+    /// Until it ends, with so many moves of a node in each pass. `progress` hears of every pass.
+    pub(super) fn balance(
+        &mut self,
+        threshold: f64,
+        moves_of_node: u32,
+        rounds_max: u32,
+        mut progress: impl FnMut(&Outcome),
+    ) -> Outcome {
         let mut balancer = Balancer::new(BalanceSettings {
             threshold,
             streams_per_node: moves_of_node,
@@ -209,6 +215,7 @@ impl Cluster {
                 outcome.offers += self.pass(&mut balancer, &mut rng);
                 outcome.offer_seconds += start.elapsed().as_secs_f64();
                 outcome.passes += 1;
+                progress(&outcome);
             }
         }
     }

@@ -7,6 +7,8 @@
 
 mod cluster;
 
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use serde::Serialize;
 
@@ -17,6 +19,9 @@ use crate::report::{Report, print_columns};
 
 /// Rounds after which it is said not to end.
 const ROUNDS_MAX: u32 = 1_000;
+
+/// How often it is told how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What `bench balance` takes.
 #[derive(Debug, Args)]
@@ -91,6 +96,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 fn play(scenario: Scenario, options: &Options) -> anyhow::Result<Result> {
+    println!("{}: is being filled", scenario.name());
     let mut cluster = Cluster::new(scenario, options.nodes, options.chunks)?;
     let first = cluster.plan(options.threshold);
     let off = |cluster: &Cluster| {
@@ -98,7 +104,20 @@ fn play(scenario: Scenario, options: &Options) -> anyhow::Result<Result> {
         plan.worst().map_or(0.0, |(_, off)| off.abs())
     };
     let (off_before, racks) = (off(&cluster), cluster.chunks_by_racks());
-    let outcome = cluster.balance(options.threshold, options.moves, ROUNDS_MAX);
+    let mut told = Instant::now();
+    let outcome = cluster.balance(options.threshold, options.moves, ROUNDS_MAX, |so_far| {
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            println!(
+                "{}: round {}, pass {}: {} moved of at least {}",
+                scenario.name(),
+                so_far.rounds,
+                so_far.passes,
+                so_far.moved,
+                first.bytes.div_ceil(cluster::CHUNK_BYTES)
+            );
+        }
+    });
     let after = cluster.chunks_by_racks();
     anyhow::ensure!(
         after.first() == racks.first(),
