@@ -2,14 +2,15 @@
 //!
 //! Absolute figures drift with the machine and with what else runs on it; ratios to a limit measured in the same run, a
 //! moment before or after, hold better. Every figure is printed with its spread. A benchmark reports and never judges:
-//! it fails only when something could not be done at all. One is a test too: [`failover`] fails when an acknowledged change
-//! was lost, made twice, or answered in an order that can not be.
+//! it fails only when something could not be done at all. Two are tests too: [`failover`] fails when an acknowledged change
+//! was lost, made twice, or answered in an order that can not be; [`heal`] when acknowledged bytes are lost, or not healed.
 
 mod balance;
 mod bare;
 mod cluster;
 mod data;
 mod failover;
+mod heal;
 mod machine;
 mod memory;
 mod metadata;
@@ -62,6 +63,8 @@ enum Command {
     Reports(reports::Options),
     /// The leader dies again and again under load: how long that takes, and whether anything was lost.
     Failover(failover::Options),
+    /// Datanodes die, rot, fill up and are cut off under load: does everything heal, how fast, and is `health` true?
+    Heal(heal::Options),
     /// What requests feel of a checkpoint: creates at a fixed rate, with and without one being written.
     Stall(stall::Options),
     /// A process that is in the way of others.
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
         Command::Balance(options) => balance::run(&options),
         Command::Reports(options) => reports::run(&options),
         Command::Failover(options) => failover::run(&options),
+        Command::Heal(options) => heal::run(&options),
         Command::Stall(options) => stall::run(&options),
         Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),
         Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),
