@@ -14,7 +14,8 @@ use crate::system::USER;
 /// What is kept of deleted replicas, and for how long: little, for the run keeps everything several times.
 const RETENTION: [&str; 2] = ["--quarantine-retention", "30s"];
 
-/// A disk of a size of its own: a file system in a file.
+/// A disk of a size of its own: a file system in a file, on the disk of the others. One in memory (`testbed::disk`) would hold up
+/// nobody, and take the memory that keeps the others' chunks.
 #[derive(Debug)]
 struct Disk {
     image: PathBuf,
@@ -206,12 +207,12 @@ impl Cluster {
 
     /// Stops it where it is.
     pub(super) fn pause(&mut self, number: usize) -> anyhow::Result<()> {
-        self.node(number)?.server.pause()
+        Ok(self.node(number)?.server.pause()?)
     }
 
     /// Lets it go on.
     pub(super) fn resume(&mut self, number: usize) -> anyhow::Result<()> {
-        self.node(number)?.server.resume()
+        Ok(self.node(number)?.server.resume()?)
     }
 
     /// Cuts it off from everybody; what is on its disk counts no more.
@@ -233,7 +234,7 @@ impl Cluster {
     /// An error when a server has ended by itself.
     pub(super) fn check_alive(&mut self) -> anyhow::Result<()> {
         let mut running = self.nodes.iter_mut().filter(|node| node.running);
-        running.try_for_each(|node| node.server.check_alive())
+        Ok(running.try_for_each(|node| node.server.check_alive())?)
     }
 
     /// Runs a verb of the command line.

@@ -78,7 +78,8 @@ impl RepairJob {
                 let mut cluster = core.cluster();
                 let namespace = core.machine.read();
                 let refilled = cluster.refill(core.now(), &namespace);
-                cluster.plan_repair(core.now(), &namespace) > 0 || refilled
+                let ordered = cluster.plan_repair(core.now(), &namespace) > 0;
+                ordered || refilled || cluster.repair.has_due(core.now())
             };
             if !more {
                 break;

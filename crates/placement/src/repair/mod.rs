@@ -119,6 +119,12 @@ impl Repair {
         }
     }
 
+    /// Whether there is more to be taken up than the last plan did: the next is to be made at once.
+    #[must_use]
+    pub fn has_due(&self, now: Duration) -> bool {
+        self.queue.has_due(now)
+    }
+
     /// Forgets everything: another one leads.
     pub fn clear(&mut self) {
         *self = Self::new(self.settings);

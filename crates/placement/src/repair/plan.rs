@@ -17,6 +17,10 @@ use crate::{Facts, Standing, classify};
 /// Chunks that one plan looks at.
 pub const LOOKED_MAX: usize = 2_000;
 
+/// Chunks that rested until now and that one plan takes up: after a death all of its chunks settle at one moment, and a plan is
+/// made under a lock.
+const WOKEN_MAX: usize = 4_000;
+
 /// Nodes that a plan lets the placement policy judge, all questions together; and the questions that it may ask in any case.
 const JUDGED_MAX: usize = 20_000;
 const ASKED_MIN: usize = 8;
@@ -41,7 +45,7 @@ impl Repair {
         limit: usize,
     ) -> Vec<Order> {
         self.give_up(situation);
-        self.queue.wake_due(situation.now);
+        self.queue.wake_due(situation.now, WOKEN_MAX);
         self.nodes = situation.view.nodes().count();
         self.asked_max = ASKED_MIN.max(JUDGED_MAX / self.nodes.max(1));
         self.asked = 0;

@@ -173,13 +173,19 @@ impl RepairQueue {
         }
     }
 
-    /// Those that rested until now are ready.
-    pub(super) fn wake_due(&mut self, now: Duration) {
-        while let Some(&(until, chunk)) = self.resting.first()
-            && until <= now
-        {
-            self.end_rest(chunk);
+    /// Up to `limit` of those that rested until now are ready: those first that should have been for longest.
+    pub(super) fn wake_due(&mut self, now: Duration, limit: usize) {
+        for _ in 0..limit {
+            match self.resting.first() {
+                Some(&(until, chunk)) if until <= now => self.end_rest(chunk),
+                _ => return,
+            }
         }
+    }
+
+    /// Whether some that rested until now are not ready yet.
+    pub(super) fn has_due(&self, now: Duration) -> bool {
+        self.next_due().is_some_and(|until| until <= now)
     }
 
     /// Up to `limit` chunks that are ready, behind `after`.
@@ -232,15 +238,32 @@ mod tests {
             queue.set(seconds(at), chunk(id), Priority::UnderReplicated, seconds(3_600));
         }
         queue.set(seconds(20), chunk(3), Priority::LastCopy, seconds(3_600));
-        queue.wake_due(seconds(30));
+        queue.wake_due(seconds(30), 9);
         assert_eq!(ready(&queue), [3], "a last copy does not wait");
         queue.set_settle(seconds(15));
-        queue.wake_due(seconds(30));
+        queue.wake_due(seconds(30), 9);
         assert_eq!(ready(&queue), [3, 1]);
         assert_eq!(queue.next_due(), Some(seconds(35)));
         queue.set_settle(seconds(60));
         assert_eq!((ready(&queue).len(), queue.next_due()), (2, Some(seconds(80))));
         queue.remove(chunk(2));
         assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
+    fn those_that_are_due_at_one_moment_wake_a_part_at_a_time() {
+        let seconds = Duration::from_secs;
+        let mut queue = RepairQueue::default();
+        for id in 1..=5 {
+            let chunk = ChunkId::new(id).unwrap();
+            queue.set(seconds(1), chunk, Priority::UnderReplicated, seconds(15));
+        }
+        for (ready, more) in [(2, true), (4, true), (5, false)] {
+            queue.wake_due(seconds(16), 2);
+            assert_eq!(
+                (queue.ready(None, 9).len(), queue.has_due(seconds(16))),
+                (ready, more)
+            );
+        }
     }
 }
