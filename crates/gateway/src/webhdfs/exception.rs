@@ -69,7 +69,9 @@ impl From<Error> for Exception {
         let message = error.to_string();
         let forbidden = |class| Self::new(StatusCode::FORBIDDEN, class, message.clone());
         match error {
-            Error::NotFound(_) | Error::IsDirectory(_) => Self::not_found(message),
+            // Clients look for these words.
+            Error::NotFound(_) => Self::not_found(format!("it does not exist: {message}")),
+            Error::IsDirectory(_) => Self::not_found(message),
             Error::Exists(_) => forbidden("org.apache.hadoop.fs.FileAlreadyExistsException"),
             Error::NotDirectory(_) => forbidden("org.apache.hadoop.fs.ParentNotDirectoryException"),
             Error::NotEmpty(_) => forbidden("org.apache.hadoop.fs.PathIsNotEmptyDirectoryException"),

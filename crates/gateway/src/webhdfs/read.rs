@@ -67,12 +67,16 @@ fn entries(page: &[FileStatus], of_file: bool) -> Vec<Value> {
 
 /// All entries, sent page by page: a directory of any size takes the memory of a page.
 pub(super) async fn list(call: &Call) -> Result<Response, Exception> {
-    let of_file = call.fs.stat(&call.path).await?.is_file();
+    let itself = call.fs.stat(&call.path).await?;
+    if itself.is_file() {
+        let alone = entries(&[itself], true);
+        return Ok(answer::json(&json!({ "FileStatuses": { "FileStatus": alone } })));
+    }
     let mut pages = call.fs.list(&call.path);
     // What can be refused is refused before the answer begins.
     let first = pages.next_page().await?.unwrap_or_default();
     let begin = String::from("{\"FileStatuses\":{\"FileStatus\":[");
-    let text = begin + &joined(&entries(&first, of_file), true);
+    let text = begin + &joined(&entries(&first, false), true);
     let rest = stream::unfold(Some((pages, first.is_empty())), more);
     let end = stream::once(async { Ok("]}}".to_owned()) });
     let parts = stream::once(async { Ok(text) });
@@ -109,7 +113,16 @@ fn joined(entries: &[Value], is_first: bool) -> String {
 }
 
 pub(super) async fn list_batch(call: &Call) -> Result<Response, Exception> {
-    let of_file = call.fs.stat(&call.path).await?.is_file();
+    let itself = call.fs.stat(&call.path).await?;
+    if itself.is_file() {
+        let alone = entries(&[itself], true);
+        return Ok(answer::json(&json!({
+            "DirectoryListing": {
+                "partialListing": { "FileStatuses": { "FileStatus": alone } },
+                "remainingEntries": 0,
+            }
+        })));
+    }
     let mut pages = call.fs.list(&call.path);
     if let Some(name) = call.query.text("startafter") {
         pages = pages.behind(name);
@@ -117,7 +130,7 @@ pub(super) async fn list_batch(call: &Call) -> Result<Response, Exception> {
     let page = pages.next_page().await?.unwrap_or_default();
     Ok(answer::json(&json!({
         "DirectoryListing": {
-            "partialListing": { "FileStatuses": { "FileStatus": entries(&page, of_file) } },
+            "partialListing": { "FileStatuses": { "FileStatus": entries(&page, false) } },
             "remainingEntries": u8::from(!pages.is_over()),
         }
     })))

@@ -133,7 +133,7 @@ mod tests {
         }
         assert_eq!(read("audit.log").as_deref(), Some("six\n"));
         assert_eq!(read("audit.log.1").as_deref(), Some("five five\n"));
-        assert_eq!(read("audit.log.2").as_deref(), Some("three\nfour\n"));
+        assert_eq!(read("audit.log.2").as_deref(), Some("four\n"));
         assert_eq!(read("audit.log.3"), None);
     }
 }

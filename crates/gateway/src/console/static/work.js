@@ -30,7 +30,7 @@ export function jobs() {
   if (Date.now() - work.asked > 2000) load();
   if (work.error && !work.jobs) return h("p", { class: "empty" }, work.error);
   if (!work.jobs) return h("p", { class: "empty" }, "Asking the cluster…");
-  const balance = work.jobs.find((one) => one.name === "balance");
+  const balance = work.jobs.find((one) => one.name === "rebalance");
   const runs = balance && balance.state === "running";
   return h("div", { class: "grid" },
     card("", "Background jobs", null, h("div", { class: "scroll" }, h("table", {},
