@@ -35,6 +35,7 @@ mod error;
 mod fence;
 mod http;
 mod identity;
+mod jobs;
 mod membership;
 mod node;
 mod orders;

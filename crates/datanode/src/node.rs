@@ -11,13 +11,14 @@ use env::Env;
 use env::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{ClusterId, DatanodeId, PoolId, Term};
+use types::{ByteSize, ClusterId, DatanodeId, JobState, PoolId, Term};
 
 use crate::changes::Changes;
 use crate::config::Config;
 use crate::error::{Failure, StartError};
 use crate::fence::Fence;
 use crate::identity::Directories;
+use crate::jobs::{self, Jobs};
 use crate::membership::{Member, Members, Sessions};
 use crate::orders::{self, Orders};
 use crate::replicas::Replicas;
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) idle: Idle,
     /// What the leader ordered and takes time.
     pub(crate) orders: Orders,
+    /// What it does by itself.
+    pub(crate) jobs: Jobs,
     /// The datanodes of the cluster, as the leader told.
     members: Mutex<Members>,
     /// Keeps out leaders of the past.
@@ -215,9 +218,11 @@ impl Node {
     async fn sweep(self: Arc<Self>) {
         let timeout = self.config.abandoned_write_timeout;
         let pause = (timeout / 8).clamp(Duration::from_millis(10), Duration::from_secs(5));
+        let mut destroyed_in_all = 0;
         while self.rests(pause).await {
             let Some(replicas) = self.replicas() else { continue };
-            env::blocking(move || {
+            let sweeping = Arc::clone(&self);
+            let (destroyed, resting) = env::blocking(move || {
                 replicas.writing.remove_abandoned(timeout);
                 let (destroyed, _) = replicas.store.expire_quarantine();
                 if destroyed > 0 {
@@ -225,9 +230,20 @@ impl Node {
                 }
                 if let Err(error) = replicas.store.compact() {
                     tracing::warn!(%error, "could not empty a pack");
+                    let now = sweeping.env.clock.wall();
+                    (sweeping.jobs).fail(jobs::QUARANTINE, now, format!("could not empty a pack: {error}"));
                 }
+                let volumes = replicas.store.volumes().into_iter();
+                (destroyed, volumes.map(|volume| volume.quarantined).sum::<u64>())
             })
             .await;
+            destroyed_in_all += destroyed;
+            let (state, rests) = match resting {
+                0 => (JobState::Idle, "nothing rests".to_owned()),
+                bytes => (JobState::Running, format!("{} rest", ByteSize(bytes))),
+            };
+            let detail = format!("{rests}; {destroyed_in_all} replicas destroyed since the start");
+            self.jobs.set(jobs::QUARANTINE, state, detail);
         }
     }
 }
@@ -288,6 +304,7 @@ impl Datanode {
             transfers: AtomicU32::new(0),
             idle: Idle::default(),
             orders: Orders::new(config.copy_bytes_per_s),
+            jobs: Jobs::default(),
             members: Mutex::default(),
             fence: Fence::new(term),
             sessions: Sessions::default(),

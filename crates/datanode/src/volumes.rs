@@ -8,9 +8,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chunkstore::{Move, VolumeChange, VolumeStatus};
+use types::{ByteSize, JobState};
 
 use crate::error::StartError;
 use crate::identity;
+use crate::jobs;
 use crate::node::Node;
 use crate::replicas::Replicas;
 
@@ -63,22 +65,48 @@ pub(crate) async fn watch(node: Arc<Node>) {
 
 /// Moves replicas from full volumes to empty ones until the datanode ends.
 pub(crate) async fn even_out(node: Arc<Node>) {
-    let mut after = None;
+    let (mut after, mut moves, mut bytes) = (None, 0_u64, 0);
+    let tell = |state, what: &str, moves: u64, bytes| {
+        let detail = format!(
+            "{what}; {moves} replicas of {} moved since the start",
+            ByteSize(bytes)
+        );
+        node.jobs.set(jobs::EVEN_OUT, state, detail);
+    };
     while node.rests(EVEN_OUT).await {
         let Some(replicas) = node.replicas() else { continue };
         while !node.is_closing() {
             if node.busy_streams() > 0 {
+                tell(JobState::Waiting, "streams move data", moves, bytes);
                 node.rests(LOOK).await;
                 continue;
             }
             let asking = Arc::clone(&replicas);
             let next = env::blocking(move || asking.store.next_move(THRESHOLD, after)).await;
-            let Some(next) = next else { break };
+            let Some(next) = next else {
+                tell(JobState::Idle, "the volumes are about equally full", moves, bytes);
+                break;
+            };
             after = Some(next.replica.chunk);
+            tell(
+                JobState::Running,
+                "a replica moves to another volume",
+                moves,
+                bytes,
+            );
+            let len = next.replica.len;
             let (mover, moved) = (Arc::clone(&node), Arc::clone(&replicas));
             if !env::background("even out", move || mover.carry_out(&moved, next)).await {
+                tell(
+                    JobState::Waiting,
+                    "the last move came to nothing; tried again in a minute",
+                    moves,
+                    bytes,
+                );
                 break;
             }
+            moves += 1;
+            bytes += len;
         }
     }
 }
@@ -209,6 +237,11 @@ impl Node {
         let moved = replicas.move_replica(replica.chunk, replica.generation, target, &mut pace);
         if let Err(error) = &moved {
             tracing::warn!(chunk = %replica.chunk, %target, %error, "a replica was not moved to another volume");
+            let what = format!(
+                "chunk {} was not moved to volume {target}: {error}",
+                replica.chunk
+            );
+            self.jobs.fail(jobs::EVEN_OUT, self.env.clock.wall(), what);
         }
         moved.is_ok()
     }

@@ -245,3 +245,42 @@ async fn directories_are_taken_in_and_left_while_the_datanode_runs() {
     }
     assert!(node.running().set_dirs(Vec::new()).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn masters_are_told_what_a_datanode_does_by_itself() {
+    let cluster = Cluster::start_with(1, |config| {
+        // Four times as often as it looks through what rests.
+        config.abandoned_write_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let job = |seen: &common::master::Seen| {
+        let heartbeat = seen.last_heartbeat.as_ref()?;
+        heartbeat
+            .jobs
+            .iter()
+            .find(|job| job.name == "quarantine")
+            .cloned()
+    };
+    let says = |what: &'static str| {
+        move |seen: &common::master::Seen| job(seen).is_some_and(|job| job.detail.starts_with(what))
+    };
+    cluster.master.wait("nothing rests", says("nothing rests")).await;
+    let block = cluster.block(1, 1001);
+    put(&block, &cluster.pipeline(&[0]), &bytes(70_000)).await;
+    let victim = v1::ReplicaVersion {
+        chunk: 1,
+        generation: 1001,
+        ..Default::default()
+    };
+    cluster
+        .master
+        .command(Command::DeleteReplicas(v1::DeleteReplicas {
+            replicas: vec![victim],
+        }));
+    let seen = cluster.master.wait("it rests", |seen| {
+        job(seen).is_some_and(|job| job.state() == v1::JobState::Running)
+    });
+    let told = job(&seen.await).unwrap();
+    assert!(told.detail.contains("0 replicas destroyed"), "{}", told.detail);
+    assert!(told.host.is_empty(), "the master knows who says it");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chunkstore::VolumeStatus;
 use proto::v1;
-use types::{StorageId, UnixMillis};
+use types::{JobState, JobStatus, StorageId, UnixMillis};
 use uuid::Uuid;
 
 use crate::changes::{Change, Event};
@@ -63,5 +63,25 @@ pub(super) fn change(change: &Change) -> v1::ReplicaChange {
         event: event.into(),
         storage_id: storage_bytes(change.storage),
         extent: Some(proto::wire_extent(change.extent)),
+    }
+}
+
+/// What this datanode does by itself.
+pub(super) fn job(job: JobStatus) -> v1::Job {
+    let state = match job.state {
+        JobState::Idle => v1::JobState::Idle,
+        JobState::Running => v1::JobState::Running,
+        JobState::Waiting => v1::JobState::Waiting,
+        JobState::Stopped => v1::JobState::Stopped,
+        JobState::Failing => v1::JobState::Failing,
+    };
+    v1::Job {
+        name: job.name,
+        state: state.into(),
+        progress: job.progress,
+        detail: job.detail,
+        last_error_ms: job.last_error.as_ref().map_or(0, |error| error.at.0),
+        last_error: job.last_error.map(|error| error.what).unwrap_or_default(),
+        ..v1::Job::default()
     }
 }

@@ -13,7 +13,7 @@ use proto::v1;
 use tokio::time::Instant;
 use types::Term;
 
-use super::convert::{failure, uuid_bytes};
+use super::convert::{failure, job, uuid_bytes};
 use super::obey::{self, Standing};
 use super::session::{Ended, Session, Terms, storages};
 use super::sessions::Sessions;
@@ -76,6 +76,7 @@ async fn beat(session: &Session, replicas: &Arc<Replicas>, patience: Duration) -
         received_bytes: node.telemetry.received_bytes.get(),
         sent_bytes: node.telemetry.sent_bytes.get(),
         patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+        jobs: node.jobs.statuses().into_iter().map(job).collect(),
     };
     let mut client = session.client.clone();
     let limit = node.config.timeouts.master + patience;

@@ -23,6 +23,7 @@ pub(super) struct Extras {
     volumes: BTreeMap<StorageId, VolumeExtra>,
     transfers: BTreeMap<DatanodeId, u32>,
     http_ports: BTreeMap<DatanodeId, u16>,
+    jobs: BTreeMap<DatanodeId, Vec<v1::Job>>,
     traffic: BTreeMap<DatanodeId, Traffic>,
 }
 
@@ -32,6 +33,10 @@ pub(crate) struct Traffic {
     pub(crate) received: u64,
     pub(crate) sent: u64,
 }
+
+/// Jobs of a datanode that are remembered, and characters of what each says.
+const JOBS_MAX: usize = 16;
+const WORDS_MAX: usize = 400;
 
 impl Cluster {
     /// Takes in what a datanode says of its volumes.
@@ -74,6 +79,26 @@ impl Cluster {
         self.extras.http_ports.get(&datanode).copied().unwrap_or_default()
     }
 
+    /// Takes in what a datanode does by itself.
+    pub(crate) fn jobs_said(&mut self, datanode: DatanodeId, jobs: Vec<v1::Job>) {
+        let bounded = |mut job: v1::Job| {
+            for words in [&mut job.name, &mut job.detail, &mut job.last_error] {
+                if let Some((at, _)) = words.char_indices().nth(WORDS_MAX) {
+                    words.truncate(at);
+                }
+            }
+            job.limits.clear();
+            job
+        };
+        let jobs = jobs.into_iter().take(JOBS_MAX).map(bounded).collect();
+        self.extras.jobs.insert(datanode, jobs);
+    }
+
+    /// What a datanode does by itself, as it said.
+    pub(crate) fn jobs_of(&self, datanode: DatanodeId) -> &[v1::Job] {
+        self.extras.jobs.get(&datanode).map_or(&[], Vec::as_slice)
+    }
+
     /// What was told of a volume.
     pub(crate) fn volume_extra(&self, storage: StorageId) -> VolumeExtra {
         self.extras.volumes.get(&storage).cloned().unwrap_or_default()
@@ -89,6 +114,7 @@ impl Cluster {
         self.extras.transfers.remove(&datanode);
         self.extras.http_ports.remove(&datanode);
         self.extras.traffic.remove(&datanode);
+        self.extras.jobs.remove(&datanode);
         for storage in storages {
             self.extras.volumes.remove(storage);
         }

@@ -103,6 +103,7 @@ fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Re
     cluster.volumes_said(&request.storages);
     cluster.transfers_said(id, request.transfers);
     cluster.traffic_said(id, request.received_bytes, request.sent_bytes);
+    cluster.jobs_said(id, request.jobs);
     if !request.failures.is_empty() {
         core.jobs.repair.bell.notify_one();
     }

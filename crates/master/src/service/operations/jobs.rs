@@ -21,8 +21,20 @@ pub(super) async fn list(core: &Core, request: &v1::JobsRequest) -> Result<v1::J
         let volumes = node.volumes.iter();
         volumes.filter_map(|volume| scrub(node, volume))
     });
+    let told: Vec<_> = {
+        let cluster = core.cluster();
+        let jobs = |node: &NodeStatus| {
+            let jobs = cluster.jobs_of(node.id).to_vec().into_iter();
+            let host = node.address.clone();
+            jobs.map(move |job| v1::Job {
+                host: host.clone(),
+                ..job
+            })
+        };
+        nodes.iter().flat_map(jobs).collect()
+    };
     Ok(v1::JobsResponse {
-        jobs: own.chain(scrubs).collect(),
+        jobs: own.chain(scrubs).chain(told).collect(),
         settings: core.machine.read().setting_texts().map(setting).collect(),
     })
 }
