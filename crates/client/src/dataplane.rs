@@ -20,7 +20,7 @@ const SUSPECT_FOR: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(2);
 
 /// Idle connections that are kept for each datanode, where each is a thread, and for how long: less than datanodes do.
-const IDLE_MAX: usize = 8;
+const IDLE_MAX: usize = 16;
 const IDLE_FOR: Duration = Duration::from_secs(10);
 
 /// A connection with nothing under way.
@@ -91,7 +91,8 @@ impl DataPlane {
     }
 
     /// Keeps a connection with nothing under way for the next request. Those that nobody wanted for a while are closed.
-    pub(crate) fn keep(&self, address: &str, connection: Connection) {
+    pub(crate) fn keep(&self, address: &str, mut connection: Connection) {
+        connection.reader.rest();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|_, connections| {
             connections.retain(|(since, _)| since.elapsed() < IDLE_FOR);

@@ -427,7 +427,12 @@ impl FileSystem {
         let answer = call!(rpc, "create", path.as_str(), create, request).await?;
         let (replication, chunk_size) = chunks_of("create", answer.replication, answer.chunk_size)?;
         let begin = (0, None);
-        FileWriter::open(self, path, InodeId(answer.inode), replication, chunk_size, begin).await
+        let inode = InodeId(answer.inode);
+        let writer = FileWriter::open(self, path, inode, replication, chunk_size, begin).await?;
+        Ok(match options.publish {
+            Publish::AtComplete => writer.unseen(),
+            Publish::AtCreate => writer,
+        })
     }
 
     /// Opens an existing file for more bytes, which go behind its last: into its last chunk, as long as that is not full and

@@ -25,7 +25,7 @@ use crate::replicas::Replicas;
 use crate::scrub;
 use crate::telemetry::Telemetry;
 use crate::volumes::{self, DirsChange};
-use crate::xceiver::{self, Idle};
+use crate::xceiver::{self, Idle, Peers};
 
 /// What the parts of a datanode share.
 pub(crate) struct Node {
@@ -45,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) transfers: AtomicU32,
     /// Connections on which nothing happens.
     pub(crate) idle: Idle,
+    /// Connections to other datanodes on which nothing happens.
+    pub(crate) peers: Peers,
     /// What the leader ordered and takes time.
     pub(crate) orders: Orders,
     /// What it does by itself.
@@ -220,6 +222,7 @@ impl Node {
         let pause = (timeout / 8).clamp(Duration::from_millis(10), Duration::from_secs(5));
         let mut destroyed_in_all = 0;
         while self.rests(pause).await {
+            self.peers.expire();
             let Some(replicas) = self.replicas() else { continue };
             let sweeping = Arc::clone(&self);
             let (destroyed, resting) = env::blocking(move || {
@@ -303,6 +306,7 @@ impl Datanode {
             telemetry,
             transfers: AtomicU32::new(0),
             idle: Idle::default(),
+            peers: Peers::default(),
             orders: Orders::new(config.copy_bytes_per_s),
             jobs: Jobs::default(),
             members: Mutex::default(),

@@ -46,6 +46,31 @@ async fn all_have(cluster: &Cluster, nodes: &[Node], block: &Block, generation: 
 }
 
 #[tokio::test]
+async fn chunks_follow_one_another_on_the_same_connections() {
+    let mut cluster = Cluster::start_with(3, |config| config.packed_max = 1000).await;
+    let nodes = cluster.pipeline(&[0, 1, 2]);
+    let mut connection = Connection::to(&nodes[0]).await;
+    for (id, len) in [(1, 1), (2, 700), (3, 4096), (4, PACKET), (5, 512)] {
+        let block = cluster.block(id, 1);
+        client::put_at_once(&mut connection, &block, &nodes, &bytes(len)).await;
+        all_have(&cluster, &nodes, &block, 1, &bytes(len)).await;
+        // It serves other requests as well.
+        assert!(client::read(&mut connection, &block, 0, len).await == bytes(len));
+    }
+    // A connection that was kept, and that the other end has closed meanwhile, says nothing.
+    let config = cluster.nodes[1].config(&cluster.master);
+    let listen = cluster.nodes[1].running().data_addr().to_string();
+    cluster.nodes[1].stop().await;
+    cluster.nodes[1]
+        .start_with(datanode::Config { listen, ..config })
+        .await;
+    in_time("registration", cluster.nodes[1].running().registered()).await;
+    let block = cluster.block(9, 1);
+    client::put_at_once(&mut connection, &block, &nodes, &bytes(2000)).await;
+    all_have(&cluster, &nodes, &block, 1, &bytes(2000)).await;
+}
+
+#[tokio::test]
 async fn what_goes_through_a_pipeline_is_on_every_datanode() {
     for packed_max in [0, 1000, 64 << 10] {
         reaches_every_datanode(packed_max).await;

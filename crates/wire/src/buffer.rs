@@ -58,6 +58,14 @@ impl Buffer {
         Ok(count)
     }
 
+    /// Gives back memory beyond what is filled and a step.
+    pub(crate) fn shrink(&mut self) {
+        if self.bytes.len() > STEP {
+            self.bytes = self.filled().to_vec();
+            (self.start, self.end) = (0, self.bytes.len());
+        }
+    }
+
     /// Hands out the bytes themselves in exchange for others, which become this buffer. The first `count` filled bytes go
     /// with them; what is filled behind these stays here. Returns where the first byte is.
     ///
@@ -99,6 +107,20 @@ mod tests {
         buffer.consume(4);
         assert_eq!(buffer.fill(&mut source, 10).await.unwrap(), 4);
         assert_eq!(buffer.filled().len(), 10);
+    }
+
+    #[tokio::test]
+    async fn what_is_filled_stays_when_memory_is_given_back() {
+        let mut source = tokio::io::repeat(1);
+        let mut buffer = Buffer::default();
+        while buffer.filled().len() < 3 * STEP {
+            buffer.fill(&mut source, 3 * STEP).await.unwrap();
+        }
+        buffer.consume(3 * STEP - 5);
+        buffer.shrink();
+        assert_eq!((buffer.filled(), buffer.bytes.len()), (&[1; 5][..], 5));
+        buffer.fill(&mut source, 6).await.unwrap();
+        assert_eq!(buffer.filled(), [1; 6]);
     }
 
     #[tokio::test]

@@ -10,8 +10,9 @@ use transfer::{DecodeError, FrameLayout, Message, Op, PipelineAck, Progress, dec
 use crate::buffer::Buffer;
 use crate::{Error, Packet};
 
-/// Bytes that are asked for when nothing is known of what comes.
-const AHEAD: usize = 4 << 10;
+/// Bytes that are asked for when nothing is known of what comes: a small chunk, with its answer before it and its end behind,
+/// comes at once.
+const AHEAD: usize = 16 << 10;
 
 /// The direction of a connection that reads.
 #[derive(Debug)]
@@ -87,6 +88,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         packet.layout = Some(layout);
         self.likely = len;
         Ok(())
+    }
+
+    /// Nothing will come for a while: memory beyond a little is given back.
+    pub fn rest(&mut self) {
+        self.likely = AHEAD;
+        self.buffer.shrink();
     }
 
     /// Where it reads from; none when something was received and not read.

@@ -84,16 +84,47 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             IoSlice::new(sums),
             IoSlice::new(data),
         ];
-        let mut parts = &mut parts[..];
-        // Empty parts count for nothing; behind them may be more.
-        IoSlice::advance_slices(&mut parts, 0);
-        while !parts.is_empty() {
-            match self.sink.write_vectored(parts).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => IoSlice::advance_slices(&mut parts, count),
-            }
-        }
-        Ok(())
+        write_all_vectored(&mut self.sink, &mut parts).await
+    }
+
+    /// Sends the answer to a read, its one packet, and the end, at once.
+    ///
+    /// # Errors
+    /// As the network answers.
+    ///
+    /// # Panics
+    /// When the header does not agree with `data`: a mistake of the caller.
+    pub async fn write_whole_read(
+        &mut self,
+        response: &pb::BlockOpResponseProto,
+        header: &PacketHeader,
+        sums: &[u8],
+        data: &[u8],
+    ) -> io::Result<()> {
+        assert_eq!(
+            u64::from(header.data_len),
+            data.len() as u64,
+            "the header tells the length of the data"
+        );
+        self.message.clear();
+        encode_message(response, &mut self.message);
+        let prefix = FramePrefix::new(header, sums.len());
+        let end = PacketHeader {
+            offset: header.end(),
+            seqno: header.seqno + 1,
+            last: true,
+            data_len: 0,
+            sync: false,
+        };
+        let end = FramePrefix::new(&end, 0);
+        let mut parts = [
+            IoSlice::new(&self.message),
+            IoSlice::new(prefix.as_bytes()),
+            IoSlice::new(sums),
+            IoSlice::new(data),
+            IoSlice::new(end.as_bytes()),
+        ];
+        write_all_vectored(&mut self.sink, &mut parts).await
     }
 
     /// Passes a packet on as it was received ([`Packet::wire`](crate::Packet::wire)).
@@ -119,6 +150,21 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.sink.shutdown().await
     }
+}
+
+async fn write_all_vectored<W: AsyncWrite + Unpin>(
+    sink: &mut W,
+    mut parts: &mut [IoSlice<'_>],
+) -> io::Result<()> {
+    // Empty parts count for nothing; behind them may be more.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match sink.write_vectored(parts).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => IoSlice::advance_slices(&mut parts, count),
+        }
+    }
+    Ok(())
 }
 
 impl Writer<WriteHalf> {

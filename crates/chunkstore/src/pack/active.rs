@@ -30,6 +30,8 @@ type Outcome = Arc<OnceLock<Result<Vec<Spot>, (io::ErrorKind, String)>>>;
 struct Queued {
     entries: Vec<Entry>,
     outcome: Outcome,
+    /// Wakes its owner: when it is told, or to commit. Each has its own, so that nobody is woken in vain.
+    turn: Arc<Condvar>,
 }
 
 /// The pack that is written.
@@ -57,7 +59,6 @@ pub(crate) struct Packs {
     pub(crate) storage: StorageId,
     pub(crate) usage: Usage,
     state: Mutex<State>,
-    turn: Condvar,
 }
 
 impl Packs {
@@ -73,7 +74,6 @@ impl Packs {
                 committing: false,
                 next_serial: 1,
             }),
-            turn: Condvar::new(),
         }
     }
 
@@ -92,18 +92,19 @@ impl Packs {
     /// # Errors
     /// As the file system answers; none of them is then to be found.
     pub(crate) fn append(&self, entries: Vec<Entry>) -> io::Result<Vec<Spot>> {
-        let outcome = Outcome::default();
+        let (outcome, turn) = (Outcome::default(), Arc::new(Condvar::new()));
         let mut state = self.lock();
         state.queue.push(Queued {
             entries,
             outcome: Arc::clone(&outcome),
+            turn: Arc::clone(&turn),
         });
         loop {
             if let Some(outcome) = outcome.get() {
                 return outcome.clone().map_err(|(kind, why)| io::Error::new(kind, why));
             }
             if state.committing {
-                state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = turn.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             state.committing = true;
@@ -117,7 +118,11 @@ impl Packs {
             state.active = active;
             state.committing = false;
             tell(&batch, written);
-            self.turn.notify_all();
+            // Whoever has queued meanwhile is waiting: the first of them commits for all of them.
+            let next = state.queue.first();
+            for queued in batch.iter().chain(next) {
+                queued.turn.notify_one();
+            }
         }
     }
 

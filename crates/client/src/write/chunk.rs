@@ -11,7 +11,8 @@
 //! - The chunk is reported as acknowledged only when its last packet is: then it is on disk on every datanode of the
 //!   pipeline of that moment, which are at least `required`.
 //! - The last packet is sent when everything before it is acknowledged. So a replica is closed only when all have all of
-//!   it, and a repair before that never meets a closed one.
+//!   it, and a repair before that never meets a closed one. A chunk that is one packet, of a file that nobody can read yet, is
+//!   closed by that packet; it is never repaired, but begun anew.
 //! - Every wait has a limit; a datanode that is silent for longer is dropped from the pipeline.
 //! - The number of repairs is bounded; each one drops at least one datanode.
 //! - Chunks are allocated in the order of the file. A chunk of which nothing is acknowledged may yet be given up for
@@ -84,7 +85,7 @@ enum End {
 /// What became of a broken pipeline.
 pub(super) enum Repaired {
     /// A new one is ready; what is kept is to be sent again.
-    Streaming(Pipeline),
+    Streaming(Box<Pipeline>),
     /// Only the end was missing, and the survivors have it.
     Closed,
     /// Nothing of the chunk is acknowledged, and too few are left: better to begin with another chunk.
@@ -140,7 +141,10 @@ impl ChunkWriter {
         loop {
             self.tell(chunk);
             let broken = match self.stream(&mut pipeline).await {
-                Ok(End::Finished) => break,
+                Ok(End::Finished) => {
+                    pipeline.finish(&self.target.inner.plane);
+                    break;
+                }
                 Ok(End::Abandoned) => return Ok(()),
                 Err(broken) => broken,
             };
@@ -148,7 +152,7 @@ impl ChunkWriter {
             // The connection is closed before survivors are asked to take part in another.
             drop(pipeline);
             match self.repair(&mut chunk, nodes, broken).await? {
-                Repaired::Streaming(repaired) => pipeline = repaired,
+                Repaired::Streaming(repaired) => pipeline = *repaired,
                 Repaired::Closed => break,
                 Repaired::StartOver => {
                     self.target.abandon_chunk(chunk.chunk).await?;
@@ -220,7 +224,7 @@ impl ChunkWriter {
             }
         }
         match self.repair(&mut extent, nodes, broken).await? {
-            Repaired::Streaming(pipeline) => Ok((extent, pipeline)),
+            Repaired::Streaming(pipeline) => Ok((extent, *pipeline)),
             // Neither can be: nothing was sent, and there are acknowledged bytes.
             Repaired::Closed | Repaired::StartOver => Err(self.pipeline_lost(Some(extent))),
         }
@@ -285,11 +289,16 @@ impl ChunkWriter {
                 continue;
             }
             let closing = self.window.only_last_is_out();
-            let limit = pipeline.ack_limit(if closing { timeouts.finish } else { timeouts.ack });
+            let limit = pipeline.ack_limit(match closing {
+                // A little data and its sync: not as long as a whole chunk may take.
+                true if self.window.is_one_packet() => timeouts.finish.min(timeouts.ack * 2),
+                true => timeouts.finish,
+                false => timeouts.ack,
+            });
             let overdue = waiting.since.map(|since| since + limit);
             tokio::select! {
                 biased;
-                ack = pipeline.acks.recv() => self.acknowledged(pipeline.nodes.len(), ack, &mut waiting)?,
+                ack = pipeline.acks.next() => self.acknowledged(pipeline.nodes.len(), ack, &mut waiting)?,
                 packet = self.packets.recv(), if !self.ended => match packet {
                     Some(packet) => {
                         self.ended = packet.header.last;
@@ -332,7 +341,7 @@ impl ChunkWriter {
                 tokio::select! {
                     biased;
                     written = &mut write => break Some(written),
-                    ack = acks.recv() => self.acknowledged(nodes.len(), ack, waiting)?,
+                    ack = acks.next() => self.acknowledged(nodes.len(), ack, waiting)?,
                     () = until(overdue) => break None,
                 }
             }
@@ -349,8 +358,8 @@ impl ChunkWriter {
     async fn why_closed(&mut self, pipeline: &mut Pipeline, why: &str, waiting: &mut Waiting) -> Broken {
         let until_when = Instant::now() + LAST_WORDS;
         loop {
-            match tokio::time::timeout_at(until_when, pipeline.acks.recv()).await {
-                Ok(ack @ Some(Ok(_))) => {
+            match tokio::time::timeout_at(until_when, pipeline.acks.next()).await {
+                Ok(ack @ Ok(_)) => {
                     if let Err(broken) = self.acknowledged(pipeline.nodes.len(), ack, waiting) {
                         return broken;
                     }
@@ -364,14 +373,10 @@ impl ChunkWriter {
     fn acknowledged(
         &mut self,
         nodes: usize,
-        ack: Option<Result<PipelineAck, String>>,
+        ack: Result<PipelineAck, String>,
         waiting: &mut Waiting,
     ) -> Result<(), Broken> {
-        let ack = match ack {
-            Some(Ok(ack)) => ack,
-            Some(Err(why)) => return Err(Broken::at(0, why)),
-            None => return Err(Broken::at(0, "the connection broke")),
-        };
+        let ack = ack.map_err(|why| Broken::at(0, why))?;
         Broken::by_ack(&ack, nodes)?;
         if ack.is_heartbeat() {
             waiting.heartbeat = false;

@@ -52,6 +52,8 @@ pub struct FileWriter {
     last: Option<u64>,
     /// Whether the masters still think that this writer writes.
     open: bool,
+    /// Nobody can read the file before it is closed.
+    unseen: bool,
     _lease: LeaseGuard,
 }
 
@@ -113,8 +115,15 @@ impl FileWriter {
             failed: None,
             last,
             open: true,
+            unseen: false,
             _lease: lease,
         })
+    }
+
+    /// Nobody can read the file before it is closed: a chunk that fits into one packet is closed by it.
+    pub(crate) const fn unseen(mut self) -> Self {
+        self.unseen = true;
+        self
     }
 
     /// The length of the file, with what was written by now.
@@ -379,6 +388,9 @@ impl FileWriter {
 
     /// Ends the chunk that is being written, if there is one, without waiting for its end to be acknowledged.
     async fn end_chunk(&mut self) -> Result<(), Error> {
+        if self.failed.is_none() && self.end_in_one_packet().await? {
+            return Ok(());
+        }
         self.seal(false).await?;
         let Some(chunk) = &self.chunk else { return Ok(()) };
         if chunk.sealed == 0 {
@@ -392,6 +404,29 @@ impl FileWriter {
         }
         self.finishing.extend(self.chunk.take().map(|chunk| chunk.task));
         Ok(())
+    }
+
+    /// Ends the chunk with its first packet, if all of it is in there and nobody can have read any of it.
+    async fn end_in_one_packet(&mut self) -> Result<bool, Error> {
+        let unseen = self.unseen;
+        let Some(chunk) = &mut self.chunk else {
+            return Ok(false);
+        };
+        let whole = |filling: &Filling| unseen && chunk.next_seqno == 0 && filling.has_news();
+        if !chunk.filling.as_ref().is_some_and(whole) {
+            return Ok(false);
+        }
+        // First the place in the queue: a call that is cancelled while it waits leaves the packet where it is.
+        let Ok(place) = chunk.packets.clone().reserve_owned().await else {
+            return Err(self.why_stopped().await);
+        };
+        if let Some(filling) = chunk.filling.take() {
+            chunk.sealed = filling.end();
+            chunk.next_seqno = 1;
+            place.send(Arc::new(filling.seal_whole()));
+        }
+        self.finishing.extend(self.chunk.take().map(|chunk| chunk.task));
+        Ok(true)
     }
 
     /// Waits until at most `left` chunks are unfinished, oldest first; learns what became of those that are.

@@ -101,6 +101,13 @@ impl Filling {
             .unwrap_or_default()
     }
 
+    /// The finished packet, when it is all of its chunk: the last one, with data.
+    pub(crate) fn seal_whole(self) -> Packet {
+        let mut packet = self.seal(0, false);
+        packet.header.last = true;
+        packet
+    }
+
     /// The finished packet. Its checksums are computed here, and never again.
     pub(crate) fn seal(self, seqno: i64, sync: bool) -> Packet {
         let Self {

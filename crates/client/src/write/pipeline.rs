@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use transfer::pb::BlockConstructionStage as Stage;
 use transfer::{Block, Node, Op, PipelineAck, client_header, pb};
 use types::Generation;
 
 use crate::dataplane::{Connection, DataPlane};
-
-/// Acknowledgements that wait to be looked at. More is never outstanding than packets are.
-const ACKS_MAX: usize = 64;
 
 /// A time limit for a pipeline of `nodes` datanodes: a fifth more for each behind the first, so that a datanode gives its
 /// neighbour up before it is given up itself.
@@ -68,14 +63,19 @@ pub(crate) struct Pipeline {
     pub(crate) nodes: Vec<Node>,
     pub(crate) block: Block,
     pub(crate) writer: wire::Writer,
-    /// Each acknowledgement, and at the end why there are no more.
-    pub(crate) acks: mpsc::Receiver<Result<PipelineAck, String>>,
-    reading: JoinHandle<()>,
+    /// Where acknowledgements come from. Reading one may be given up and begun again.
+    pub(crate) acks: Acks,
+    /// Of the first datanode.
+    address: String,
 }
 
-impl Drop for Pipeline {
-    fn drop(&mut self) {
-        self.reading.abort();
+/// The acknowledgements of a pipeline.
+pub(crate) struct Acks(wire::Reader);
+
+impl Acks {
+    /// The next one; or why there are no more.
+    pub(crate) async fn next(&mut self) -> Result<PipelineAck, String> {
+        self.0.read_ack().await.map_err(|error| error.to_string())
     }
 }
 
@@ -85,10 +85,7 @@ impl Pipeline {
         let Some((first, rest)) = nodes.split_first() else {
             return Err(Broken { culprits: Vec::new() });
         };
-        let mut connection = plane
-            .connect(&first.address())
-            .await
-            .map_err(|why| Broken::at(0, why))?;
+        let address = first.address();
         let op = Op::WriteBlock(Box::new(pb::OpWriteBlockProto {
             header: client_header(&setup.block, plane.client_name.clone()),
             targets: rest.iter().map(Into::into).collect(),
@@ -108,32 +105,36 @@ impl Pipeline {
             _ => plane.timeouts.ack,
         };
         let limit = plane.timeouts.connect + with_hops(limit, nodes.len());
-        match timeout(limit, ask(&mut connection, &op)).await {
-            Ok(Ok(())) => Ok(Self::running(connection, setup, nodes)),
+        let asking = async {
+            // One that was kept may have been closed meanwhile, which says nothing of the datanode. One that ends a chunk is not
+            // asked twice.
+            while setup.stage != Stage::PipelineCloseRecovery
+                && let Some(mut connection) = plane.idle(&address)
+            {
+                match ask(&mut connection, &op).await {
+                    Ok(()) => return Ok(connection),
+                    Err(Answer::Failed(why)) => {
+                        tracing::debug!(address, why, "a connection that was kept is gone")
+                    }
+                    Err(refused) => return Err(refused),
+                }
+            }
+            let mut connection = plane.connect(&address).await.map_err(Answer::Failed)?;
+            ask(&mut connection, &op).await.map(|()| connection)
+        };
+        match timeout(limit, asking).await {
+            Ok(Ok(connection)) => Ok(Self::running(connection, setup, nodes, address)),
             Ok(Err(Answer::Refused(refusal))) => Err(blame(nodes, &refusal)),
             Ok(Err(Answer::Failed(why))) => Err(Broken::at(0, why)),
             Err(_) => {
-                drop(connection);
                 let why = format!("no answer within {}", types::format_duration(limit));
                 Err(find_silent(plane, &setup.block, nodes, &why).await)
             }
         }
     }
 
-    fn running(connection: Connection, setup: &Setup, nodes: &[Node]) -> Self {
-        let Connection {
-            mut reader, writer, ..
-        } = connection;
-        let (acks_in, acks) = mpsc::channel(ACKS_MAX);
-        let reading = tokio::spawn(async move {
-            loop {
-                let ack = reader.read_ack().await.map_err(|error| error.to_string());
-                let over = ack.is_err();
-                if acks_in.send(ack).await.is_err() || over {
-                    return;
-                }
-            }
-        });
+    fn running(connection: Connection, setup: &Setup, nodes: &[Node], address: String) -> Self {
+        let Connection { reader, writer } = connection;
         let block = Block {
             generation: setup.generation,
             ..setup.block.clone()
@@ -142,9 +143,20 @@ impl Pipeline {
             nodes: nodes.to_vec(),
             block,
             writer,
-            acks,
-            reading,
+            acks: Acks(reader),
+            address,
         }
+    }
+
+    /// All of the chunk is acknowledged: the connection is kept for the next one.
+    pub(crate) fn finish(self, plane: &DataPlane) {
+        let Self {
+            writer,
+            acks: Acks(reader),
+            address,
+            ..
+        } = self;
+        plane.keep(&address, Connection { reader, writer });
     }
 
     /// The longest wait for an acknowledgement.

@@ -36,6 +36,10 @@ impl ChunkWriter {
         let closing = self.window.only_last_is_out();
         let acknowledged = self.window.acknowledged();
         let mut nodes = self.drop_culprits(nodes, broken);
+        // Some may have all of it, finished, and others nothing. Nobody has read any of it: the file has no name yet.
+        if self.window.is_one_packet() {
+            return Ok(Repaired::StartOver);
+        }
         for _ in 0..SETUPS_MAX {
             // A survivor may have shown readers what nobody has told this client of: then the chunk stays.
             if acknowledged == 0 && nodes.is_empty() {
@@ -85,7 +89,7 @@ impl ChunkWriter {
                     return Ok(if closing {
                         Repaired::Closed
                     } else {
-                        Repaired::Streaming(pipeline)
+                        Repaired::Streaming(Box::new(pipeline))
                     });
                 }
                 Err(broken) => nodes = self.drop_culprits(nodes, broken),

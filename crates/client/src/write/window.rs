@@ -87,6 +87,11 @@ impl Window {
         self.sent == 1 && self.kept.front().is_some_and(|packet| packet.header.last)
     }
 
+    /// All of the chunk is in one packet, which is not acknowledged.
+    pub(crate) fn is_one_packet(&self) -> bool {
+        (self.kept.front()).is_some_and(|packet| packet.header.last && packet.header.data_len > 0)
+    }
+
     /// Nothing is waiting for its acknowledgement.
     pub(crate) const fn all_acknowledged(&self) -> bool {
         self.sent == 0

@@ -143,16 +143,17 @@ async fn a_datanode_that_dies_at_the_end_of_a_chunk_is_dropped_and_the_survivors
     for position in 0..3 {
         let cluster = Cluster::start(3).await;
         cluster.nodes[position].fail(Fault::DieAtEnd);
-        let data = bytes(1000);
+        // Of two packets: one alone is closed by itself.
+        let data = bytes(PACKET + 1000);
         cluster.put("/f", &data).await.unwrap();
         assert_eq!(cluster.assert_stored("/f", &data), [2]);
         for node in cluster.nodes.iter().filter(|node| node.number != position) {
             let recovered = node.recovered.lock().unwrap();
             assert!(
-                matches!(recovered[..], [(_, Stage::PipelineCloseRecovery, 1000)]),
+                matches!(recovered[..], [(_, Stage::PipelineCloseRecovery, at)] if at == data.len() as u64),
                 "{recovered:?}"
             );
-            assert_eq!(node.received.lock().unwrap().len(), 1, "nothing is sent again");
+            assert_eq!(node.received.lock().unwrap().len(), 2, "nothing is sent again");
         }
     }
 }
@@ -249,6 +250,66 @@ async fn chunks_stay_in_order_when_one_has_to_begin_again() {
     cluster.nodes[1].fail(Fault::RefuseSetup);
     cluster.put("/f", &data).await.unwrap();
     cluster.assert_stored("/f", &data);
+}
+
+#[tokio::test]
+async fn a_small_file_is_one_packet_and_one_that_fails_is_begun_anew() {
+    let faults = [
+        Fault::RefuseSetup,
+        Fault::DieAt(0),
+        Fault::DieAtEnd,
+        Fault::ErrorAt(0),
+        Fault::HangAt(0),
+    ];
+    for fault in faults {
+        for position in 0..3 {
+            let cluster = Cluster::start(4).await;
+            cluster.nodes[position].fail(fault);
+            let data = bytes(1000);
+            cluster.put("/f", &data).await.unwrap();
+            assert_eq!(cluster.assert_stored("/f", &data), [3], "{fault:?} at {position}");
+            let chunk = cluster.master.chunks("/f")[0].extent.chunk;
+            for node in &cluster.nodes {
+                let received = node.received.lock().unwrap();
+                let of_chunk = received.iter().filter(|(of, _)| *of == chunk).count();
+                assert!(of_chunk <= 1, "{fault:?} at {position}");
+            }
+            assert_eq!(cluster.master.calls("abandon_chunk").len(), 1);
+            assert!(
+                cluster
+                    .nodes
+                    .iter()
+                    .all(|node| node.recovered.lock().unwrap().is_empty())
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_readers_may_see_is_closed_by_a_packet_of_its_own() {
+    let cluster = Cluster::start(3).await;
+    let options = CreateOptions {
+        publish: client::Publish::AtCreate,
+        ..CreateOptions::default()
+    };
+    let mut file = cluster.fs.create(&path("/f"), options).await.unwrap();
+    file.write(&bytes(1000)).await.unwrap();
+    cluster.nodes[0].fail(Fault::DieAtEnd);
+    file.close().await.unwrap();
+    assert_eq!(cluster.assert_stored("/f", &bytes(1000)), [2]);
+    assert!(cluster.master.calls("abandon_chunk").is_empty());
+}
+
+#[tokio::test]
+async fn connections_are_used_again_for_the_next_chunk_and_the_next_file() {
+    let cluster = Cluster::start(3).await;
+    for len in [100, 3 * CHUNK, 700] {
+        cluster.put("/f", &bytes(len)).await.unwrap();
+        cluster.assert_stored("/f", &bytes(len));
+    }
+    // A chunk is begun while the one before is acknowledged: so two.
+    let connections = cluster.nodes[0].connections.load(Ordering::SeqCst);
+    assert!(connections <= 2, "{connections}");
 }
 
 #[tokio::test]

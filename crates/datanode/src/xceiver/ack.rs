@@ -39,6 +39,8 @@ pub(super) struct Behind<'a> {
 ///
 /// What is acknowledged may be read, from before the acknowledgement leaves: a reader that comes after it sees it.
 ///
+/// Says whether all of the chunk was acknowledged.
+///
 /// A datanode behind that is lost is told as one ERROR after this node's own word, and nothing after it: so the position
 /// of the last word is that of the lost one.
 pub(super) async fn send(
@@ -47,7 +49,7 @@ pub(super) async fn send(
     visible: &Visible,
     mut behind: Option<Behind<'_>>,
     limit: Duration,
-) -> Result<(), Lost> {
+) -> Result<bool, Lost> {
     while let Some(pending) = queue.recv().await {
         let mut replies = vec![pending.own];
         match &mut behind {
@@ -67,10 +69,10 @@ pub(super) async fn send(
         }
         within(limit, upstream.write_ack(&ack)).await?;
         if pending.last || !ack.is_success() {
-            return Ok(());
+            return Ok(ack.is_success());
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 async fn word_from(behind: &mut Behind<'_>, pending: &Pending) -> Result<Vec<pb::Status>, AckLost> {

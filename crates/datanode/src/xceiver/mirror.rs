@@ -30,19 +30,37 @@ impl Mirror {
         context: &Context<'_>,
         op: &pb::OpWriteBlockProto,
     ) -> Result<Option<Self>, Refusal> {
-        let Some((first, rest)) = op.targets.split_first() else {
+        match onward(op) {
+            Some((first, onward)) => Self::open(context, first, onward).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`pass_on`](Self::pass_on), and waits for the answer. A connection that was kept is used where there is one.
+    pub(super) async fn chain(
+        context: &Context<'_>,
+        op: &pb::OpWriteBlockProto,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some((first, onward)) = onward(op) else {
             return Ok(None);
         };
-        let onward = pb::OpWriteBlockProto {
-            targets: rest.to_vec(),
-            target_storage_types: op.target_storage_types.iter().skip(1).copied().collect(),
-            target_pinnings: op.target_pinnings.iter().skip(1).copied().collect(),
-            target_storage_ids: op.target_storage_ids.iter().skip(1).cloned().collect(),
-            storage_type: op.target_storage_types.first().copied(),
-            storage_id: op.target_storage_ids.first().cloned(),
-            ..op.clone()
-        };
-        Self::open(context, first, onward).await.map(Some)
+        let kept = Connection::kept(context, &address(first)?);
+        let setup = context.timeouts().setup;
+        Self::set_up(context, kept, first, onward, setup).await.map(Some)
+    }
+
+    /// Nothing is under way any more: the connection is kept for the next pipeline.
+    pub(super) fn keep(self, context: &Context<'_>) {
+        let Connection {
+            reader,
+            writer,
+            address,
+        } = self.into_connection();
+        if let Some(stream) = wire::rejoin(reader, writer)
+            && let Ok(stream) = stream.detach()
+        {
+            context.node.peers.keep(address, stream);
+        }
     }
 
     /// Connects to `target` and sends it a request.
@@ -161,7 +179,33 @@ impl Mirror {
     }
 }
 
+/// The first of the request's targets, when there is one, and the request as it is passed on to it, with the rest.
+fn onward(op: &pb::OpWriteBlockProto) -> Option<(&pb::DatanodeInfoProto, pb::OpWriteBlockProto)> {
+    let (first, rest) = op.targets.split_first()?;
+    let onward = pb::OpWriteBlockProto {
+        targets: rest.to_vec(),
+        target_storage_types: op.target_storage_types.iter().skip(1).copied().collect(),
+        target_pinnings: op.target_pinnings.iter().skip(1).copied().collect(),
+        target_storage_ids: op.target_storage_ids.iter().skip(1).cloned().collect(),
+        storage_type: op.target_storage_types.first().copied(),
+        storage_id: op.target_storage_ids.first().cloned(),
+        ..op.clone()
+    };
+    Some((first, onward))
+}
+
 impl Connection {
+    /// One to `address` that was kept, if there is one.
+    fn kept(context: &Context<'_>, address: &str) -> Option<Self> {
+        let stream = context.node.peers.take(address)?.attach().ok()?;
+        let (reader, writer) = wire::split(stream);
+        Some(Self {
+            reader,
+            writer,
+            address: address.to_owned(),
+        })
+    }
+
     async fn to(context: &Context<'_>, address: &str) -> Result<Self, Refusal> {
         let connecting = context.node.env.net.connect(address);
         let stream = within(context.timeouts().connect, connecting)

@@ -12,7 +12,7 @@ use types::limits::CHECKSUM_UNIT_BYTES;
 use wire::{Reader, Writer};
 
 use super::deadline::{Lost, within};
-use super::request::{Context, Next, answer};
+use super::request::{Context, Next, answer, is_ours};
 use crate::refusal::{invalid, refuse, response};
 use crate::writing::Open;
 
@@ -27,9 +27,6 @@ const PACKET_BYTES_HDFS: usize = 64 << 10;
 /// How long a reader waits for bytes to become visible.
 const VISIBLE_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What our own clients' names begin with.
-const OUR_CLIENTS: &str = "distrifs-";
-
 /// Carries a READ_BLOCK out.
 pub(super) async fn serve(
     context: &Context<'_>,
@@ -42,6 +39,12 @@ pub(super) async fn serve(
         Ok(sending) => sending,
         Err(refusal) => return decline(context, op, writer, refusal).await,
     };
+    if sending.is_whole() {
+        let (header, sums, data) = sending.packet();
+        let response = sending.response();
+        within(limit, writer.write_whole_read(&response, &header, sums, data)).await?;
+        return done(limit, reader).await;
+    }
     within(limit, writer.write_response(&sending.response())).await?;
     loop {
         let (header, sums, data) = sending.packet();
@@ -56,7 +59,11 @@ pub(super) async fn serve(
             return Ok(Next::Close);
         }
     }
-    // The client says whether all was well. One that closes instead is fine, too.
+    done(limit, reader).await
+}
+
+/// The client says whether all was well. One that closes instead is fine, too.
+async fn done(limit: Duration, reader: &mut Reader) -> Result<Next, Lost> {
     match within(limit, reader.read_message::<pb::ClientReadStatusProto>()).await {
         Ok(_) => Ok(Next::Request),
         Err(Lost::Wire(wire::Error::Closed { received: 0, .. })) => Ok(Next::Close),
@@ -167,7 +174,7 @@ impl Sending {
                 block.chunk, op.len, op.offset
             )));
         }
-        let packet = if op.header.client_name.starts_with(OUR_CLIENTS) {
+        let packet = if is_ours(&op.header.client_name) {
             PACKET_BYTES
         } else {
             PACKET_BYTES_HDFS
@@ -200,6 +207,11 @@ impl Sending {
             visible: Some(self.source.len()),
         });
         response
+    }
+
+    /// Whether all that is to be sent is in memory.
+    fn is_whole(&self) -> bool {
+        !self.data.is_empty() && self.at + self.data.len() as u64 >= self.end
     }
 
     /// The packet that is in memory; an empty one behind the end of the range.

@@ -105,10 +105,14 @@ pub(super) fn write(claim: &mut Claim, header: &PacketHeader, packet: &Packet) -
     let Some(writer) = claim.writer() else {
         return Ok(());
     };
-    if header.last {
+    // Programs of HDFS send the last packet without data. Ours send a small chunk as one packet.
+    if header.last && header.data_len == 0 {
         return writer.ends_at(header.offset);
     }
     writer.write(header.offset, packet.data(), packet.sums())?;
+    if header.last {
+        return writer.ends_at(header.end());
+    }
     if header.sync {
         writer.sync()?;
     }

@@ -33,6 +33,14 @@ pub(super) enum Next {
     Close,
 }
 
+/// What our own programs' names begin with.
+const OURS: &str = "distrifs-";
+
+/// Whether a program of this name is one of ours: it takes large packets, and goes on with a connection when a chunk is written.
+pub(super) fn is_ours(client_name: &str) -> bool {
+    client_name.starts_with(OURS)
+}
+
 /// Serves a connection to its end.
 pub(super) async fn serve(node: &Arc<Node>, stream: TcpStream) {
     let (mut reader, mut writer) = wire::split(stream);
@@ -64,6 +72,9 @@ pub(super) async fn serve(node: &Arc<Node>, stream: TcpStream) {
 /// The next request; none when there is to be no more. The first is waited for; between requests, a connection makes room
 /// for another that wants its thread.
 async fn next(node: &Node, is_new: bool, reader: &mut Reader) -> Result<Option<Op>, Lost> {
+    if !is_new {
+        reader.rest();
+    }
     let request = within(node.config.timeouts.keep_alive, reader.read_op());
     if is_new {
         return request.await;

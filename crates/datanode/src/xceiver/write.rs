@@ -21,7 +21,7 @@ use super::mirror::Mirror;
 use super::newcomer;
 use super::receive::Receiver;
 use super::recover::{self, Recovery};
-use super::request::{Context, Next, answer};
+use super::request::{Context, Next, answer, is_ours};
 use crate::refusal::{invalid, refuse};
 use crate::writing::Claim;
 
@@ -101,8 +101,31 @@ pub(super) async fn serve(
         Err(refusal) => return answer(context.node, writer, refusal).await,
     };
     within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
-    stream(context, claim, mirror, reader, writer).await?;
+    // Programs of others close the connection, or wait for its end.
+    let goes_on = is_ours(&op.header.client_name);
+    match stream(context, claim, mirror, reader, writer).await? {
+        Ended::Whole(mirror) if goes_on => {
+            if let Some(mirror) = mirror {
+                mirror.keep(context);
+            }
+            return Ok(Next::Request);
+        }
+        Ended::Whole(mirror) => drop(mirror),
+        Ended::Broken => {}
+        Ended::Fenced => return Ok(Next::Close),
+    }
+    goodbye(context, reader, writer).await;
     Ok(Next::Close)
+}
+
+/// How a stream has ended.
+enum Ended {
+    /// All of the chunk is on disk everywhere, and nothing is under way on the connections.
+    Whole(Option<Mirror>),
+    /// Something failed, here or behind; the client was told.
+    Broken,
+    /// A recovery has taken over.
+    Fenced,
 }
 
 async fn create(
@@ -138,11 +161,7 @@ async fn resume(
 }
 
 async fn connect(context: &Context<'_>, op: &pb::OpWriteBlockProto) -> Result<Option<Mirror>, Refusal> {
-    let mut mirror = Mirror::pass_on(context, op).await?;
-    if let Some(mirror) = &mut mirror {
-        mirror.accepted(context, context.timeouts().setup).await?;
-    }
-    Ok(mirror)
+    Mirror::chain(context, op).await
 }
 
 /// All finalize at once: the request is passed on before it is carried out here.
@@ -167,7 +186,7 @@ async fn stream(
     mut mirror: Option<Mirror>,
     reader: &mut Reader,
     writer: &mut Writer,
-) -> Result<(), Lost> {
+) -> Result<Ended, Lost> {
     let limit = context.timeouts().idle;
     let mut fence = claim.fence();
     let visible = claim.visible();
@@ -200,14 +219,14 @@ async fn stream(
             biased;
             () = fence.fenced() => {
                 tracing::info!("a recovery has taken over; this pipeline ends");
-                return Ok(());
+                return Ok(Ended::Fenced);
             }
             acknowledged = &mut acknowledging => acknowledged,
             received = &mut receiving => match received {
                 // What was received is acknowledged to the end, unless a recovery comes.
                 Ok(()) => tokio::select! {
                     biased;
-                    () = fence.fenced() => return Ok(()),
+                    () = fence.fenced() => return Ok(Ended::Fenced),
                     acknowledged = &mut acknowledging => acknowledged,
                 },
                 Err(lost) => Err(lost),
@@ -216,10 +235,10 @@ async fn stream(
     };
     // First the replica, so that a recovery does not wait for the goodbye.
     drop(claim);
-    drop(mirror);
-    ended?;
-    goodbye(context, reader, writer).await;
-    Ok(())
+    match ended? {
+        true => Ok(Ended::Whole(mirror)),
+        false => Ok(Ended::Broken),
+    }
 }
 
 /// Says the end and waits for the other side to close: a connection that is closed with bytes unread is reset, and the

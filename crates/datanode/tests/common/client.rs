@@ -185,6 +185,31 @@ impl Pipeline {
     }
 }
 
+/// Writes a chunk as our own programs write a small one: in one packet, which is the last, on a connection that goes on.
+pub(crate) async fn put_at_once(connection: &mut Connection, block: &Block, nodes: &[Node], data: &[u8]) {
+    let mut op = write_op(block, &Setup::create(), &nodes[1..]);
+    if let Op::WriteBlock(op) = &mut op {
+        op.header.client_name = "distrifs-test".to_owned();
+    }
+    connection.ask(op).await.accepted().unwrap();
+    let mut sums = Vec::new();
+    checksum::append(data, &mut sums);
+    let header = PacketHeader {
+        offset: 0,
+        seqno: 0,
+        last: true,
+        data_len: data.len() as u32,
+        sync: false,
+    };
+    connection
+        .writer
+        .write_packet(&header, &sums, data)
+        .await
+        .unwrap();
+    let ack = in_time("an ack", connection.reader.read_ack()).await.unwrap();
+    assert_eq!(ack, PipelineAck::new(0, vec![Status::Success; nodes.len()]));
+}
+
 /// Writes a whole chunk.
 pub(crate) async fn put(block: &Block, nodes: &[Node], data: &[u8]) {
     let mut pipeline = Pipeline::open(block, &Setup::create(), nodes).await;

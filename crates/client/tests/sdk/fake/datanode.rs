@@ -161,7 +161,7 @@ impl Datanode {
             let op = reader.read_op().await.ok()??;
             self.hang_if_hung().await;
             match op {
-                Op::WriteBlock(op) => return self.write(&op, reader, writer).await,
+                Op::WriteBlock(op) => self.write(&op, &mut reader, &mut writer).await?,
                 Op::ReadBlock(op) => self.read(&op, &mut reader, &mut writer).await?,
                 Op::BlockChecksum(op) => {
                     let block = Block::try_from(&op.header.block).unwrap();
@@ -245,8 +245,8 @@ impl Datanode {
     async fn write(
         &self,
         op: &pb::OpWriteBlockProto,
-        mut reader: wire::Reader,
-        mut writer: wire::Writer,
+        reader: &mut wire::Reader,
+        writer: &mut wire::Writer,
     ) -> Option<()> {
         let block = Block::try_from(&op.header.base_header.block).unwrap();
         let refusal = match self.due(|fault| fault == Fault::RefuseSetup) {
