@@ -22,6 +22,8 @@ pub(crate) struct Shape {
     pub datanodes: usize,
     /// Whether each master is on a host of its own, whose network can be cut.
     pub apart: bool,
+    /// Whether datanodes destroy at once what is deleted, so that one measurement does not fill the disk of the next.
+    pub forgetful: bool,
 }
 
 impl Default for Shape {
@@ -30,6 +32,7 @@ impl Default for Shape {
             masters: 1,
             datanodes: DATANODES,
             apart: false,
+            forgetful: false,
         }
     }
 }
@@ -46,9 +49,13 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one master and three datanodes below `dir`.
+    /// Starts one master and three datanodes below `dir`, which keep nothing that was deleted.
     pub(crate) fn start(distrifs: &Path, dir: &Path) -> anyhow::Result<Self> {
-        Self::with(distrifs, dir, Shape::default(), &[])
+        let shape = Shape {
+            forgetful: true,
+            ..Shape::default()
+        };
+        Self::with(distrifs, dir, shape, &[])
     }
 
     /// Starts the processes of `distrifs` below `dir`, the masters with further arguments.
@@ -100,6 +107,9 @@ impl Cluster {
                 "--master".to_owned(),
                 all.clone(),
             ];
+            if shape.forgetful {
+                arguments.extend(["--quarantine-retention", "1ms"].map(str::to_owned));
+            }
             if let Some(network) = &network {
                 // As the masters' hosts reach this one.
                 arguments.extend(["--listen".to_owned(), network.gateway().to_owned()]);
@@ -152,6 +162,20 @@ impl Cluster {
             .sum()
     }
 
+    /// The most memory that the servers had at once, in KiB, each for itself: of all masters, of all datanodes.
+    pub(crate) fn peak_kib(&self) -> anyhow::Result<(u64, u64)> {
+        let sum = |servers: &[Server]| servers.iter().map(Server::peak_kib).sum::<testbed::Result<u64>>();
+        Ok((sum(&self.masters)?, sum(&self.datanodes)?))
+    }
+
+    /// Makes the system forget what it has of the datanodes' files in memory: the next reads come from the disk.
+    pub(crate) fn uncache(&self) -> anyhow::Result<()> {
+        rustix::fs::sync();
+        self.datanodes
+            .iter()
+            .try_for_each(|datanode| uncache(&datanode.dir()))
+    }
+
     /// Waits until the datanodes keep at most `bytes`: removed files are collected in the background. Gives up
     /// quietly; it is only there so that one measurement does not disturb the next.
     pub(crate) fn settle(&self, bytes: u64) -> anyhow::Result<()> {
@@ -193,6 +217,19 @@ pub(crate) fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
         );
     }
     Ok(path)
+}
+
+/// Of every file below `dir`.
+fn uncache(dir: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            uncache(&path)?;
+        } else if let Ok(file) = fs::File::open(&path) {
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+    }
+    Ok(())
 }
 
 fn used(dir: &Path) -> anyhow::Result<u64> {

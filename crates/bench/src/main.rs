@@ -15,6 +15,7 @@ mod machine;
 mod memory;
 mod metadata;
 mod payload;
+mod peers;
 mod report;
 mod reports;
 mod samples;
@@ -49,9 +50,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// One-stream writes at replication 1 and 3 and a one-stream read, each beside the bare limit of the machine.
+    /// Bytes: one stream and many, written at replication 1 and 3, read over the network and from files, hot and cold, beside the
+    /// bare limits of the machine.
     Data(data::Options),
-    /// 4 KiB files created, written and closed, and read, per second, by several writers at once.
+    /// Small files created, written and closed, read, and removed, per second, by several writers at once.
     Small(small::Options),
     /// Names: create, stat, list, rename, delete, open per second, beside empty calls, and beside HDFS.
     Metadata(metadata::Options),
@@ -103,6 +105,9 @@ struct Common {
     /// Also write everything that was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write the table to this file, as Markdown (of `data` and `small`).
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {

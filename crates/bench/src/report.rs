@@ -31,6 +31,30 @@ impl<O: Serialize, R: Serialize> Report<O, R> {
     }
 }
 
+/// Writes rows to `file`, where one was asked for, as a table of Markdown: the first row is its heading.
+pub(crate) fn write_markdown(file: Option<&Path>, rows: &[Vec<String>]) -> anyhow::Result<()> {
+    let Some(file) = file else {
+        return Ok(());
+    };
+    fs::write(file, markdown(rows)).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("written to {}", file.display());
+    Ok(())
+}
+
+fn markdown(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        text.push_str(&format!("| {} |\n", row.join(" | ")));
+        if number == 0 {
+            let line: Vec<_> = (0..row.len())
+                .map(|column| if column == 0 { "---" } else { "---:" })
+                .collect();
+            text.push_str(&format!("| {} |\n", line.join(" | ")));
+        }
+    }
+    text
+}
+
 /// Prints rows in columns: the first to the left, the others to the right.
 pub(crate) fn print_columns(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
@@ -50,5 +74,16 @@ pub(crate) fn print_columns(rows: &[Vec<String>]) {
             }
         }
         println!("{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_markdown_has_a_line_below_its_heading() {
+        let rows = [["", "GB/s"], ["read", "1.40"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(markdown(&rows), "|  | GB/s |\n| --- | ---: |\n| read | 1.40 |\n");
     }
 }

@@ -33,8 +33,18 @@ impl System {
 
     /// The same with several masters.
     pub(crate) fn of(masters: &[String], datanodes: usize) -> anyhow::Result<Self> {
+        Self::with(Config::new(masters.to_vec(), USER), datanodes)
+    }
+
+    /// One that reads everything over the network.
+    pub(crate) fn remote(master: &str, datanodes: usize) -> anyhow::Result<Self> {
+        let mut config = Config::new(vec![master.to_owned()], USER);
+        config.local_reads = false;
+        Self::with(config, datanodes)
+    }
+
+    fn with(config: Config, datanodes: usize) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
-        let config = Config::new(masters.to_vec(), USER);
         let fs = runtime.block_on(async { FileSystem::connect(Env::real(), config) })?;
         let start = Instant::now();
         loop {
@@ -99,6 +109,13 @@ impl System {
     ) -> anyhow::Result<()> {
         self.many(dir, files, readers, move |fs, path| async move {
             read(&fs, &path, length).await
+        })
+    }
+
+    /// Removes so many files below `dir` one by one, `workers` at a time.
+    pub(crate) fn remove_many(&self, dir: &str, files: usize, workers: usize) -> anyhow::Result<()> {
+        self.many(dir, files, workers, move |fs, path| async move {
+            Ok(fs.delete(&path, false).await?)
         })
     }
 

@@ -75,6 +75,14 @@ impl Process {
             .map_err(|error| Error::system(format!("cannot signal {}", self.name))(error.into()))
     }
 
+    /// The most memory that it had so far, in KiB.
+    ///
+    /// # Errors
+    /// When procfs does not say.
+    pub fn peak_kib(&self) -> Result<u64> {
+        status_kib(&format!("/proc/{}/status", self.child.id()), "VmHWM:")
+    }
+
     /// CPU seconds taken so far.
     ///
     /// # Errors
@@ -105,11 +113,22 @@ pub fn own_cpu_seconds() -> Result<f64> {
 /// # Errors
 /// When procfs does not say.
 pub fn own_rss_kib() -> Result<u64> {
-    const FILE: &str = "/proc/self/status";
-    let text = fs::read_to_string(FILE).map_err(Error::system(FILE))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    status_kib("/proc/self/status", "VmRSS:")
+}
+
+/// The most resident memory that this process had so far, in KiB.
+///
+/// # Errors
+/// When procfs does not say.
+pub fn own_peak_kib() -> Result<u64> {
+    status_kib("/proc/self/status", "VmHWM:")
+}
+
+fn status_kib(path: &str, name: &str) -> Result<u64> {
+    let text = fs::read_to_string(path).map_err(Error::system(path))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
-    number.ok_or_else(|| Error::Proc(FILE.to_owned()))
+    number.ok_or_else(|| Error::Proc(path.to_owned()))
 }
 
 /// CPU seconds of the process with this id so far.
@@ -152,5 +171,6 @@ mod tests {
     fn own_time_and_memory_can_be_read() {
         assert!(own_cpu_seconds().unwrap() >= 0.0);
         assert!(own_rss_kib().unwrap() > 0);
+        assert!(own_peak_kib().unwrap() >= own_rss_kib().unwrap() / 2);
     }
 }

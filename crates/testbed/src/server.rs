@@ -254,6 +254,14 @@ impl Server {
         Ok(self.ended_cpu_seconds + now)
     }
 
+    /// The most memory that its process had so far, in KiB.
+    ///
+    /// # Errors
+    /// When procfs does not say.
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.process.as_ref().map_or(Ok(0), Process::peak_kib)
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn last_words(&self) -> String {

@@ -60,6 +60,26 @@ impl Source {
         Ok(())
     }
 
+    /// Reads the file itself once, out of the page cache, and forgets it.
+    pub(crate) fn read_file(&self) -> anyhow::Result<()> {
+        let mut file = File::open(&self.file)?;
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
+        let mut received = 0;
+        loop {
+            let length = file.read(&mut buffer)?;
+            if length == 0 {
+                break;
+            }
+            received += u64::try_from(length)?;
+        }
+        ensure!(
+            received == self.length,
+            "{received} of {} bytes came",
+            self.length
+        );
+        Ok(())
+    }
+
     /// CPU seconds of the sender so far.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         Ok(self.process.cpu_seconds()?)

@@ -179,6 +179,7 @@ fn start(
         masters: options.masters,
         datanodes: options.datanodes,
         apart,
+        ..Shape::default()
     };
     let cluster = |apart| Cluster::with(binary, base, shape(apart), &options.master_args);
     Ok(match options.mode {

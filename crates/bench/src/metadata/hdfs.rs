@@ -1,26 +1,17 @@
-//! Apache HDFS, started by a script, asked through its own client.
+//! The same of Apache HDFS, asked through its own client.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
-
-use anyhow::{Context as _, bail, ensure};
 
 use crate::metadata::figures::{Figures, Setting};
 use crate::metadata::operation::Operation;
 use crate::metadata::round::Measured;
 use crate::metadata::{HDFS, Options};
-use crate::process::cpu_seconds_of;
+use crate::peers::{Caller, Hdfs};
 use crate::took::Took;
 
 /// The program that calls it.
 const CALLER: &str = include_str!("../../java/HdfsMetadata.java");
-/// Where the script lets the NameNode serve.
-const NAMENODE: &str = "hdfs://127.0.0.1:19000";
-const DATANODES: &str = "3";
-
 /// Starts HDFS below `base`, measures it in the same way, and stops it.
 ///
 /// # Errors
@@ -31,8 +22,8 @@ pub(super) fn measure(
     base: &Path,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let hdfs = Hdfs::start(&options.hdfs_script, base)?;
-    let mut caller = Caller::start(base)?;
+    let hdfs = Hdfs::start(&options.hdfs_script, base, false)?;
+    let mut caller = Caller::start(base, "HdfsMetadata", CALLER)?;
     for number in 0..options.rounds {
         for &callers in &options.callers {
             let setting = Setting {
@@ -90,160 +81,5 @@ const fn word(operation: Operation) -> &'static str {
         Operation::Close => "close",
         Operation::Rename => "rename",
         Operation::Delete => "delete",
-    }
-}
-
-/// The servers. Dropping it stops them.
-struct Hdfs {
-    script: PathBuf,
-    dir: PathBuf,
-    processes: Vec<u32>,
-}
-
-impl Hdfs {
-    fn start(script: &Path, base: &Path) -> anyhow::Result<Self> {
-        ensure!(
-            script.is_file(),
-            "there is no {}; name it with --hdfs-script",
-            script.display()
-        );
-        let mut hdfs = Self {
-            script: script.to_owned(),
-            dir: base.join("hdfs"),
-            processes: Vec::new(),
-        };
-        println!("HDFS starts (the first time, its jars are fetched, which takes minutes)");
-        let output = hdfs
-            .script("up")
-            .arg(DATANODES)
-            .output()
-            .with_context(|| format!("cannot run {}", script.display()))?;
-        if !output.status.success() {
-            bail!(
-                "{} failed: {}",
-                script.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
-        let ids = fs::read_to_string(hdfs.dir.join("pids"))?;
-        hdfs.processes = ids.lines().filter_map(|id| id.trim().parse().ok()).collect();
-        Ok(hdfs)
-    }
-
-    fn script(&self, verb: &str) -> Command {
-        let mut command = Command::new(&self.script);
-        command.arg(verb).arg(&self.dir).stdin(Stdio::null());
-        command
-    }
-
-    /// CPU seconds of all its processes so far.
-    fn cpu_seconds(&self) -> f64 {
-        self.processes
-            .iter()
-            .filter_map(|id| cpu_seconds_of(*id).ok())
-            .sum()
-    }
-}
-
-impl Drop for Hdfs {
-    fn drop(&mut self) {
-        // It may not have come up; then there is little to stop.
-        let _ = self.script("down").output();
-    }
-}
-
-/// The process that calls. Dropping it kills it.
-struct Caller {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-    orders: ChildStdin,
-}
-
-impl Caller {
-    fn start(base: &Path) -> anyhow::Result<Self> {
-        let program = base.join("HdfsMetadata.java");
-        fs::write(&program, CALLER)?;
-        let mut child = Command::new("java")
-            .args([
-                "--add-opens",
-                "java.base/java.lang=ALL-UNNAMED",
-                "--add-opens",
-                "java.security.jgss/sun.security.krb5=ALL-UNNAMED",
-                "-Xmx512m",
-                "-cp",
-            ])
-            .arg(format!("{}/*", jars()?.display()))
-            .arg(&program)
-            .arg(NAMENODE)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(base.join("caller.log"))?)
-            .spawn()
-            .context("cannot run java")?;
-        let orders = child.stdin.take().context("the caller has no input")?;
-        let lines = BufReader::new(child.stdout.take().context("the caller has no output")?);
-        let mut caller = Self { child, lines, orders };
-        let line = caller.line().with_context(|| {
-            let log = fs::read_to_string(base.join("caller.log")).unwrap_or_default();
-            format!("the caller of HDFS does not start: {}", log.trim())
-        })?;
-        ensure!(line == "ready", "the caller of HDFS says {line:?}");
-        Ok(caller)
-    }
-
-    /// Gives an order; the answer is how many were done, and in how many seconds.
-    fn ask(&mut self, order: &str) -> anyhow::Result<(u64, f64)> {
-        writeln!(self.orders, "{order}")?;
-        let line = self.line()?;
-        parse(&line).with_context(|| format!("HDFS, {order}: {line}"))
-    }
-
-    fn line(&mut self) -> anyhow::Result<String> {
-        let mut line = String::new();
-        ensure!(
-            self.lines.read_line(&mut line)? > 0,
-            "the caller of HDFS has ended"
-        );
-        Ok(line.trim().to_owned())
-    }
-
-    fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        Ok(cpu_seconds_of(self.child.id())?)
-    }
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Where the script keeps the jars.
-fn jars() -> anyhow::Result<PathBuf> {
-    let cache = match std::env::var_os("PEER_CACHE") {
-        Some(cache) => PathBuf::from(cache),
-        None => {
-            PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/distrifs-peers")
-        }
-    };
-    Ok(cache.join("hdfs-jars"))
-}
-
-/// `done COUNT SECONDS`.
-fn parse(line: &str) -> Option<(u64, f64)> {
-    let mut words = line.strip_prefix("done ")?.split(' ');
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_of_the_caller_are_understood() {
-        assert_eq!(parse("done 1200 1.5"), Some((1200, 1.5)));
-        assert_eq!(parse("failed java.io.IOException: no"), None);
-        assert_eq!(parse("done 12"), None);
     }
 }
