@@ -261,8 +261,8 @@ impl Reader {
 
     /// The files that it is in; none where the disk has no descriptors to give.
     ///
-    /// What is at the replica's place in them never changes: finalized replicas are replaced by other files, entries of packs are
-    /// appended and never written over. So who holds them reads this replica in this generation, whatever becomes of it.
+    /// The sums at the replica's place in them never change: sidecars are replaced by other files, entries of packs are appended and
+    /// never written over. So what matches them is this replica in this generation, whatever becomes of it.
     #[must_use]
     pub fn descriptors(&self) -> Option<Descriptors<'_>> {
         let Source { data, sidecar, .. } = &self.source;

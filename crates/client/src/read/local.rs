@@ -4,8 +4,8 @@
 //! Every byte that comes out was checked against its CRC32C, here: nobody else has. What does not match, or can not be read, is no
 //! verdict on the replica: its datanode is asked over the network then, and judges.
 //!
-//! A finished replica's bytes never change in their place, whatever becomes of the replica (`xceiver/local.rs` of the datanode says
-//! why); so a reader that goes on reading from files that it was given long ago reads the file as it was when it was opened.
+//! The sums that came with a replica never change, whatever becomes of it (`xceiver/local.rs` of the datanode says why); so a reader that
+//! goes on reading from files that it was given long ago reads the file as it was when it was opened, or nothing.
 
 use std::io;
 use std::sync::Arc;

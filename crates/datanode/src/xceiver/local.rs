@@ -5,10 +5,10 @@
 //! this host.
 //!
 //! # What becomes of a replica that a program holds
-//! It stays what it is. Files of finished replicas are replaced, never written again, and entries of packs are appended: so the
-//! program reads the generation that it was given, whole, also when the replica is deleted, gets a new generation, or moves
-//! to another pack; its space is free when the last one closes it. A program that reads what does not match its sums
-//! comes back over the network, and there it is judged as for any other.
+//! It stays what it is, or ends. Sidecars are replaced, never written again, and entries of packs are appended: so what the program
+//! compares bytes with is the generation that it was given, also when the replica is deleted, gets a new generation, or moves to
+//! another pack; its space is free when the last one closes it. Of one that is cut, what is behind the cut does not match any
+//! more. A program that reads what does not match its sums comes back over the network, and there it is judged as for any other.
 
 use std::path::PathBuf;
 
