@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Nodes(verbs::nodes::Args),
     Rebalance(verbs::rebalance::Args),
     Admin(verbs::admin::Args),
+    Chaos(verbs::chaos::Args),
 }
 
 /// Reads the command line of this process.

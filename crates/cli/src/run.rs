@@ -56,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
             "info",
             roles::datanode::run(&args, &settings, &again),
         ),
+        Command::Chaos(args) => serve(&settings, &again, "error", verbs::chaos::run(&args)),
         Command::Admin(args) if args.is_offline() => {
             logging::start(&settings, "error");
             verbs::admin::offline(&args).map(|()| Exit::Done)
@@ -210,9 +211,10 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Mini(_)
         | Command::Master(_)
         | Command::Datanode(_)
+        | Command::Chaos(_)
         | Command::Config(_)
         | Command::Install(_) => {
-            unreachable!("servers, `config` and `install` are run without a connection")
+            unreachable!("servers, `chaos`, `config` and `install` are run without a connection")
         }
     }
 }

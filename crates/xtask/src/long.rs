@@ -12,6 +12,11 @@ pub(crate) fn small_files() -> anyhow::Result<()> {
     full("small files", "small_files::", "DISTRIFS_TEST_SMALL_FILES")
 }
 
+/// Every stage of writing with every participant killed.
+pub(crate) fn deaths() -> anyhow::Result<()> {
+    full("deaths", "deaths::", "DISTRIFS_TEST_DEATHS")
+}
+
 /// 10 GiB through a pipe.
 pub(crate) fn soak_pipe() -> anyhow::Result<()> {
     full("soak pipe", "pipe::", "DISTRIFS_TEST_SOAK_PIPE")

@@ -34,6 +34,8 @@ enum Command {
     Matrix,
     /// 10,000 small files in one recursive put and get (release build).
     SmallFiles,
+    /// Every stage of writing a file with every participant killed in it (release build, minutes).
+    Deaths,
     /// 10 GiB through a pipe, with the client's memory watched (release build; needs 30 GiB of disk).
     SoakPipe,
 }
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Fix => fix::run(),
         Command::Matrix => long::matrix(),
         Command::SmallFiles => long::small_files(),
+        Command::Deaths => long::deaths(),
         Command::SoakPipe => long::soak_pipe(),
     };
     match done {

@@ -5,6 +5,7 @@
 pub(crate) mod admin;
 pub(crate) mod append;
 pub(crate) mod cat;
+pub(crate) mod chaos;
 pub(crate) mod checksum;
 pub(crate) mod chmod;
 pub(crate) mod chown;

@@ -15,7 +15,9 @@
 
 mod abandoned;
 mod batch;
+mod chaos;
 mod corruption;
+mod deaths;
 mod denied;
 mod disks;
 mod flush;

@@ -41,6 +41,7 @@ const LADDER: &[Rung] = &[
     rung("client", 6, World::Seams),
     rung("testbed", 6, World::Open),
     rung("gateway", 7, World::Seams),
+    rung("chaos", 7, World::Open),
     rung("cli", 8, World::Open),
     rung("bench", 8, World::Open),
 ];

@@ -2,8 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::flush::Appending;
-use crate::support::{Content, Group, until};
+use crate::support::{Appending, Content, Group, until};
 
 fn stat(group: &Group, path: &str) -> (u64, bool) {
     let status = group.client.ok(&["stat", "--json", path]);

@@ -9,7 +9,7 @@ use super::role::clean;
 
 /// The binary, with nothing of the caller's configuration; `home` stands for the home directory. On the machine `host` of a
 /// [`Network`](super::Network), if one is named.
-pub(super) fn distrifs(home: &Path, host: Option<&str>) -> Command {
+pub(crate) fn distrifs(home: &Path, host: Option<&str>) -> Command {
     let binary = env!("CARGO_BIN_EXE_distrifs");
     let mut command = match host {
         None => Command::new(binary),

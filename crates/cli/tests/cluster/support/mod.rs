@@ -1,5 +1,6 @@
 //! What the tests share: processes, a cluster of them, a client, contents that are never kept in memory.
 
+mod appending;
 mod client;
 mod cluster;
 mod content;
@@ -11,7 +12,8 @@ mod role;
 mod transfer;
 mod wait;
 
-pub(crate) use client::Client;
+pub(crate) use appending::{Appending, bytes};
+pub(crate) use client::{Client, distrifs};
 pub(crate) use cluster::{Cluster, Options};
 pub(crate) use content::{Content, Digest, digest_of, digest_of_file};
 pub(crate) use files::{chunk_files, flip_bit, tree_digest, usage};
