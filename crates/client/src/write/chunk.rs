@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use transfer::pb::BlockConstructionStage as Stage;
-use transfer::{Node, PipelineAck};
+use transfer::{Block, Node, PipelineAck};
 use types::{ChunkExtent, DatanodeId};
 
 use super::packet::Packet;
@@ -180,7 +180,11 @@ impl ChunkWriter {
             let Allocated { extent, nodes } =
                 added.map_err(|error| self.target.with_lost(error, &self.lost))?;
             let setup = Setup {
-                block: block(&self.target.info.pool, extent),
+                // The length that it may get: who does not know keeps room for the largest usual one.
+                block: Block {
+                    len: self.target.chunk_size.bytes(),
+                    ..block(&self.target.info.pool, extent)
+                },
                 stage: Stage::PipelineSetupCreate,
                 generation: extent.generation,
                 acknowledged: 0,

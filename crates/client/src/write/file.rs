@@ -104,7 +104,7 @@ impl FileWriter {
         let window = usize::try_from(inner.config.window_bytes).unwrap_or(usize::MAX);
         Ok(Self {
             fs: fs.clone(),
-            target: Arc::new(Target::new(inner, info, path, inode, replication)),
+            target: Arc::new(Target::new(inner, info, path, inode, replication, chunk_size)),
             chunk_size,
             position,
             share: Share::default(),

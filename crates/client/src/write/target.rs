@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::v1;
 use transfer::Node;
-use types::{ChunkExtent, ChunkId, DatanodeId, FsPath, Generation, InodeId};
+use types::{ChunkExtent, ChunkId, ChunkSize, DatanodeId, FsPath, Generation, InodeId};
 
 use crate::fs::Inner;
 use crate::rpc::{Limits, call};
@@ -18,6 +18,8 @@ pub(crate) struct Target {
     pub(crate) inode: InodeId,
     /// Datanodes without which a chunk is not acknowledged.
     pub(crate) required: usize,
+    /// The largest length of its chunks: datanodes keep room for so much.
+    pub(crate) chunk_size: ChunkSize,
     /// Chunks that are acknowledged, and that the masters were not told of.
     unreported: Mutex<Vec<ChunkExtent>>,
 }
@@ -55,6 +57,7 @@ impl Target {
         path: &FsPath,
         inode: InodeId,
         replication: u16,
+        chunk_size: ChunkSize,
     ) -> Self {
         Self {
             inner: Arc::clone(inner),
@@ -62,6 +65,7 @@ impl Target {
             info,
             path: path.clone(),
             inode,
+            chunk_size,
             unreported: Mutex::default(),
         }
     }

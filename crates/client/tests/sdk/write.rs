@@ -38,6 +38,16 @@ async fn an_empty_file_has_no_chunk() {
     assert!(cluster.master.chunks("/empty").is_empty());
 }
 
+/// Datanodes keep room for it; not knowing better, they would keep 64 MiB for each file that is open.
+#[tokio::test]
+async fn datanodes_are_told_how_long_a_chunk_may_get() {
+    let cluster = Cluster::start(3).await;
+    cluster.put("/f", &bytes(CHUNK + 5)).await.unwrap();
+    for node in &cluster.nodes {
+        assert_eq!(*node.announced.lock().unwrap(), [CHUNK as u64; 2]);
+    }
+}
+
 #[tokio::test]
 async fn a_source_that_ends_with_a_chunk_leaves_no_empty_one_behind() {
     let cluster = Cluster::start(3).await;

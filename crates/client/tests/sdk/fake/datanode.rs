@@ -59,6 +59,8 @@ pub(crate) struct Datanode {
     pub(crate) received: Mutex<Vec<(ChunkId, u64)>>,
     /// What recoveries kept, by chunk.
     pub(crate) recovered: Mutex<Vec<(ChunkId, Stage, u64)>>,
+    /// Of each new chunk, how long it may get by the client's word.
+    pub(crate) announced: Mutex<Vec<u64>>,
     pub(crate) heartbeats: AtomicUsize,
     /// How much of which chunk was to be on the disk.
     pub(crate) synced: Mutex<Vec<(ChunkId, u64)>>,
@@ -83,6 +85,7 @@ impl Datanode {
             hung: AtomicBool::new(false),
             received: Mutex::default(),
             recovered: Mutex::default(),
+            announced: Mutex::default(),
             heartbeats: AtomicUsize::new(0),
             synced: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -208,6 +211,7 @@ impl Datanode {
         let generation = Generation(op.latest_generation_stamp);
         let mut replicas = self.replicas.lock().unwrap();
         if op.stage() == Stage::PipelineSetupCreate {
+            self.announced.lock().unwrap().push(block.len);
             let fresh = Replica {
                 generation,
                 ..Replica::default()
