@@ -21,6 +21,10 @@ pub enum Operation {
     Flush,
     /// On the disk of every datanode.
     Sync,
+    /// Only its first bytes are left.
+    Truncate,
+    /// Another file behind it.
+    Concat,
     /// Another name.
     Rename,
     /// Gone.
@@ -74,6 +78,8 @@ impl Operation {
             Self::Append => "append",
             Self::Flush => "hflush",
             Self::Sync => "hsync",
+            Self::Truncate => "truncate",
+            Self::Concat => "concat",
             Self::Rename => "rename",
             Self::Delete => "delete",
             Self::Read => "read",

@@ -95,7 +95,7 @@ impl Watch {
             let gone = node.liveness == NodeLiveness::Dead && live.contains(node.address.as_str());
             if gone {
                 let id = node.id.to_string();
-                match operations.remove_node(&id).await {
+                match operations.remove_node(&id, false).await {
                     Ok(()) => self.field.event(&format!("{} ({id}) is forgotten", node.address)),
                     Err(error) => self.field.event(&format!("{id} is not forgotten: {error}")),
                 }

@@ -201,6 +201,30 @@ impl Changer<'_> {
         self.answered(Operation::Rename, from, change, answer, error, begun);
     }
 
+    /// Only the first bytes of a file stay.
+    pub(super) async fn truncate(&self, name: &Name, len: u64) {
+        let begun = Instant::now();
+        let change = self.field.model().begin(Effect::Truncate(name.clone(), len));
+        let (answer, error) = match self.fs.truncate(&path_of(name), len).await {
+            // Decided, or done: nobody sees more of it.
+            Ok(_) => (Answer::Done, None),
+            Err(error) => (said(&error), Some(error)),
+        };
+        self.answered(Operation::Truncate, name, change, answer, error, begun);
+    }
+
+    /// A file behind another one.
+    pub(super) async fn concat(&self, target: &Name, source: &Name) {
+        let begun = Instant::now();
+        let paths = vec![target.clone(), source.clone()];
+        let change = self.field.model().begin(Effect::Concat(paths));
+        let (answer, error) = match self.fs.concat(&path_of(target), &[path_of(source)]).await {
+            Ok(()) => (Answer::Done, None),
+            Err(error) => (said(&error), Some(error)),
+        };
+        self.answered(Operation::Concat, target, change, answer, error, begun);
+    }
+
     /// A client in a process of its own is killed in the middle of an upload: nothing has happened.
     pub(super) async fn killed_put(&self, name: &Name, len: u64) {
         let begun = Instant::now();

@@ -77,8 +77,22 @@ impl Writer {
             }
             _ if !there => changer.put(&name, self.length(), false).await,
             3..30 => changer.put(&name, self.length(), true).await,
-            30..65 => self.append(&changer, &name).await,
-            65..82 => {
+            30..58 => self.append(&changer, &name).await,
+            58..66 => {
+                let len = length_of(&possible);
+                changer.truncate(&name, self.random.u64(..=len)).await;
+            }
+            66..71 => {
+                let other = self.random.choice(&self.names).cloned();
+                let there = |name: &Name| {
+                    let model = field.model();
+                    model.is_certain(name) && matches!(model.possible(name).as_slice(), [State::File(_)])
+                };
+                if let Some(other) = other.filter(|other| *other != name && there(other)) {
+                    changer.concat(&name, &other).await;
+                }
+            }
+            71..84 => {
                 let other = self.random.choice(&self.names).cloned();
                 match other.filter(|other| *other != name && field.model().is_certain(other)) {
                     Some(other) => changer.rename(&name, &other).await,
@@ -137,5 +151,13 @@ impl Writer {
             self.names
                 .push(format!("/chaos/w{}/f{}", self.number, self.made).into());
         }
+    }
+}
+
+/// The length of the one file that is possible.
+fn length_of(possible: &[State]) -> u64 {
+    match possible {
+        [State::File(file)] => file.content.len(),
+        _ => 0,
     }
 }

@@ -265,7 +265,7 @@ impl Planner {
         if hit.len() >= most || self.active().any(|fault| fault.target == Target::All) {
             return None;
         }
-        if memory && !self.damaged.is_empty() {
+        if memory && (self.rules.min_replicas < 2 || !self.damaged.is_empty()) {
             return None;
         }
         let free: Vec<usize> = (0..datanodes).filter(|node| !hit.contains(node)).collect();

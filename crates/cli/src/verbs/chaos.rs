@@ -111,7 +111,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
 
 fn options(args: &Args) -> Result<Options> {
     let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-    if args.masters % 2 == 0 {
+    if args.masters.is_multiple_of(2) {
         return Err(Failure::usage("--masters", "there are 1, 3 or 5"));
     }
     let binary = std::env::current_exe().map_err(|error| Failure::local("this program", &error))?;
