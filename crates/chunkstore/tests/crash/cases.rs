@@ -4,6 +4,7 @@ use chunkstore::{ReplicaState, Victim, WriteError};
 use env::disk::{Effect, Fault, Op, SimDisk};
 
 use crate::common::{bytes, chunk, read_all, sums};
+use crate::sequences::every_sequence;
 use crate::support::{EIO, G1, G2, crash_everywhere, open, put, write};
 
 #[test]
@@ -217,6 +218,11 @@ fn power_loss_after_a_sync_keeps_every_synced_byte() {
             writer.leave();
         },
     );
+}
+
+#[test]
+fn every_sequence_of_three_operations_may_be_cut_off_anywhere() {
+    every_sequence(PACKED_MAX);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod common;
 mod files;
 mod packs;
+mod sequences;
 mod support;
 mod upkeep;
 
