@@ -101,11 +101,21 @@ pub(crate) struct PipeGet {
 }
 
 impl PipeGet {
-    /// Begins to get `path`, whose content must be `expected`.
+    /// Begins to get `path`, whose content must be `expected`, over the network, as from another host.
     pub(crate) fn start(client: &Client, dir: &Path, expected: Content, path: &str) -> Self {
+        Self::reading(client, dir, expected, path, "no")
+    }
+
+    /// The same from the files of the datanodes, which are on this host.
+    pub(crate) fn start_local(client: &Client, dir: &Path, expected: Content, path: &str) -> Self {
+        Self::reading(client, dir, expected, path, "yes")
+    }
+
+    fn reading(client: &Client, dir: &Path, expected: Content, path: &str, locally: &str) -> Self {
         let log = dir.join(format!("get{}.log", path.replace('/', "-")));
         let child = client
             .command(&["get", path, "-"])
+            .env("DISTRIFS_LOCAL_READS", locally)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())
