@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Guarantee: what is given back is, byte for byte, what was recorded, and the newest record that is true counts. What is of no
-//! more use (there is a finalized replica that is not older) is removed.
+//! more use (there is a finalized replica that is not older, or it is not what was recorded) is removed; what the disk does not
+//! give now stays for the next start.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -47,8 +48,9 @@ impl ChunkStore {
             let found = match shared.adopt(&left) {
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::warn!(chunk = %left.chunk, %error, "an unfinished replica can not be read");
-                    None
+                    // That may pass, and it may be the only one that outlived the writer: the next start tries again.
+                    tracing::warn!(chunk = %left.chunk, %error, "an unfinished replica can not be read; its files stay");
+                    continue;
                 }
             };
             let Some(writer) = found else {

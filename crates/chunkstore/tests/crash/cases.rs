@@ -246,6 +246,26 @@ fn a_poisoned_writer_refuses_everything() {
 }
 
 #[test]
+fn what_was_synced_and_can_not_be_read_now_stays_for_the_next_start() {
+    let disk = SimDisk::new();
+    let data = bytes(1, 5000);
+    let mut writer = open(&disk, PACKED_MAX).0.create(chunk(1), G1).unwrap();
+    write(&mut writer, &data).unwrap();
+    writer.sync().unwrap();
+    writer.leave();
+    for op in [Op::Open, Op::Read, Op::Create, Op::SetLen] {
+        let store = open(&disk, PACKED_MAX).0;
+        disk.faults().add(Fault::once(op, 0, Effect::Fail(EIO)));
+        assert_eq!(store.adopt().len(), 0, "{op:?}");
+        disk.faults().clear();
+    }
+    let adopted = open(&disk, PACKED_MAX).0.adopt();
+    let received: Vec<_> = adopted.iter().map(|writer| writer.received()).collect();
+    assert_eq!(received, [5000]);
+    adopted.into_iter().for_each(|writer| writer.leave());
+}
+
+#[test]
 fn a_disk_that_fails_is_named_until_it_works_again() {
     let disk = SimDisk::new();
     let store = open(&disk, PACKED_MAX).0;
