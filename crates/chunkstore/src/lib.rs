@@ -17,7 +17,7 @@
 //!
 //! # Guarantees
 //! - A replica that is being written is given back after a restart as it was when it was last synced ([`ChunkStore::adopt`]).
-//! - A replica is *finalized* once [`Writer::finalize`] has returned: data and sums are synced where they stay, in files
+//! - A replica is *finalized* once [`Writer::finalize`] or [`ChunkStore::put_small`] has returned: data and sums are synced where they stay, in files
 //!   under their final names or in a pack. A crash before that leaves nothing of it in the index; a crash after it, all of it.
 //! - [`Reader::read_verified`] gives bytes that match their stored checksums, or an error. A flipped bit anywhere in the
 //!   data, the sums or the header is found when it is read.
@@ -48,6 +48,7 @@ mod reopen;
 mod scan;
 mod scrub;
 mod sidecar;
+mod small;
 mod store;
 mod sums;
 mod units;
@@ -65,6 +66,7 @@ pub use reader::{Corruption, Descriptors, ReadError, Reader};
 pub use reopen::ReopenError;
 pub use scan::{Finding, Problem, ScanReport};
 pub use scrub::ScrubRound;
+pub use small::{PutError, SmallReplica};
 pub use store::{ChunkStore, CreateError, OpenError, OpenReplicaError, Options};
 pub use verify::Verdict;
 pub use volume::{Reserve, VolumeDir, VolumeStatus};

@@ -266,8 +266,7 @@ impl ChunkStore {
         }
         // Without a length, any room will do; with one, all of it is needed, and its sums.
         let needed = len.map_or(1, |len| len.saturating_add(sidecar::file_len(len)));
-        let wished = wish.and_then(|storage| shared.position_with_room(storage, needed));
-        let Some(position) = wished.or_else(|| shared.roomiest(needed)) else {
+        let Some(position) = shared.place_for(wish, needed) else {
             return Err(CreateError::NoRoom {
                 chunk,
                 why: shared.why_no_room(needed),
@@ -328,6 +327,12 @@ impl Shared {
         lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The volume for `needed` bytes: that of `wish` where it works and has room, else the roomiest.
+    pub(crate) fn place_for(&self, wish: Option<StorageId>, needed: u64) -> Option<usize> {
+        let wished = wish.and_then(|storage| self.position_with_room(storage, needed));
+        wished.or_else(|| self.roomiest(needed))
+    }
+
     /// Where `storage` is, when it works and has `needed` bytes of room.
     fn position_with_room(&self, storage: StorageId, needed: u64) -> Option<usize> {
         let position = self.position_of(storage)?;
@@ -360,7 +365,7 @@ impl Shared {
         candidates.find(|position| self.make_room(*position, needed))
     }
 
-    fn why_no_room(&self, needed: u64) -> String {
+    pub(crate) fn why_no_room(&self, needed: u64) -> String {
         let disk = &*self.disk;
         let volumes = self.volumes();
         let present = volumes.iter().filter(|volume| !volume.is_detached());

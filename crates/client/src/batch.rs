@@ -10,6 +10,7 @@ use types::{FsPath, UnixMillis};
 
 use crate::fs::Inner;
 use crate::masters::Connection;
+use crate::rpc::Limits;
 use crate::{Error, FileStatus};
 
 /// One operation of a batch. Each is what the method of [`FileSystem`](crate::FileSystem) of the same name does.
@@ -89,17 +90,32 @@ async fn message(
     operations: &[BatchOperation],
 ) -> Result<Vec<Result<BatchAnswer, Error>>, Error> {
     let rpc = &inner.rpc;
+    let wire = operations.iter().map(|operation| v1::Operation {
+        call_id: rpc.caller().map_or(0, |caller| caller.call_id),
+        kind: Some(operation.to_wire()),
+    });
+    let subject = format!("{} operations", operations.len());
+    let results = send(inner, rpc.limits(), "batch", &subject, wire.collect()).await?;
+    let answers = operations.iter().zip(results);
+    Ok(answers
+        .map(|(operation, result)| operation.understand(result.result))
+        .collect())
+}
+
+/// Sends operations, each with its call id, in one message. One result for each.
+pub(crate) async fn send(
+    inner: &Inner,
+    limits: Limits,
+    operation: &'static str,
+    subject: &str,
+    operations: Vec<v1::Operation>,
+) -> Result<Vec<v1::OperationResult>, Error> {
+    let rpc = &inner.rpc;
+    let count = operations.len();
     let request = v1::BatchRequest {
-        operations: operations
-            .iter()
-            .map(|operation| v1::Operation {
-                call_id: rpc.caller().map_or(0, |caller| caller.call_id),
-                kind: Some(operation.to_wire()),
-            })
-            .collect(),
+        operations,
         caller: rpc.caller(),
     };
-    let subject = format!("{} operations", operations.len());
     let send = |master: Connection, request| {
         async move {
             let answer = master.namespace().batch(request).await?;
@@ -110,17 +126,14 @@ async fn message(
         }
         .boxed()
     };
-    let answer = rpc.call(rpc.limits(), "batch", &subject, request, send).await?;
-    if answer.results.len() != operations.len() {
+    let answer = rpc.call(limits, operation, subject, request, send).await?;
+    if answer.results.len() != count {
         return Err(Error::Protocol {
-            operation: "batch",
+            operation,
             why: format!("{} answers came to {subject}", answer.results.len()),
         });
     }
-    let answers = operations.iter().zip(answer.results);
-    Ok(answers
-        .map(|(operation, result)| operation.understand(result.result))
-        .collect())
+    Ok(answer.results)
 }
 
 /// Why an operation was not done that another master, or the same one later, can do.

@@ -11,6 +11,7 @@ use transfer::{Block, Node, Op, base_header, pb};
 use types::{DatanodeId, PoolId};
 
 use crate::config::Timeouts;
+use crate::error::CAN_NOT_CONNECT;
 use crate::neighbours::Neighbours;
 
 /// How long a datanode that failed is asked last and not asked to take data.
@@ -32,6 +33,7 @@ pub(crate) struct Connection {
 pub(crate) struct DataPlane {
     pub(crate) network: Network,
     pub(crate) timeouts: Timeouts,
+    client: types::ClientId,
     pub(crate) client_name: String,
     pub(crate) neighbours: Neighbours,
     idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
@@ -48,11 +50,35 @@ impl DataPlane {
         Self {
             network,
             timeouts,
+            client,
             client_name: format!("distrifs-{client}"),
             neighbours,
             idle: Mutex::default(),
             suspects: Mutex::default(),
         }
+    }
+
+    /// The header of a request about `block`.
+    pub(crate) fn header(&self, block: &Block) -> pb::ClientOperationHeaderProto {
+        pb::ClientOperationHeaderProto {
+            base_header: self.base_header(block),
+            client_name: self.client_name.clone(),
+        }
+    }
+
+    fn base_header(&self, block: &Block) -> pb::BaseHeaderProto {
+        transfer::with_trace(base_header(block), crate::rpc::trace(self.client).0)
+    }
+
+    /// The request for the CRC32C of the bytes of a chunk.
+    pub(crate) fn checksum_op(&self, block: &Block) -> Op {
+        Op::BlockChecksum(pb::OpBlockChecksumProto {
+            header: self.base_header(block),
+            block_checksum_options: Some(pb::BlockChecksumOptionsProto {
+                block_checksum_type: Some(pb::BlockChecksumTypeProto::CompositeCrc.into()),
+                stripe_length: None,
+            }),
+        })
     }
 
     /// A new connection to `address`.
@@ -63,9 +89,9 @@ impl DataPlane {
                 let (reader, writer) = wire::split(stream);
                 Ok(Connection { reader, writer })
             }
-            Ok(Err(error)) => Err(format!("can not connect: {error}")),
+            Ok(Err(error)) => Err(format!("{CAN_NOT_CONNECT}: {error}")),
             Err(_) => Err(format!(
-                "can not connect within {}",
+                "{CAN_NOT_CONNECT} within {}",
                 types::format_duration(limit)
             )),
         }
@@ -106,7 +132,7 @@ impl DataPlane {
 
     /// Whether the datanode answers at all, to a question about `block`; if not, why.
     pub(crate) async fn probe(&self, node: &Node, block: &Block) -> Result<(), String> {
-        let op = Op::BlockChecksum(checksum_op(block));
+        let op = self.checksum_op(block);
         let ask = async {
             let mut connection = self.connect(&node.address()).await?;
             connection
@@ -129,7 +155,7 @@ impl DataPlane {
     /// The CRC32C of a whole replica, as the datanode puts it together from the sums that it has stored.
     pub(crate) async fn checksum(&self, node: &Node, block: &Block) -> Result<u32, String> {
         let address = node.address();
-        let op = Op::BlockChecksum(checksum_op(block));
+        let op = self.checksum_op(block);
         let request = async |mut connection: Connection| {
             connection
                 .writer
@@ -175,17 +201,6 @@ impl DataPlane {
         let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = suspects.iter().filter(|(_, since)| since.elapsed() < SUSPECT_FOR);
         fresh.map(|(id, _)| *id).collect()
-    }
-}
-
-/// The request for the CRC32C of the bytes of a chunk.
-pub(crate) fn checksum_op(block: &Block) -> pb::OpBlockChecksumProto {
-    pb::OpBlockChecksumProto {
-        header: base_header(block),
-        block_checksum_options: Some(pb::BlockChecksumOptionsProto {
-            block_checksum_type: Some(pb::BlockChecksumTypeProto::CompositeCrc.into()),
-            stripe_length: None,
-        }),
     }
 }
 

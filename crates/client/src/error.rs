@@ -35,6 +35,9 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// How the reason begins, or goes on, where a datanode was of no use because nobody listens at its address, or no way leads there.
+pub(crate) const CAN_NOT_CONNECT: &str = "can not connect";
+
 /// A datanode that was tried, and why it was no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -84,7 +87,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(Refusal),
     /// Somebody else writes the file (`EBUSY`).
-    #[error("{0}; wait until the other writer closes it or its lease is over")]
+    #[error("{}", busy(.0))]
     Busy(Refusal),
     /// This client is no longer the writer of the file (`ESTALE`).
     #[error("{0}; what was acknowledged stays, what comes after it must be written again")]
@@ -254,6 +257,21 @@ impl Error {
         }
     }
 
+    /// The addresses of datanodes that can not be reached from here, where that alone is why the call failed. These are the
+    /// addresses that the datanodes advertise: they may be good inside of a network that this program is not in.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<&str> {
+        let tried = match self {
+            Self::DataUnavailable { tried, .. } | Self::PipelineLost { tried, .. } => tried,
+            Self::WriteDenied(denial) => &denial.refusals,
+            _ => return Vec::new(),
+        };
+        if !tried.iter().all(|attempt| attempt.why.contains(CAN_NOT_CONNECT)) {
+            return Vec::new();
+        }
+        tried.iter().map(|attempt| attempt.datanode.as_str()).collect()
+    }
+
     /// The error that a master's refusal is: the one place where error codes are mapped.
     pub(crate) fn from_detail(operation: &'static str, subject: &str, detail: ErrorDetail) -> Self {
         let code = detail.code();
@@ -327,6 +345,14 @@ fn unreadable(tried: &[Attempt]) -> String {
     }
 }
 
+fn busy(refusal: &Refusal) -> String {
+    // Masters are busy, too, when another change of their group is under way: they say so themselves.
+    match refusal.subject.starts_with('/') {
+        true => format!("{refusal}; wait until the other writer closes it or its lease is over"),
+        false => refusal.to_string(),
+    }
+}
+
 fn denied(denial: &Denial) -> String {
     let Denial {
         refusal,
@@ -367,6 +393,31 @@ mod tests {
         assert_eq!((error.kind(), error.kind().errno()), (ErrorKind::NotFound, 2));
         let error = Error::from_detail("rename", "/a", detail("/b/c: no such file or directory"));
         assert_eq!(error.to_string(), "rename /a: /b/c: no such file or directory");
+    }
+
+    #[test]
+    fn datanodes_that_nobody_reaches_are_told_from_those_that_fail() {
+        let error = |whys: &[&str]| {
+            let attempt = |why: &&str| Attempt {
+                datanode: "d:9866".to_owned(),
+                why: (*why).to_owned(),
+            };
+            Error::DataUnavailable {
+                path: "/f".to_owned(),
+                offset: 0,
+                chunk: ChunkId::new(1).unwrap(),
+                tried: whys.iter().map(attempt).collect(),
+            }
+        };
+        let refused = "can not connect: connection refused";
+        assert_eq!(
+            error(&[refused, "no answer within 5 s: can not connect within 2 s"])
+                .unreached()
+                .len(),
+            2
+        );
+        assert_eq!(error(&[refused, "the replica is corrupt"]).unreached().len(), 0);
+        assert_eq!(error(&[]).unreached().len(), 0);
     }
 
     #[test]

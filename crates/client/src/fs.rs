@@ -15,8 +15,10 @@ use crate::memory::{Budget, Pool};
 use crate::neighbours::Neighbours;
 use crate::read::{READ_PACKET_BYTES, ReadBuffer, locations};
 use crate::rpc::{Limits, Rpc, call};
+use crate::small::Small;
 use crate::status::{ClusterSpace, ContentSummary, FileStatus, ServerInfo};
-use crate::write::Buffers;
+use crate::together::{self, Creating, Together};
+use crate::write::{Buffers, wire_ids};
 use crate::{
     Admin, BatchAnswer, BatchOperation, Config, Error, FileChecksum, FileReader, FileWriter, ListPages,
     Location, Operations,
@@ -79,6 +81,10 @@ pub(crate) struct Inner {
     pub(crate) buffers: Arc<Pool<Buffers>>,
     /// Packets that were read.
     pub(crate) packets: Arc<Pool<ReadBuffer>>,
+    /// Calls that share messages to the masters.
+    pub(crate) together: Together,
+    /// Small chunks that share messages to datanodes.
+    pub(crate) small: Small,
     info: OnceCell<ServerInfo>,
 }
 
@@ -104,6 +110,8 @@ impl FileSystem {
                 budget: Budget::new(config.memory_budget),
                 buffers: Arc::new(Pool::new(pooled, config.packet_bytes.into())),
                 packets: Arc::new(Pool::new(pooled, READ_PACKET_BYTES)),
+                together: Together::new(),
+                small: Small::new(),
                 info: OnceCell::new(),
                 env,
                 config,
@@ -134,11 +142,20 @@ impl FileSystem {
                 budget: inner.budget.clone(),
                 buffers: Arc::clone(&inner.buffers),
                 packets: Arc::clone(&inner.packets),
+                together: Together::new(),
+                small: Small::new(),
                 info: OnceCell::new_with(inner.info.get().cloned()),
                 env: inner.env.clone(),
                 config,
             }),
         }
+    }
+
+    /// The id of all that is asked by this file system, where a task has no [`Origin`](crate::Origin): of servers' logs and the audit
+    /// log.
+    #[must_use]
+    pub fn trace(&self) -> types::TraceId {
+        types::TraceId::of(self.inner.rpc.client())
     }
 
     /// The settings in force.
@@ -354,7 +371,7 @@ impl FileSystem {
             Err(Error::NotFound(_)) => {}
             done => return done,
         }
-        match self.create(path, CreateOptions::default()).await {
+        match self.create_with(path, CreateOptions::default(), false).await {
             Ok(writer) => writer.close().await.map(drop),
             // Somebody else made it in between.
             Err(Error::Exists(_)) => self.set_times(path, now, now).await,
@@ -404,6 +421,17 @@ impl FileSystem {
     /// # Errors
     /// [`Error::Exists`], [`Error::NotFound`], [`Error::IsDirectory`], [`Error::PermissionDenied`], [`Error::Busy`].
     pub async fn create(&self, path: &FsPath, options: CreateOptions) -> Result<FileWriter, Error> {
+        // A file that appears whole gets its first chunk at once: mostly it has bytes.
+        let with_chunk = options.publish == Publish::AtComplete;
+        self.create_with(path, options, with_chunk).await
+    }
+
+    async fn create_with(
+        &self,
+        path: &FsPath,
+        options: CreateOptions,
+        with_chunk: bool,
+    ) -> Result<FileWriter, Error> {
         let rpc = &self.inner.rpc;
         let config = &self.inner.config;
         let replication = options.replication.or(config.replication).unwrap_or(0);
@@ -423,16 +451,22 @@ impl FileSystem {
                 Publish::AtCreate => v1::Publish::AtCreate.into(),
                 Publish::AtComplete => v1::Publish::AtComplete.into(),
             },
+            with_chunk,
+            exclude: match with_chunk {
+                true => wire_ids(&self.inner.plane.suspects()),
+                false => Vec::new(),
+            },
+            host: match with_chunk {
+                true => config.host.clone().unwrap_or_default(),
+                false => String::new(),
+            },
         };
-        let answer = call!(rpc, "create", path.as_str(), create, request).await?;
-        let (replication, chunk_size) = chunks_of("create", answer.replication, answer.chunk_size)?;
-        let begin = (0, None);
-        let inode = InodeId(answer.inode);
-        let writer = FileWriter::open(self, path, inode, replication, chunk_size, begin).await?;
-        Ok(match options.publish {
-            Publish::AtComplete => writer.unseen(),
-            Publish::AtCreate => writer,
-        })
+        let creating = Creating {
+            fs: self.clone(),
+            path: path.clone(),
+            request,
+        };
+        together::create(creating).await
     }
 
     /// Opens an existing file for more bytes, which go behind its last: into its last chunk, as long as that is not full and
@@ -448,15 +482,10 @@ impl FileSystem {
         };
         let answer = call!(rpc, "append", path.as_str(), append, request).await?;
         let (replication, chunk_size) = chunks_of("append", answer.replication, answer.chunk_size)?;
-        FileWriter::open(
-            self,
-            path,
-            InodeId(answer.inode),
-            replication,
-            chunk_size,
-            (answer.length, Some(answer.last_length).filter(|last| *last > 0)),
-        )
-        .await
+        let last = Some(answer.last_length).filter(|last| *last > 0);
+        let position = (answer.length, last);
+        let inode = InodeId(answer.inode);
+        FileWriter::open(self, path, inode, replication, chunk_size, position).await
     }
 
     /// Takes a file from its writer, however alive that is, and has it closed with everything that was flushed. Answers what
@@ -553,7 +582,11 @@ impl FileSystem {
 }
 
 /// What the chunks of a file are to be: how many replicas, and how long.
-fn chunks_of(operation: &'static str, replication: u32, chunk_size: u64) -> Result<(u16, ChunkSize), Error> {
+pub(crate) fn chunks_of(
+    operation: &'static str,
+    replication: u32,
+    chunk_size: u64,
+) -> Result<(u16, ChunkSize), Error> {
     let malformed = |why: String| Error::Protocol { operation, why };
     let chunk_size = ChunkSize::new(chunk_size).map_err(|error| malformed(error.to_string()))?;
     let replication =

@@ -48,16 +48,21 @@ mod config;
 mod dataplane;
 mod error;
 mod fs;
+mod gather;
 mod lease;
 mod list;
+mod many;
 mod masters;
 mod memory;
 mod neighbours;
 mod operations;
+mod origin;
 mod read;
 mod rpc;
 mod search;
+mod small;
 mod status;
+mod together;
 mod write;
 
 pub use admin::{Admin, Backup, CheckpointInfo, MasterGroup, MasterRole, MasterStatus, SafeMode};
@@ -67,11 +72,12 @@ pub use error::{Attempt, Denial, Error, ErrorKind, Refusal};
 pub use fs::{CreateOptions, FileSystem, Publish};
 pub use list::ListPages;
 pub use operations::{
-    ChunkHealth, ChunkVerdict, Condition, ConditionCounts, DataClass, Draining, Explanation, FileHealth,
-    FileVerdict, Fsck, FsckPart, FsckShow, Health, HealthLevel, Imbalance, Job, JobLimit, JobState,
-    NodeDetail, NodeLiveness, Operations, Problem, RebalanceAction, RebalanceReport, Repairing,
-    ReplicaHealth, ReplicaVerdict, Setting, Standing, Subject, Sum, VolumeDetail,
+    Activity, ChunkHealth, ChunkVerdict, ClassCounts, Condition, ConditionCounts, DataClass, Draining,
+    Explanation, FileHealth, FileVerdict, Fsck, FsckPart, FsckShow, Health, HealthLevel, Imbalance, Job,
+    JobLimit, JobState, NodeDetail, NodeLiveness, Operations, Problem, RebalanceAction, RebalanceReport,
+    Repairing, ReplicaHealth, ReplicaVerdict, Setting, Standing, Subject, Sum, VolumeDetail,
 };
+pub use origin::Origin;
 pub use read::{ByteStream, FileChecksum, FileReader, Location};
 pub use status::{ClusterSpace, ContentSummary, DatanodeStatus, FileKind, FileStatus, ServerInfo};
 pub use transfer::Node;

@@ -20,11 +20,11 @@ use proto::v1::ErrorCode;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
-use types::{CallId, Caller, ClientId, RequestId};
+use types::{CallId, Caller, ClientId, RequestId, TraceId};
 
 use crate::masters::{Connection, Masters};
 use crate::search;
-use crate::{Config, Error};
+use crate::{Config, Error, Origin};
 
 /// The first pause between rounds of attempts. It grows by half each time.
 const PAUSE: Duration = Duration::from_millis(6);
@@ -213,13 +213,16 @@ impl Rpc {
     /// The caller of the next call: a new call id. Made once for a call, whatever the number of attempts.
     pub(crate) fn caller(&self) -> Option<v1::Caller> {
         let call = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
-        Some(proto::wire_caller(
-            &self.caller,
-            RequestId {
-                client: self.client,
-                call,
-            },
-        ))
+        let request = RequestId {
+            client: self.client,
+            call,
+        };
+        let from = Origin::of_this_task().and_then(|origin| origin.host);
+        Some(v1::Caller {
+            trace: trace(self.client).0,
+            from: from.map(|host| host.to_string()).unwrap_or_default(),
+            ..proto::wire_caller(&self.caller, request)
+        })
     }
 
     /// Use it through [`call!`].
@@ -348,6 +351,11 @@ impl Rpc {
         let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
         half + Duration::from_micros(self.random.u64().checked_rem(spread).unwrap_or(0))
     }
+}
+
+/// What is done now is a part of this.
+pub(crate) fn trace(client: ClientId) -> TraceId {
+    Origin::of_this_task().map_or(TraceId::of(client), |origin| origin.trace)
 }
 
 impl Again {

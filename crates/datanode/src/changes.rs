@@ -93,6 +93,22 @@ impl Changes {
         }
     }
 
+    /// Tells every master of replicas that came together: so they are reported together.
+    pub(crate) fn push_received(&self, replicas: &[Replica]) {
+        for outbox in self
+            .outboxes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            outbox.push_all(
+                replicas
+                    .iter()
+                    .map(|replica| Change::of(Event::Received, replica)),
+            );
+        }
+    }
+
     /// Tells every master.
     pub(crate) fn push(&self, event: Event, replica: &Replica) {
         if event == Event::Corrupt {
@@ -138,12 +154,19 @@ pub(crate) enum Due {
 
 impl Outbox {
     pub(crate) fn push(&self, change: Change) {
+        self.push_all([change]);
+    }
+
+    /// Several at once: whoever takes some of them finds all.
+    fn push_all(&self, changes: impl IntoIterator<Item = Change>) {
         let mut queue = self.lock();
-        if queue.changes.len() < OUTBOX_MAX {
-            queue.changes.push_back(change);
-        } else {
-            queue.changes.clear();
-            queue.full_report = true;
+        for change in changes {
+            if queue.changes.len() < OUTBOX_MAX {
+                queue.changes.push_back(change);
+            } else {
+                queue.changes.clear();
+                queue.full_report = true;
+            }
         }
         drop(queue);
         self.wake.notify_one();

@@ -17,6 +17,10 @@ pub struct Config {
     /// The name or address that clients and other datanodes reach it by. When it is not given: the address that it listens
     /// on, or, where that is all of them, the one that a connection to the master goes out from.
     pub advertise_host: Option<String>,
+    /// The port that goes with it, where it is another one than is listened on: something between translates.
+    pub advertise_port: Option<u16>,
+    /// The same of HTTP.
+    pub advertise_http_port: Option<u16>,
     /// Where it listens for programs on its host, which read finished replicas from its files by themselves.
     pub local_socket: LocalSocket,
     /// The permission bits of that socket: who may write to it may read every replica that is here.
@@ -113,6 +117,8 @@ impl Config {
             masters,
             listen: "0.0.0.0:9866".to_owned(),
             advertise_host: None,
+            advertise_port: None,
+            advertise_http_port: None,
             local_socket: LocalSocket::InDirectory,
             local_socket_mode: 0o660,
             http: None,

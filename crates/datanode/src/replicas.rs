@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chunkstore::{ChunkStore, DeleteError, Replica, ReplicaState, Verdict, Victim, WriteError};
+use chunkstore::{
+    ChunkStore, DeleteError, PutError, Replica, ReplicaState, SmallReplica, Verdict, Victim, WriteError,
+};
 use env::clock::Clock;
 use transfer::{Block, Refusal, pb};
 use types::fingerprint::Fingerprint;
@@ -41,6 +43,17 @@ impl Replicas {
                 "chunk {} is of block pool {}, this datanode is of {pool}",
                 block.chunk, block.pool
             )))
+        }
+    }
+
+    /// Whether a request is of this cluster.
+    pub(crate) fn check_pool(&self, pool: &str) -> Result<(), Refusal> {
+        let ours = self.store.pool();
+        match pool == ours.as_str() {
+            true => Ok(()),
+            false => Err(invalid(format!(
+                "the request is of block pool {pool}, this datanode is of {ours}"
+            ))),
         }
     }
 
@@ -168,6 +181,27 @@ impl Replicas {
         }
         self.changes.push(Event::Received, &replica);
         Ok(replica)
+    }
+
+    /// Makes whole small replicas durable, and tells the masters of all of them at once; blocks. One outcome for each.
+    pub(crate) fn put_small(&self, replicas: Vec<SmallReplica>) -> Vec<Result<Replica, PutError>> {
+        let before: Vec<_> = replicas
+            .iter()
+            .filter_map(|replica| self.store.replica(replica.chunk))
+            .collect();
+        let outcomes = self.store.put_small(None, replicas);
+        let put: Vec<Replica> = outcomes.iter().flatten().copied().collect();
+        // What one takes the place of may have been on another disk.
+        for before in before {
+            let moved = |put: &&Replica| put.chunk == before.chunk && put.storage != before.storage;
+            if put.iter().any(|replica| moved(&replica)) {
+                self.changes.push(Event::Deleted, &before);
+            }
+        }
+        if !put.is_empty() {
+            self.changes.push_received(&put);
+        }
+        outcomes
     }
 
     /// Raises the generation of a finalized replica, and tells the masters; blocks.

@@ -10,7 +10,14 @@ use transfer::Op;
 use crate::node::Node;
 
 /// The requests on the data plane that are measured, as they are told.
-const OPERATIONS: [&str; 4] = ["write_block", "read_block", "block_checksum", "transfer_block"];
+const OPERATIONS: [&str; 6] = [
+    "write_block",
+    "read_block",
+    "block_checksum",
+    "transfer_block",
+    "write_small",
+    "read_small",
+];
 
 /// What is counted, and where it is told.
 pub(crate) struct Telemetry {
@@ -80,6 +87,8 @@ impl Telemetry {
             Op::ReadBlock(_) => 1,
             Op::BlockChecksum(_) => 2,
             Op::TransferBlock(_) => 3,
+            Op::WriteSmall(_) => 4,
+            Op::ReadSmall(_) => 5,
             _ => return None,
         };
         self.operations.get(place)

@@ -9,6 +9,7 @@
 //! have kept it then. It never gets less, also not by a recovery.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ struct Slot {
     visible: watch::Sender<u64>,
     /// Counts claims: the stream of an older one stops.
     fence: watch::Sender<u64>,
+    /// It was found at the start: there may have been more of it than was synced. Until it is in a pipeline again.
+    restarted: AtomicBool,
     /// Held by the stream that writes.
     held: Arc<tokio::sync::Mutex<Held>>,
 }
@@ -54,8 +57,6 @@ struct Held {
     writer: Option<Writer>,
     /// When the last stream let go.
     idle_since: Duration,
-    /// It was found at the start: there may have been more of it than was synced. Until it is in a pipeline again.
-    restarted: bool,
 }
 
 impl Drop for Held {
@@ -110,8 +111,8 @@ impl Writing {
             held: Arc::new(tokio::sync::Mutex::new(Held {
                 writer: Some(writer),
                 idle_since: Duration::ZERO,
-                restarted,
             })),
+            restarted: AtomicBool::new(restarted),
         });
         // Nobody else has it yet.
         let held = Arc::clone(&slot.held)
@@ -226,6 +227,7 @@ impl Writing {
         Some(Open {
             growing: slot.growing.clone(),
             visible: slot.visible.subscribe(),
+            restarted: slot.restarted.load(Ordering::Acquire),
         })
     }
 
@@ -271,12 +273,12 @@ impl Claim {
 
     /// Whether it was found at the start, and may be less than it was.
     pub(crate) fn restarted(&self) -> bool {
-        self.held.restarted
+        self.slot.restarted.load(Ordering::Acquire)
     }
 
     /// It is in a pipeline again, and has all that was acknowledged: its writer has said how much that is.
     pub(crate) fn rejoins(&mut self) {
-        self.held.restarted = false;
+        self.slot.restarted.store(false, Ordering::Release);
     }
 
     /// What tells that another claim came after this one: the replica must not be touched any more.
@@ -320,9 +322,15 @@ impl Drop for Claim {
 pub(crate) struct Open {
     pub(crate) growing: Growing,
     visible: watch::Receiver<u64>,
+    restarted: bool,
 }
 
 impl Open {
+    /// Whether it was found at the start, and is in no pipeline since: others may show more.
+    pub(crate) const fn restarted(&self) -> bool {
+        self.restarted
+    }
+
     /// Bytes that may be read.
     pub(crate) fn visible(&self) -> u64 {
         *self.visible.borrow()

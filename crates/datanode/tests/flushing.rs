@@ -19,6 +19,7 @@ const fn growing(visible: u64) -> ReplicaStateProto {
         absent: None,
         being_written: Some(true),
         visible: Some(visible),
+        restarted: Some(false),
     }
 }
 

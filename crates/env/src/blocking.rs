@@ -6,8 +6,11 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
+use std::time::Duration;
+
 thread_local! {
     static INLINE: Cell<bool> = const { Cell::new(false) };
+    static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// Runs `f`, which may block, without holding up the other tasks of this thread.
@@ -19,7 +22,12 @@ where
     T: Send + 'static,
 {
     if is_inline() {
-        return f();
+        let value = f();
+        let owed = OWED.take();
+        if !owed.is_zero() {
+            tokio::time::sleep(owed).await;
+        }
+        return value;
     }
     match tokio::task::spawn_blocking(f).await {
         Ok(value) => value,
@@ -61,6 +69,11 @@ pub(crate) fn is_inline() -> bool {
     INLINE.get()
 }
 
+/// Where nothing may block, what would have takes its time at the end of the [`blocking`] call that it is in.
+pub(crate) fn owe(time: Duration) {
+    OWED.set(OWED.get().saturating_add(time));
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -76,6 +89,16 @@ mod tests {
             assert_eq!(blocking(|| thread::current().id()).await, here);
         }
         assert_ne!(blocking(|| thread::current().id()).await, here);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_would_have_blocked_takes_its_time_all_the_same() {
+        let _inline = Inline::enter();
+        let begun = tokio::time::Instant::now();
+        blocking(|| owe(Duration::from_secs(1))).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+        blocking(|| ()).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use background::{Ahead, background, pause};
 pub use blocking::{Inline, blocking};
-pub use threads::{AtCapacity, StreamThreads};
+pub use threads::{AtCapacity, InlineStreams, InlineStreamsEntered, StreamThreads};
 
 /// The world that a process runs in. Cloning is cheap; clones are the same world.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 //! Guarantees: never more than `max` streams at once; threads that are idle are used again, and end after a while;
 //! a stream's local tasks end with it; dropping the pool ends every stream at its next await.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -15,10 +16,15 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::blocking::is_inline;
+
+thread_local! {
+    /// Of the simulated process that runs now.
+    static STREAMS: RefCell<Option<mpsc::UnboundedSender<Start>>> = const { RefCell::new(None) };
+}
 
 /// How long a thread waits for another stream before it ends.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,9 +39,11 @@ pub struct AtCapacity {
 
 type Stream = Pin<Box<dyn Future<Output = ()>>>;
 
+type Start = Box<dyn FnOnce() -> Stream + Send>;
+
 /// A stream that was admitted.
 struct Job {
-    start: Box<dyn FnOnce() -> Stream + Send>,
+    start: Start,
     active: Active,
 }
 
@@ -114,10 +122,12 @@ impl StreamThreads {
         let active = self.shared.admit()?;
         let closing = self.shared.closing.clone();
         if is_inline() {
-            tokio::task::spawn_local(async move {
-                let _active = active;
-                until_closed(f, closing).await;
-            });
+            inline(Box::new(move || {
+                Box::pin(async move {
+                    let _active = active;
+                    until_closed(f, closing).await;
+                })
+            }));
             return Ok(());
         }
         let job = Job {
@@ -184,6 +194,50 @@ where
         biased;
         _ = closing.wait_for(|closed| *closed) => {}
         () = stream => {}
+    }
+}
+
+/// In a simulation: what stands for the threads of one process. Its streams run on the process's own `LocalSet`, wherever in the
+/// process they are started.
+pub struct InlineStreams {
+    sender: mpsc::UnboundedSender<Start>,
+}
+
+/// As long as it lives, the streams that are started are those of its process.
+pub struct InlineStreamsEntered(Option<mpsc::UnboundedSender<Start>>);
+
+impl InlineStreams {
+    /// For a process, and the task that its `LocalSet` is to run.
+    pub fn new() -> (Self, impl Future<Output = ()>) {
+        let (sender, mut started) = mpsc::unbounded_channel::<Start>();
+        let serve = async move {
+            while let Some(start) = started.recv().await {
+                tokio::task::spawn_local(start());
+            }
+        };
+        (Self { sender }, serve)
+    }
+
+    /// The process runs now, on this thread.
+    #[must_use]
+    pub fn enter(&self) -> InlineStreamsEntered {
+        InlineStreamsEntered(STREAMS.replace(Some(self.sender.clone())))
+    }
+}
+
+impl Drop for InlineStreamsEntered {
+    fn drop(&mut self) {
+        STREAMS.set(self.0.take());
+    }
+}
+
+/// Runs a stream on this thread.
+fn inline(start: Start) {
+    let sender = STREAMS.with_borrow(Clone::clone);
+    match sender {
+        // When the process has ended, so has the stream.
+        Some(sender) => drop(sender.send(start)),
+        None => drop(tokio::task::spawn_local(start())),
     }
 }
 
@@ -264,7 +318,7 @@ impl Shared {
 }
 
 /// Runs one stream. Its local tasks end with it; a panic in it is its own affair.
-fn run(runtime: &Runtime, start: Box<dyn FnOnce() -> Stream + Send>) {
+fn run(runtime: &Runtime, start: Start) {
     let local = LocalSet::new();
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
         local.block_on(runtime, async move { start().await });
@@ -397,5 +451,27 @@ mod tests {
                 active(&threads, 0).await;
             })
             .await;
+    }
+
+    #[tokio::test]
+    async fn inline_streams_may_be_started_from_any_task_of_their_process() {
+        let (streams, serve) = InlineStreams::new();
+        let local = LocalSet::new();
+        local.spawn_local(serve);
+        let started = local.run_until(async {
+            let _inline = crate::Inline::enter();
+            let _entered = streams.enter();
+            // Not a task of the `LocalSet`.
+            tokio::spawn(async {
+                let threads = StreamThreads::new(1);
+                let (tell, told) = tokio::sync::oneshot::channel();
+                threads
+                    .spawn(move || async move { tell.send(*Rc::new(7)).unwrap() })
+                    .unwrap();
+                told.await
+            })
+            .await
+        });
+        assert_eq!(started.await.unwrap(), Ok(7));
     }
 }

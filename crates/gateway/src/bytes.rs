@@ -4,19 +4,24 @@ use std::io;
 use std::ops::Range;
 
 use axum::body::Body;
-use client::{Error, FileReader, FileWriter};
+use client::{Error, FileReader, FileWriter, Origin};
 use futures_util::{StreamExt as _, stream};
 
 /// The bytes of `range`, read as they are sent.
 pub(crate) fn out(file: &FileReader, range: Range<u64>) -> Body {
-    let pieces = stream::unfold(Some(file.stream(range)), |pieces| async move {
-        let mut pieces = pieces?;
-        match pieces.next().await? {
-            Ok(piece) => Some((Ok(piece), Some(pieces))),
-            // Too late for an answer: the connection ends before the length that was promised.
-            Err(error) => {
-                tracing::warn!(%error, "a download ends early");
-                Some((Err(io::Error::other(error)), None))
+    // They are sent behind the answer, when who asked for them is not known any more.
+    let origin = Origin::of_this_task();
+    let pieces = stream::unfold(Some(file.stream(range)), move |pieces| {
+        let origin = origin.clone();
+        async move {
+            let mut pieces = pieces?;
+            match Origin::carry(origin, pieces.next()).await? {
+                Ok(piece) => Some((Ok(piece), Some(pieces))),
+                // Too late for an answer: the connection ends before the length that was promised.
+                Err(error) => {
+                    tracing::warn!(%error, "a download ends early");
+                    Some((Err(io::Error::other(error)), None))
+                }
             }
         }
     });

@@ -2,7 +2,11 @@
 //!
 //! A browser sends what a page of whatever server asks it to send, from wherever the browser is. It says where the page is
 //! from, though: a request that changes something, and comes from a page of another server, is refused,
-//! unless the page knows the id of the cluster: then it is the console of a master, which sends bytes to a datanode.
+//! unless it sends the bytes of a file to a datanode and knows the id of the cluster: then it is the console of a master.
+//!
+//! A page is of this server when it was got under a name that this server is known to have: an address, `localhost`, or one of
+//! [`Config::names`](crate::Config::names). Any other name may be somebody else's, which has been made to lead here meanwhile
+//! (DNS rebinding).
 
 use std::sync::Arc;
 
@@ -12,8 +16,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::Gateway;
 use crate::query::Query;
+use crate::{Gateway, Side};
 
 /// Refuses what would change something for a page of another server.
 pub(crate) async fn same_origin(
@@ -21,12 +25,19 @@ pub(crate) async fn same_origin(
     request: Request,
     next: Next,
 ) -> Response {
-    let foreign = is_foreign_change(request.method(), request.headers());
-    if foreign && !knows_cluster(&gateway, request.uri().query()).await {
-        let why = "this request comes from a page of another server, and is not carried out\n";
+    let foreign = is_foreign_change(request.method(), request.headers(), &gateway.names);
+    let upload = gateway.side == Side::Datanode && is_upload(&request);
+    if foreign && !(upload && knows_cluster(&gateway, request.uri().query()).await) {
+        let why = "this request comes from a page of another server, or of this one under a name that it is not known by \
+                   (--http-names), and is not carried out\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
     next.run(request).await
+}
+
+/// Whether a request brings the bytes of a file.
+fn is_upload(request: &Request) -> bool {
+    request.method() == Method::PUT && request.uri().path().starts_with("/api/v1/files/")
 }
 
 /// Whether a request has the id of the cluster in it, which a page learns from a master only.
@@ -40,10 +51,23 @@ pub(crate) async fn knows_cluster(gateway: &Gateway, query: Option<&str>) -> boo
     info.is_ok_and(|info| info.cluster.to_string() == named)
 }
 
-fn is_foreign_change(method: &Method, headers: &HeaderMap) -> bool {
+fn is_foreign_change(method: &Method, headers: &HeaderMap, names: &[String]) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let harmless = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    !harmless && headers.contains_key(ORIGIN) && text(ORIGIN).and_then(host_of) != text(HOST)
+    let own = |origin| host_of(origin).is_some_and(|host| Some(host) == text(HOST) && is_known(host, names));
+    !harmless && headers.contains_key(ORIGIN) && !text(ORIGIN).is_some_and(own)
+}
+
+/// Whether a host, or `host:port`, can only be this server: nobody can make an address lead elsewhere.
+fn is_known(host: &str, names: &[String]) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<std::net::IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// `host:port` of an origin.
@@ -63,7 +87,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
-            is_foreign_change(&method, &headers)
+            is_foreign_change(&method, &headers, &["here".to_owned()])
         };
         assert!(!foreign(Method::PUT, None), "no browser");
         assert!(!foreign(Method::PUT, Some("http://here:9870")));
@@ -71,5 +95,45 @@ mod tests {
             assert!(foreign(Method::POST, Some(origin)), "{origin}");
             assert!(!foreign(Method::GET, Some(origin)), "{origin}");
         }
+        let mut nowhere = HeaderMap::new();
+        nowhere.insert(ORIGIN, "null".parse().unwrap());
+        assert!(
+            is_foreign_change(&Method::POST, &nowhere, &[]),
+            "neither says where it is"
+        );
+    }
+
+    #[test]
+    fn a_name_that_leads_here_is_not_enough() {
+        let names = ["m1.example".to_owned()];
+        for known in [
+            "10.0.0.1:9870",
+            "[::1]:9870",
+            "localhost:9870",
+            "M1.example:9870",
+            "m1.example",
+        ] {
+            assert!(is_known(known, &names), "{known}");
+        }
+        for other in [
+            "evil.example:9870",
+            "m1.example.evil.example",
+            "10.0.0.1.evil.example:9870",
+            "",
+        ] {
+            assert!(!is_known(other, &names), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_the_bytes_of_files_are_uploads() {
+        let upload = |method: &str, uri: &str| {
+            let request = axum::http::Request::builder().method(method).uri(uri);
+            is_upload(&request.body(axum::body::Body::empty()).unwrap())
+        };
+        assert!(upload("PUT", "/api/v1/files/a?cluster=1"));
+        assert!(!upload("DELETE", "/api/v1/files/a?cluster=1"));
+        assert!(!upload("PUT", "/api/v1/settings/a?cluster=1"));
+        assert!(!upload("PUT", "/webhdfs/v1/a?op=MKDIRS&cluster=1"));
     }
 }

@@ -11,13 +11,16 @@
 //! - A file that was not received whole does not appear, and one that it was to replace stays.
 //! - Bytes are moved in pieces: memory is the SDK's budget, shared by all users of a gateway.
 //! - A page of somebody else's can change nothing through the browser of somebody who may: what comes with the `Origin` of
-//!   another server is refused.
+//!   another server, or of this one under an unknown name, is refused.
 
 mod api;
 mod bytes;
 mod console;
+mod events;
 mod guard;
+mod look;
 mod nodes;
+mod origin;
 mod path;
 mod query;
 mod users;
@@ -29,6 +32,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use client::FileSystem;
 use env::Env;
+
+pub use events::Events;
+pub use look::{Before, Look};
 
 use api::watch::Watch;
 use nodes::Nodes;
@@ -51,6 +57,9 @@ pub struct Config {
     pub side: Side,
     /// For whom permissions are waived, where that is known: CHECKACCESS says so.
     pub superuser: Option<String>,
+    /// Under which names, besides addresses and `localhost`, browsers reach the server: a page that was got under another one may
+    /// change nothing.
+    pub names: Vec<String>,
 }
 
 /// Who asks without saying so.
@@ -60,6 +69,7 @@ pub(crate) struct Gateway {
     pub(crate) env: Env,
     pub(crate) side: Side,
     pub(crate) superuser: Option<String>,
+    pub(crate) names: Vec<String>,
     pub(crate) users: Users,
     pub(crate) nodes: Nodes,
     pub(crate) watch: Watch,
@@ -68,10 +78,11 @@ pub(crate) struct Gateway {
 /// Everything that is served. A master's gateway looks at the cluster from time to time, for those who look at the console.
 pub fn routes(env: Env, config: Config) -> Router {
     let gateway = Arc::new(Gateway {
+        nodes: Nodes::new(env.clone(), config.fs.clone()),
         env,
         side: config.side,
         superuser: config.superuser,
-        nodes: Nodes::new(config.fs.clone()),
+        names: config.names,
         users: Users::new(config.fs),
         watch: Watch::default(),
     });
@@ -82,5 +93,9 @@ pub fn routes(env: Env, config: Config) -> Router {
     }
     routes
         .layer(DefaultBodyLimit::disable())
-        .layer(axum::middleware::from_fn_with_state(gateway, guard::same_origin))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&gateway),
+            guard::same_origin,
+        ))
+        .layer(axum::middleware::from_fn_with_state(gateway, origin::carry))
 }

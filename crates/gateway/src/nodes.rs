@@ -3,28 +3,56 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
 use client::{Error, FileSystem, NodeDetail, NodeLiveness};
+use env::Env;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use types::{AdminState, DatanodeId};
+use types::{AdminState, DatanodeId, FsPath};
 
 /// How long what is known of the datanodes is good for.
 const FRESH: Duration = Duration::from_secs(1);
 
 type Known = Option<(Instant, Arc<[NodeDetail]>)>;
 
+/// What is said where there is nobody to be sent to.
+pub(crate) const NOBODY_SERVES: &str = "no datanode that serves HTTP is live: see `distrifs nodes`";
+
 /// The datanodes, as the leader told a moment ago.
 pub(crate) struct Nodes {
+    env: Env,
     fs: FileSystem,
     known: Mutex<Known>,
 }
 
 impl Nodes {
-    pub(crate) fn new(fs: FileSystem) -> Self {
+    pub(crate) fn new(env: Env, fs: FileSystem) -> Self {
         Self {
+            env,
             fs,
             known: Mutex::default(),
         }
+    }
+
+    /// Who has the byte at `offset` of a file, or else anybody; the HTTP address. Of a file that is not there, or may not be read
+    /// by whom `fs` is, that is said.
+    pub(crate) async fn reader(
+        &self,
+        fs: &FileSystem,
+        path: &FsPath,
+        offset: u64,
+    ) -> Result<Option<String>, Error> {
+        let found = fs.locations(path, offset..offset.saturating_add(1)).await?;
+        let near: Vec<_> = found
+            .iter()
+            .flat_map(|chunk| chunk.replicas.iter().map(|node| node.id))
+            .collect();
+        Ok(to_read(&self.all().await?, &near, self.env.random.u64()))
+    }
+
+    /// Who takes bytes from `host`; the HTTP address.
+    pub(crate) async fn writer(&self, host: Option<&str>) -> Result<Option<String>, Error> {
+        Ok(to_write(&self.all().await?, host, self.env.random.u64()))
     }
 
     /// All of them. One asks, and the others wait for the same answer.
@@ -41,8 +69,19 @@ impl Nodes {
     }
 }
 
+/// What was asked for, at `address`. A user who was named by a header is named in it: it is not sent along by those who follow.
+pub(crate) fn location(address: &str, uri: &Uri, by_header: Option<&str>) -> String {
+    let mut query = uri.query().unwrap_or_default().to_owned();
+    if let Some(user) = by_header {
+        let separator = if query.is_empty() { "" } else { "&" };
+        let user: String = form_urlencoded::byte_serialize(user.as_bytes()).collect();
+        query.push_str(&format!("{separator}user.name={user}"));
+    }
+    format!("http://{address}{}?{query}", uri.path())
+}
+
 /// Where to read: the first of `near` that serves HTTP, else any. The HTTP address.
-pub(crate) fn to_read(nodes: &[NodeDetail], near: &[DatanodeId], random: u64) -> Option<String> {
+fn to_read(nodes: &[NodeDetail], near: &[DatanodeId], random: u64) -> Option<String> {
     let near = near.iter().find_map(|id| {
         let node = nodes.iter().find(|node| node.id == *id)?;
         node.http.clone().filter(|_| is_there(node))
@@ -51,7 +90,7 @@ pub(crate) fn to_read(nodes: &[NodeDetail], near: &[DatanodeId], random: u64) ->
 }
 
 /// Where to write: the one on the host that asks, if there is one, else any that takes part.
-pub(crate) fn to_write(nodes: &[NodeDetail], host: Option<&str>, random: u64) -> Option<String> {
+fn to_write(nodes: &[NodeDetail], host: Option<&str>, random: u64) -> Option<String> {
     let takes = |node: &NodeDetail| is_there(node) && node.admin == AdminState::InService;
     let own = |node: &NodeDetail| {
         let its = node.address.rsplit_once(':').map(|(host, _)| host);
@@ -100,6 +139,14 @@ mod tests {
             volumes: Vec::new(),
             draining: None,
         }
+    }
+
+    #[test]
+    fn who_is_sent_on_stays_who_he_is() {
+        let at = |uri: &'static str, user| location("d:1", &Uri::from_static(uri), user);
+        assert_eq!(at("/f?a=1", None), "http://d:1/f?a=1");
+        assert_eq!(at("/f?a=1", Some("a b&c")), "http://d:1/f?a=1&user.name=a+b%26c");
+        assert_eq!(at("/f", Some("ann")), "http://d:1/f?user.name=ann");
     }
 
     #[test]

@@ -51,9 +51,7 @@ impl Query {
     /// # Errors
     /// When it is none, in words.
     pub(crate) fn mode(&self, name: &str) -> Result<Option<u16>, String> {
-        self.read(name, "octal permission bits up to 1777", |text| {
-            u16::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o1777)
-        })
+        self.read(name, "octal permission bits up to 1777", octal_mode)
     }
 
     fn read<T>(&self, name: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, String> {
@@ -65,6 +63,11 @@ impl Query {
             None => Err(format!("parameter {name}: {text:?} is not {what}")),
         }
     }
+}
+
+/// Permission bits, in octal.
+pub(crate) fn octal_mode(text: &str) -> Option<u16> {
+    u16::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o1777)
 }
 
 #[cfg(test)]

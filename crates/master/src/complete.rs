@@ -95,6 +95,10 @@ fn requirements(
             // Neither acknowledged now nor before: not to be waited for, the state machine will refuse.
             None => (info.generation, info.len?),
         };
+        if len == 0 {
+            // It is dropped when the file is closed, and may never have been sent anywhere.
+            return None;
+        }
         Some(Requirement {
             chunk: info.chunk,
             expected: Expected {

@@ -14,7 +14,7 @@ pub struct AuditLog {
     pub path: PathBuf,
     /// What it may have before it makes room for the next.
     pub bytes_max: u64,
-    /// Full files that are kept beside it.
+    /// Full files that are kept beside it; one at least.
     pub kept: u32,
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use types::{Caller, ClusterId, RequestId};
 
 use crate::Config;
+use crate::activity::Activity;
 use crate::audit::Audit;
 use crate::cluster::Cluster;
 use crate::desk::Desk;
@@ -51,6 +52,7 @@ pub(crate) struct Core {
     pub(crate) desk: Desk,
     /// What it counts.
     pub(crate) telemetry: Telemetry,
+    pub(crate) activity: Activity,
     /// Where changes are told.
     pub(crate) audit: Audit,
     /// What others serve on its HTTP port.
@@ -80,6 +82,7 @@ impl Core {
             jobs: Jobs::new(),
             desk: Desk::new(),
             telemetry,
+            activity: Activity::default(),
             audit,
             mount: httpd::Mount::default(),
             closing: watch::Sender::new(false),

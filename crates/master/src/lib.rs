@@ -21,6 +21,7 @@
 //! Where replicas are is not on disk: the datanodes tell it, to every master. Until they have, or have had the time to, what
 //! is missing is "not ready yet" and not "denied", and a cluster that starts takes no changes.
 
+mod activity;
 mod audit;
 mod cluster;
 mod complete;
@@ -29,6 +30,7 @@ mod core;
 mod desk;
 mod error;
 mod http;
+mod inspect;
 mod jobs;
 mod leadership;
 mod lease;
@@ -43,6 +45,7 @@ mod serve;
 mod service;
 mod start;
 mod telemetry;
+mod together;
 mod watch;
 
 pub use config::{AuditLog, Config, InvalidConfig};

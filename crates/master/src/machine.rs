@@ -43,6 +43,8 @@ pub(crate) struct Machine {
     freed: Mutex<Vec<ChunkId>>,
     touched: Mutex<Vec<ChunkId>>,
     left_safe_mode_at: AtomicU64,
+    /// The last record that was applied.
+    applied: AtomicU64,
 }
 
 impl Machine {
@@ -75,6 +77,18 @@ impl Machine {
         UnixMillis(self.left_safe_mode_at.load(Ordering::Relaxed))
     }
 
+    /// Whether chunks have changed of which nobody has taken notice yet.
+    pub(crate) fn has_news(&self) -> bool {
+        let is_empty =
+            |chunks: &Mutex<Vec<ChunkId>>| chunks.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        !is_empty(&self.freed) || !is_empty(&self.touched)
+    }
+
+    /// The last record that was applied; 0 when the state came out of a checkpoint, and none was since.
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
     fn publish(&self, working: &mut Namespace) {
         let (freed, touched) = (working.take_freed(), working.take_touched());
         self.published.store(Arc::new(working.clone()));
@@ -98,7 +112,7 @@ impl StateMachine for Machine {
     type Outcome = Result<Outcome, NamespaceError>;
     type Image = Published;
 
-    fn apply_batch(&self, _first_index: u64, commands: Vec<Logged>) -> Vec<Self::Outcome> {
+    fn apply_batch(&self, first_index: u64, commands: Vec<Logged>) -> Vec<Self::Outcome> {
         let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
         let outcomes = commands
             .iter()
@@ -112,6 +126,11 @@ impl StateMachine for Machine {
             })
             .collect();
         self.publish(&mut working);
+        let count = u64::try_from(commands.len()).unwrap_or(u64::MAX);
+        if let Some(before) = count.checked_sub(1) {
+            self.applied
+                .store(first_index.saturating_add(before), Ordering::Release);
+        }
         outcomes
     }
 
@@ -124,6 +143,7 @@ impl StateMachine for Machine {
         let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
         *working = loaded;
         self.publish(&mut working);
+        self.applied.store(0, Ordering::Release);
         Ok(())
     }
 }

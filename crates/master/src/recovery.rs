@@ -252,8 +252,12 @@ async fn finish(core: &Core, participants: &BTreeSet<DatanodeId>, order: Order) 
     let finished = answers
         .values()
         .filter(|answer| **answer == Answer::Finished(len));
-    let can = |id: &DatanodeId| !matches!(answers.get(id), Some(Answer::Failed(_))) && !is_dead(core, *id);
-    let able = participants.iter().filter(|id| can(id)).count();
+    // One that has nothing to finish is as unable as one that failed: a replica that it had is stale or corrupt.
+    let unable = |id: DatanodeId| matches!(answers.get(&id), Some(Answer::Failed(_) | Answer::Nothing));
+    let able = participants
+        .iter()
+        .filter(|&&id| !unable(id) && !is_dead(core, id));
+    let able = able.count();
     let wanted = usize::from(core.config.required_replicas()).min(able).max(1);
     if finished.count() >= wanted {
         return Ok(len);

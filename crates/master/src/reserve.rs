@@ -3,7 +3,7 @@
 use namespace::NamespaceError;
 use placement::{Refusal, Request, Target};
 use proto::v1::ErrorCode;
-use types::{ChunkId, ClientId, InodeId, limits};
+use types::{ChunkId, ChunkSize, ClientId, InodeId, limits};
 
 use crate::core::Core;
 use crate::leadership::Lead;
@@ -25,13 +25,18 @@ impl Wanted {
     /// When `client` does not write the file.
     pub(crate) fn by_writer(core: &Core, inode: InodeId, client: ClientId) -> Result<Self, NamespaceError> {
         let file = core.machine.read().writer_file(inode, client)?;
-        let chunk = file.chunk_size.bytes();
+        Ok(Self::of(core, file.replication, file.chunk_size))
+    }
+
+    /// What the chunks of a file of this kind want.
+    pub(crate) fn of(core: &Core, replication: u16, chunk_size: ChunkSize) -> Self {
+        let chunk = chunk_size.bytes();
         let checksums = chunk / u64::from(limits::CHECKSUM_UNIT_BYTES) * 4;
-        Ok(Self {
-            replication: file.replication,
-            required: core.config.required_replicas().min(file.replication),
+        Self {
+            replication,
+            required: core.config.required_replicas().min(replication),
             bytes: chunk + checksums,
-        })
+        }
     }
 }
 
@@ -76,6 +81,22 @@ impl<'a> Reservation<'a> {
             ));
         }
         Ok(reservation)
+    }
+
+    /// The datanodes that another chunk was given, for one more.
+    pub(crate) fn of_same(core: &'a Core, lead: Lead, targets: Vec<Target>, bytes: u64) -> Self {
+        core.cluster().reserve(&targets, bytes);
+        Self {
+            core,
+            lead,
+            targets,
+            bytes,
+        }
+    }
+
+    /// The datanodes.
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     /// More datanodes for a chunk that `request.existing` have already: at least one, up to as many as are asked for.

@@ -62,7 +62,7 @@ impl Master {
         machine.take_freed();
         machine.take_touched();
 
-        let audit = Audit::start(&env.disk, config.audit.as_ref());
+        let audit = Audit::start(&env, config.audit.as_ref());
         let core = Arc::new(Core::new(env, config, machine, address, group, telemetry, audit));
         core.telemetry.watch(&core);
         core.picture.members(&core);
@@ -101,6 +101,10 @@ impl Master {
                 why: failure.to_string(),
             }),
         }
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// Where gRPC listens.

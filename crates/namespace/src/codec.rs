@@ -71,6 +71,7 @@ impl Command {
             Self::Truncate { .. } => 28,
             Self::Concat { .. } => 29,
             Self::AppendChunk { .. } => 30,
+            Self::CreateWithChunk { .. } => 31,
         }
     }
 }
@@ -291,6 +292,13 @@ mod tests {
                 },
             ),
             (30, Command::AppendChunk { inode }),
+            (
+                31,
+                Command::CreateWithChunk {
+                    path: crate::testing::path("/a"),
+                    options: options(),
+                },
+            ),
         ]
     }
 

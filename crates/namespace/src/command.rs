@@ -294,6 +294,13 @@ pub enum Command {
         /// The file.
         inode: InodeId,
     },
+    /// As `Create`, and `AddChunk` of its first chunk.
+    CreateWithChunk {
+        /// Where.
+        path: FsPath,
+        /// How.
+        options: CreateOptions,
+    },
 }
 
 /// A tree that the caller was found to be allowed to remove.

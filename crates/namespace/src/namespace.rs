@@ -129,6 +129,7 @@ impl Namespace {
             Command::LeaveFile { inode, written } => recover::leave(files, call, *inode, written),
             Command::AppendChunk { inode } => append::chunk(files, call, *inode),
             Command::Truncate { path, len } => truncate::truncate(files, call, path, *len),
+            Command::CreateWithChunk { path, options } => create::with_chunk(files, call, path, options),
             Command::Concat { target, sources } => concat::concat(files, call, target, sources),
         }
     }

@@ -98,4 +98,11 @@ pub enum Outcome {
         /// The new generation.
         generation: Generation,
     },
+    /// `CreateWithChunk`.
+    Begun {
+        /// The file.
+        file: OpenedFile,
+        /// Its first chunk, with length 0.
+        chunk: ChunkExtent,
+    },
 }

@@ -96,6 +96,7 @@ pub fn wire_caller(caller: &Caller, request: RequestId) -> v1::Caller {
         groups: caller.groups.clone(),
         client_id: request.client.0.to_be_bytes().to_vec().into(),
         call_id: request.call.0,
+        ..Default::default()
     }
 }
 

@@ -10,6 +10,9 @@
 //! ack       varint length | PipelineAckProto
 //! ```
 //!
+//! Two operations are our own, and no program of HDFS sends them: 100 writes, and 101 reads, many small chunks at once
+//! ([`small_spans`] tells where each is in the one packet that carries them).
+//!
 //! # Guarantees
 //! - Decoding never panics, whatever the bytes: it gives a value, asks for more ([`Progress::Incomplete`]), or refuses
 //!   with a [`DecodeError`]. Bytes that are refused stay refused when more arrive.
@@ -39,6 +42,8 @@ mod packet;
 pub mod pb;
 mod response;
 mod schema;
+mod small;
+mod trace;
 
 pub use ack::{HEARTBEAT_SEQNO, PipelineAck};
 pub use block::{Block, InvalidBlock, base_header, client_header};
@@ -49,3 +54,5 @@ pub use node::{InvalidNode, Node};
 pub use op::{OP_BYTES_MAX, OP_FIELDS_MAX, Op, Opcode, VERSION};
 pub use packet::{PACKET_HEADER_BYTES_MAX, PacketHeader};
 pub use response::{LOCAL_FILES_VERSION, Refusal};
+pub use small::{SmallChunk, SmallResult, SmallSpan, small_spans};
+pub use trace::{trace_of, with_trace};

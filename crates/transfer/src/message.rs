@@ -1,7 +1,7 @@
 //! Length-delimited messages: a varint, then that many bytes of Protobuf.
 
 use crate::schema::{self, Schema};
-use crate::{DecodeError, pb};
+use crate::{DecodeError, pb, small};
 
 /// Bytes of a response. A message to a user goes in it, nothing longer.
 pub const RESPONSE_BYTES_MAX: usize = 32 << 10;
@@ -200,6 +200,9 @@ impl Sealed for pb::BlockOpResponseProto {
             .and_then(|response| response.crc_type)
         {
             checksum_kind(what, kind)?;
+        }
+        if let Some(small) = &proto.small {
+            small::check_results(small)?;
         }
         Ok(proto)
     }

@@ -1,7 +1,7 @@
 //! Requests: version, operation, message.
 
 use crate::message::{Spec, checksum_kind, encode_delimited};
-use crate::{DecodeError, Progress, pb, schema};
+use crate::{DecodeError, Progress, pb, schema, small};
 
 /// The version of the protocol, the same since 2011.
 pub const VERSION: u16 = 28;
@@ -92,6 +92,10 @@ pub enum Op {
     ReleaseShortCircuitFds(pb::ReleaseShortCircuitAccessRequestProto),
     /// Set up shared memory.
     RequestShortCircuitShm(pb::ShortCircuitShmRequestProto),
+    /// Keep whole small chunks, and pass them on to the targets. Not of HDFS.
+    WriteSmall(pb::OpWriteSmallProto),
+    /// Send whole small chunks. Not of HDFS.
+    ReadSmall(pb::OpReadSmallProto),
 }
 
 operations! {
@@ -113,6 +117,10 @@ operations! {
     ReleaseShortCircuitFds = 88, pb::ReleaseShortCircuitAccessRequestProto, RELEASE_FDS, std::convert::identity;
     /// Set up shared memory.
     RequestShortCircuitShm = 89, pb::ShortCircuitShmRequestProto, REQUEST_SHM, std::convert::identity;
+    /// Keep whole small chunks, and pass them on to the targets. Not of HDFS.
+    WriteSmall = 100, pb::OpWriteSmallProto, WRITE_SMALL, std::convert::identity;
+    /// Send whole small chunks. Not of HDFS.
+    ReadSmall = 101, pb::OpReadSmallProto, READ_SMALL, std::convert::identity;
 }
 
 impl Op {
@@ -156,7 +164,7 @@ impl Op {
         self.encode_body(out);
     }
 
-    /// The chunk that it is about.
+    /// The chunk that it is about; none when there may be many.
     #[must_use]
     pub const fn block(&self) -> Option<&pb::ExtendedBlockProto> {
         let header = match self {
@@ -167,7 +175,10 @@ impl Op {
             Self::BlockChecksum(op) => &op.header,
             Self::TransferBlock(op) => &op.header.base_header,
             Self::RequestShortCircuitFds(op) => &op.header,
-            Self::ReleaseShortCircuitFds(_) | Self::RequestShortCircuitShm(_) => return None,
+            Self::ReleaseShortCircuitFds(_)
+            | Self::RequestShortCircuitShm(_)
+            | Self::WriteSmall(_)
+            | Self::ReadSmall(_) => return None,
         };
         Some(&header.block)
     }
@@ -180,13 +191,18 @@ impl Op {
             Self::ReadBlock(op) => &op.header.client_name,
             Self::TransferBlock(op) => &op.header.client_name,
             Self::RequestShortCircuitShm(op) => &op.client_name,
+            Self::WriteSmall(op) => &op.client_name,
+            Self::ReadSmall(op) => &op.client_name,
             _ => "",
         }
     }
 
     fn check(&self) -> Result<(), DecodeError> {
-        let Self::WriteBlock(op) = self else {
-            return Ok(());
+        let op = match self {
+            Self::WriteBlock(op) => op,
+            Self::WriteSmall(op) => return small::check(schema::WRITE_SMALL.what, &op.chunks),
+            Self::ReadSmall(op) => return small::check(schema::READ_SMALL.what, &op.chunks),
+            _ => return Ok(()),
         };
         let what = schema::WRITE_BLOCK.what;
         if pb::BlockConstructionStage::try_from(op.stage).is_err() {

@@ -2,6 +2,7 @@
 
 use types::limits::CHECKSUM_UNIT_BYTES;
 
+use crate::small::SmallResult;
 use crate::{checksum, pb};
 
 /// The version of a replica's files that [`LocalReplicaProto`](pb::LocalReplicaProto) describes, as a request for them names it.
@@ -89,6 +90,35 @@ impl pb::BlockOpResponseProto {
             }),
             ..Self::success()
         }
+    }
+
+    /// What became of each of many small chunks.
+    #[must_use]
+    pub fn of_small(results: impl IntoIterator<Item = SmallResult>) -> Self {
+        let (mut status, mut position) = (Vec::new(), Vec::new());
+        for result in results {
+            status.push(result.status.into());
+            position.push(result.position);
+        }
+        Self {
+            small: Some(pb::SmallResultsProto { status, position }),
+            ..Self::success()
+        }
+    }
+
+    /// What became of each of `count` small chunks; none when this is not such an answer, or not one for so many.
+    #[must_use]
+    pub fn small_results(&self, count: usize) -> Option<Vec<SmallResult>> {
+        let small = self.small.as_ref()?;
+        if (small.status.len(), small.position.len()) != (count, count) {
+            return None;
+        }
+        let results = small.status.iter().zip(&small.position);
+        let result = |(status, position): (&i32, &u32)| SmallResult {
+            status: pb::Status::try_from(*status).unwrap_or(pb::Status::Error),
+            position: *position,
+        };
+        Some(results.map(result).collect())
     }
 
     /// A replica's files are handed over, behind this.

@@ -120,6 +120,21 @@ pub(crate) const REQUEST_SHM: Schema = Schema {
     required: &[1],
     nested: &[],
 };
+const SMALL_CHUNK: Schema = Schema {
+    what: "SmallChunkProto",
+    required: &[1, 2, 3],
+    nested: &[],
+};
+pub(crate) const WRITE_SMALL: Schema = Schema {
+    what: "OpWriteSmallProto",
+    required: &[1, 2],
+    nested: &[(3, &DATANODE), (4, &SMALL_CHUNK)],
+};
+pub(crate) const READ_SMALL: Schema = Schema {
+    what: "OpReadSmallProto",
+    required: &[1, 2],
+    nested: &[(3, &SMALL_CHUNK)],
+};
 pub(crate) const RELEASE_FDS_RESPONSE: Schema = Schema {
     what: "ReleaseShortCircuitAccessResponseProto",
     required: &[1],

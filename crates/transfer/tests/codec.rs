@@ -226,6 +226,7 @@ prop_compose! {
         local in prop::option::of((text(), any::<[u64; 4]>())),
         read in prop::option::of((checksum().boxed(), any::<u64>())),
         sum in prop::option::of((any::<(u32, u64)>(), bytes(), prop::option::of(0..3i32))),
+        small in prop::option::of(prop::collection::vec((status(), any::<u32>()), 0..20)),
     ) -> pb::BlockOpResponseProto {
         pb::BlockOpResponseProto {
             status: status.into(), first_bad_link, message, short_circuit_access_version,
@@ -237,11 +238,15 @@ prop_compose! {
                 }
             }),
             replica: visible.map(|visible| pb::ReplicaStateProto {
-                absent: None, being_written: Some(visible % 2 == 0), visible: Some(visible),
+                absent: None, being_written: Some(visible % 2 == 0), visible: Some(visible), restarted: Some(visible % 3 == 0),
             }),
             local: local.map(|(uuid, [generation, length, data_at, sums_at])| pb::LocalReplicaProto {
                 datanode_uuid: Some(uuid), socket_path: None, generation: Some(generation), length: Some(length),
                 data_at: Some(data_at), sums_at: Some(sums_at),
+            }),
+            small: small.map(|results| pb::SmallResultsProto {
+                status: results.iter().map(|(status, _)| (*status).into()).collect(),
+                position: results.iter().map(|(_, position)| *position).collect(),
             }),
         }
     }
@@ -550,7 +555,7 @@ fn other_protocols_and_other_operations_are_refused() {
         let decoded = Op::decode(&[0, 28, opcode]).map(|_| ());
         match opcode {
             82 | 90 | 127 => assert_eq!(decoded, Err(DecodeError::UnsupportedOp { opcode })),
-            80..=89 => assert_eq!(
+            80..=89 | 100 | 101 => assert_eq!(
                 (decoded, Opcode::from_code(opcode).map(Opcode::code)),
                 (Ok(()), Some(opcode))
             ),

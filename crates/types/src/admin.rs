@@ -28,6 +28,17 @@ pub enum AdminState {
 }
 
 impl AdminState {
+    /// The word for it, for programs and people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InService => "in-service",
+            Self::Decommissioning { .. } => "decommissioning",
+            Self::Decommissioned { .. } => "decommissioned",
+            Self::Maintenance { .. } => "maintenance",
+        }
+    }
+
     /// Whether its replicas do not count as redundancy, because it leaves or has left.
     #[must_use]
     pub const fn is_leaving(self) -> bool {

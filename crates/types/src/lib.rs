@@ -13,6 +13,7 @@ mod job;
 pub mod limits;
 mod path;
 mod time;
+mod trace;
 mod units;
 
 pub use admin::AdminState;
@@ -25,4 +26,7 @@ pub use id::{
 pub use job::{JobError, JobLimit, JobState, JobStatus};
 pub use path::{FsPath, Name, PathError, normalize};
 pub use time::UnixMillis;
-pub use units::{ByteSize, InvalidByteSize, InvalidDuration, format_duration, parse_duration};
+pub use trace::TraceId;
+pub use units::{
+    ByteSize, InvalidByteSize, InvalidDuration, about_duration, format_duration, millis, parse_duration, word,
+};

@@ -27,6 +27,15 @@ pub const REPLICATION_MAX: u16 = 512;
 /// Data bytes in one packet that a datanode accepts. HDFS clients send 64 KiB, ours up to 1 MiB.
 pub const PACKET_DATA_BYTES_MAX: u32 = 16 << 20;
 
+/// Bytes of a chunk that may travel with others in one request.
+pub const SMALL_CHUNK_BYTES_MAX: u32 = 64 << 10;
+
+/// Chunks in one request for small ones.
+pub const SMALL_CHUNKS_MAX: usize = 256;
+
+/// Bytes of all chunks in one request for small ones.
+pub const SMALL_REQUEST_BYTES_MAX: u32 = 1 << 20;
+
 /// Entries in one page of a directory listing.
 pub const LISTING_PAGE_MAX: usize = 1_000;
 
@@ -65,6 +74,10 @@ const _: () = assert!(
 const _: () = assert!(
     REPLICATION_DEFAULT <= REPLICATION_MAX,
     "the default must be allowed"
+);
+const _: () = assert!(
+    SMALL_CHUNK_BYTES_MAX <= SMALL_REQUEST_BYTES_MAX && SMALL_REQUEST_BYTES_MAX <= PACKET_DATA_BYTES_MAX,
+    "small chunks travel in one packet"
 );
 const _: () = assert!(
     PACKET_DATA_BYTES_MAX.is_multiple_of(CHECKSUM_UNIT_BYTES),

@@ -143,11 +143,40 @@ pub fn format_duration(duration: Duration) -> String {
     format!("{ms}ms")
 }
 
+/// The whole milliseconds of a duration.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Words as one, for programs: `at risk` is `at-risk`.
+#[must_use]
+pub fn word(words: &str) -> String {
+    words.replace(' ', "-")
+}
+
+/// A duration in one unit, for people who want to know about how long: `3 min`.
+#[must_use]
+pub fn about_duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
+        seconds @ 7_200..=172_799 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn about_how_long_has_one_unit() {
+        let texts = [0, 119, 120, 7_200, 172_800].map(|seconds| about_duration(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["0 s", "119 s", "2 min", "2 h", "2 d"]);
+    }
 
     #[test]
     fn sizes_are_read() {

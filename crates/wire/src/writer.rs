@@ -127,6 +127,77 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         write_all_vectored(&mut self.sink, &mut parts).await
     }
 
+    /// Sends a request and the packet that belongs to it, at once.
+    ///
+    /// # Errors
+    /// As the network answers.
+    ///
+    /// # Panics
+    /// When the header does not agree with `data`: a mistake of the caller.
+    pub async fn write_op_with_packet(
+        &mut self,
+        op: &Op,
+        header: &PacketHeader,
+        sums: &[u8],
+        data: &[u8],
+    ) -> io::Result<()> {
+        self.message.clear();
+        op.encode(&mut self.message);
+        self.write_behind_message(header, sums, data).await
+    }
+
+    /// Sends an answer and the packet that belongs to it, at once.
+    ///
+    /// # Errors
+    /// As the network answers.
+    ///
+    /// # Panics
+    /// When the header does not agree with `data`: a mistake of the caller.
+    pub async fn write_response_with_packet(
+        &mut self,
+        response: &pb::BlockOpResponseProto,
+        header: &PacketHeader,
+        sums: &[u8],
+        data: &[u8],
+    ) -> io::Result<()> {
+        self.message.clear();
+        encode_message(response, &mut self.message);
+        self.write_behind_message(header, sums, data).await
+    }
+
+    /// Sends a request, and behind it a packet as it was received ([`Packet::wire`](crate::Packet::wire)).
+    ///
+    /// # Errors
+    /// As the network answers.
+    pub async fn write_op_with_frame(&mut self, op: &Op, frame: &[u8]) -> io::Result<()> {
+        self.message.clear();
+        op.encode(&mut self.message);
+        let mut parts = [IoSlice::new(&self.message), IoSlice::new(frame)];
+        write_all_vectored(&mut self.sink, &mut parts).await
+    }
+
+    /// Sends the message that is encoded, and a packet.
+    async fn write_behind_message(
+        &mut self,
+        header: &PacketHeader,
+        sums: &[u8],
+        data: &[u8],
+    ) -> io::Result<()> {
+        assert_eq!(
+            u64::from(header.data_len),
+            data.len() as u64,
+            "the header tells the length of the data"
+        );
+        let prefix = FramePrefix::new(header, sums.len());
+        let mut parts = [
+            IoSlice::new(&self.message),
+            IoSlice::new(prefix.as_bytes()),
+            IoSlice::new(sums),
+            IoSlice::new(data),
+        ];
+        write_all_vectored(&mut self.sink, &mut parts).await
+    }
+
     /// Passes a packet on as it was received ([`Packet::wire`](crate::Packet::wire)).
     ///
     /// # Errors

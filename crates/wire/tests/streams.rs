@@ -77,6 +77,9 @@ enum Item {
     Status,
     Packet(usize),
     Forwarded(usize),
+    OpWithPacket(usize),
+    OpWithFrame(usize),
+    ResponseWithPacket(usize),
 }
 
 async fn write(writer: &mut Writer<DuplexStream>, seqno: i64, item: &Item) -> io::Result<()> {
@@ -98,6 +101,20 @@ async fn write(writer: &mut Writer<DuplexStream>, seqno: i64, item: &Item) -> io
             writer.write_packet(&header, &sums, &data).await
         }
         Item::Forwarded(len) => writer.write_frame(&frame(seqno, *len)).await,
+        Item::OpWithPacket(len) => {
+            let (header, sums, data) = packet(seqno, *len);
+            writer
+                .write_op_with_packet(&read_op(), &header, &sums, &data)
+                .await
+        }
+        Item::OpWithFrame(len) => writer.write_op_with_frame(&read_op(), &frame(seqno, *len)).await,
+        Item::ResponseWithPacket(len) => {
+            let (header, sums, data) = packet(seqno, *len);
+            let response = pb::BlockOpResponseProto::reading_from(512);
+            writer
+                .write_response_with_packet(&response, &header, &sums, &data)
+                .await
+        }
     }
 }
 
@@ -130,6 +147,16 @@ async fn read(reader: &mut Reader<DuplexStream>, received: &mut Packet, seqno: i
             reader.read_packet(received).await.unwrap();
             is(received, seqno, *len);
         }
+        Item::OpWithPacket(len) | Item::OpWithFrame(len) => {
+            assert_eq!(reader.read_op().await.unwrap(), Some(read_op()));
+            reader.read_packet(received).await.unwrap();
+            is(received, seqno, *len);
+        }
+        Item::ResponseWithPacket(len) => {
+            reader.read_response().await.unwrap();
+            reader.read_packet(received).await.unwrap();
+            is(received, seqno, *len);
+        }
     }
 }
 
@@ -141,7 +168,10 @@ fn item() -> impl Strategy<Value = Item> {
         prop::collection::vec(any::<bool>(), 1..4).prop_map(Item::Ack),
         Just(Item::Status),
         len.clone().prop_map(Item::Packet),
-        len.prop_map(Item::Forwarded),
+        len.clone().prop_map(Item::Forwarded),
+        len.clone().prop_map(Item::OpWithPacket),
+        len.clone().prop_map(Item::OpWithFrame),
+        len.prop_map(Item::ResponseWithPacket),
     ]
 }
 

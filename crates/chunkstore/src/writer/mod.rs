@@ -428,7 +428,7 @@ fn new_files(shared: &Shared, volume: usize, chunk: ChunkId) -> io::Result<Files
 
 impl Shared {
     /// Notes how long a sync takes.
-    fn timed_sync<T>(&self, volume: usize, sync: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    pub(crate) fn timed_sync<T>(&self, volume: usize, sync: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let begun = self.clock.monotonic();
         let synced = sync();
         if synced.is_ok() {

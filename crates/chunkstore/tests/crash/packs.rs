@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use chunkstore::Victim;
+use chunkstore::{SmallReplica, Victim};
 use env::disk::{Disk, Effect, Fault, Op, Open, SimDisk};
 
-use crate::common::{bytes, chunk, read_all};
-use crate::support::{EIO, G1, open, put};
+use crate::common::{bytes, chunk, read_all, sums};
+use crate::support::{EIO, G1, G2, crash_everywhere, open, put};
 
 const PACKED_MAX: u64 = 64 << 10;
 
@@ -105,4 +105,77 @@ fn a_packed_replica_costs_one_write_and_one_sync() {
         2,
         "one write, one sync: no file, no name"
     );
+}
+
+fn small(id: u64, generation: types::Generation, seed: u64) -> SmallReplica {
+    let data = bytes(seed, 700 + usize::try_from(id).unwrap_or_default() * 900);
+    SmallReplica {
+        chunk: chunk(id),
+        generation,
+        sums: sums(&data),
+        data,
+    }
+}
+
+/// Of chunks 0 and 1 there are older replicas, one packed and one in files; 2 and 3 are new.
+#[test]
+fn power_loss_while_many_are_put_leaves_each_old_or_new_and_what_was_acknowledged() {
+    crash_everywhere(
+        4 << 10,
+        |store| {
+            put(store, 0, G1, &bytes(70, 800)).unwrap();
+            put(store, 1, G1, &bytes(71, 8_000)).unwrap();
+        },
+        |store, put: &mut bool| {
+            let all = (0..4).map(|id| small(id, G2, id)).collect();
+            *put = store.put_small(None, all).iter().all(Result::is_ok);
+        },
+        |store, report, put, when| {
+            assert_eq!(report.corrupt, 0, "{when}");
+            for id in 0..4 {
+                let new = store
+                    .replica(chunk(id))
+                    .is_some_and(|replica| replica.generation == G2);
+                assert!(new || !*put, "chunk {id} was acknowledged; {when}");
+                if new {
+                    assert_eq!(
+                        read_all(store, chunk(id)).unwrap(),
+                        small(id, G2, id).data,
+                        "{when}"
+                    );
+                } else if id < 2 {
+                    let old = bytes(70 + id, if id == 0 { 800 } else { 8_000 });
+                    assert_eq!(read_all(store, chunk(id)).unwrap(), old, "{when}");
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn many_put_at_once_cost_one_write_and_one_sync() {
+    let disk = SimDisk::new();
+    let store = open(&disk, PACKED_MAX).0;
+    put(&store, 100, G1, &bytes(1, 100)).unwrap();
+    let before = disk.mutations();
+    let put = store.put_small(None, (0..50).map(|id| small(id, G1, id)).collect());
+    assert!(put.iter().all(Result::is_ok));
+    assert_eq!(disk.mutations() - before, 2, "one write, one sync");
+}
+
+#[test]
+fn a_failed_write_or_sync_of_many_is_final_for_all_of_them() {
+    for op in [Op::Write, Op::SyncData] {
+        let disk = SimDisk::new();
+        let store = open(&disk, PACKED_MAX).0;
+        put(&store, 9, G1, &bytes(9, 500)).unwrap();
+        disk.faults()
+            .add(Fault::once(op, 0, Effect::Fail(EIO)).on("pack"));
+        let outcomes = store.put_small(None, (0..3).map(|id| small(id, G1, id)).collect());
+        assert!(outcomes.iter().all(Result::is_err), "{op:?}");
+        disk.faults().clear();
+        let (again, _) = open(&disk, PACKED_MAX);
+        assert!((0..3).all(|id| again.replica(chunk(id)).is_none()), "{op:?}");
+        assert!(again.replica(chunk(9)).is_some());
+    }
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Barrier;
 
-use chunkstore::{Problem, ReplicaState, Victim};
+use chunkstore::{Problem, PutError, ReplicaState, SmallReplica, Victim};
 use types::Generation;
 
-use crate::common::{Fixture, bytes, chunk, read_all};
+use crate::common::{Fixture, bytes, chunk, read_all, sums};
 
 const PACKED_MAX: u64 = 64 << 10;
 const G1: Generation = Generation(1001);
@@ -264,4 +264,73 @@ fn a_new_generation_replaces_the_old_entry() {
     assert_eq!((report.replicas, report.findings.len()), (1, 0));
     assert_eq!(again.replica(chunk(1)).unwrap().generation, G2);
     assert_eq!(read_all(&again, chunk(1)).unwrap(), bytes(1, 700));
+}
+
+fn small(id: u64, generation: Generation, data: &[u8]) -> SmallReplica {
+    SmallReplica {
+        chunk: chunk(id),
+        generation,
+        data: data.to_vec(),
+        sums: sums(data),
+    }
+}
+
+#[test]
+fn each_of_many_has_its_own_outcome() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    fixture.write(&store, 1, G1, b"here already");
+    fixture.write(&store, 2, G1, b"older");
+    let mut short = small(5, G1, &[7; 600]);
+    short.sums.truncate(4);
+    let outcomes = store.put_small(
+        None,
+        vec![
+            small(1, G1, b"again"),
+            small(2, G2, b"newer"),
+            small(3, G1, &[1; 70_000]),
+            small(4, G1, b""),
+            short,
+            small(6, G1, b"twice"),
+            small(6, G1, b"twice"),
+            small(7, G1, &[3; 4096]),
+        ],
+    );
+    assert_eq!(outcomes.len(), 8);
+    assert!(
+        matches!(outcomes[0], Err(PutError::Exists { .. })),
+        "{outcomes:?}"
+    );
+    assert!(outcomes[1].is_ok());
+    for unfit in 2..5 {
+        assert!(
+            matches!(outcomes[unfit], Err(PutError::Unfit { .. })),
+            "{outcomes:?}"
+        );
+    }
+    assert!(outcomes[5].is_ok());
+    assert!(
+        matches!(outcomes[6], Err(PutError::Exists { .. })),
+        "{outcomes:?}"
+    );
+    let seven = outcomes[7].clone().unwrap();
+    assert_eq!((seven.chunk, seven.len, seven.generation), (chunk(7), 4096, G1));
+    for store in [&store, &fixture.reopen().0] {
+        assert_eq!(read_all(store, chunk(1)).unwrap(), b"here already");
+        assert_eq!(read_all(store, chunk(2)).unwrap(), b"newer");
+        assert_eq!(read_all(store, chunk(6)).unwrap(), b"twice");
+        assert_eq!(read_all(store, chunk(7)).unwrap(), [3; 4096]);
+        assert!((3..6).all(|id| store.replica(chunk(id)).is_none()));
+    }
+}
+
+#[test]
+fn a_store_that_packs_nothing_takes_none() {
+    let fixture = Fixture::new(0);
+    let store = fixture.open();
+    let outcomes = store.put_small(None, vec![small(1, G1, b"x")]);
+    assert!(
+        matches!(outcomes[..], [Err(PutError::Unfit { .. })]),
+        "{outcomes:?}"
+    );
 }

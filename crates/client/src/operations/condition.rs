@@ -46,6 +46,35 @@ pub struct Condition {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConditionCounts(BTreeMap<Condition, u64>);
 
+/// How many are of which class: what people and programs are shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ClassCounts {
+    /// All.
+    pub total: u64,
+    /// As they should be.
+    pub healthy: u64,
+    /// Being written.
+    pub being_written: u64,
+    /// With more replicas than wanted.
+    pub surplus: u64,
+    /// On datanodes that leave.
+    pub draining: u64,
+    /// All in one rack.
+    pub misplaced: u64,
+    /// With a bad replica beside enough good ones.
+    pub corrupt: u64,
+    /// With fewer copies than wanted.
+    pub at_risk: u64,
+    /// The same by the copies that are left.
+    pub at_risk_by_copies_left: BTreeMap<u32, u64>,
+    /// That nobody can be asked for now.
+    pub unavailable: u64,
+    /// That are gone.
+    pub lost: u64,
+    /// With a bad replica, whatever their class.
+    pub with_corrupt_replica: u64,
+}
+
 impl DataClass {
     /// The word for it.
     #[must_use]
@@ -120,6 +149,34 @@ impl fmt::Display for Condition {
 }
 
 impl ConditionCounts {
+    /// The same by class.
+    #[must_use]
+    pub fn by_class(&self) -> ClassCounts {
+        let mut counts = ClassCounts::default();
+        for (condition, count) in self.iter() {
+            let of_class = match condition.class {
+                DataClass::Healthy => &mut counts.healthy,
+                DataClass::BeingWritten => &mut counts.being_written,
+                DataClass::Surplus => &mut counts.surplus,
+                DataClass::Draining => &mut counts.draining,
+                DataClass::Misplaced => &mut counts.misplaced,
+                DataClass::Corrupt => &mut counts.corrupt,
+                DataClass::AtRisk { copies } => {
+                    *counts.at_risk_by_copies_left.entry(copies).or_default() += count;
+                    &mut counts.at_risk
+                }
+                DataClass::Unavailable => &mut counts.unavailable,
+                DataClass::Lost => &mut counts.lost,
+            };
+            *of_class += count;
+            counts.total += count;
+            if condition.corrupt {
+                counts.with_corrupt_replica += count;
+            }
+        }
+        counts
+    }
+
     pub(super) fn add_wire(
         &mut self,
         operation: &'static str,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use proto::v1;
 use types::{AdminState, ChunkId, FsPath};
 
-pub use condition::{Condition, ConditionCounts, DataClass};
+pub use condition::{ClassCounts, Condition, ConditionCounts, DataClass};
 pub use fsck::{ChunkHealth, FileHealth, Fsck, FsckPart, FsckShow, ReplicaHealth, Standing};
 pub use health::{Health, HealthLevel, Problem, Repairing};
 pub use jobs::{Imbalance, Job, JobLimit, JobState, RebalanceAction, RebalanceReport, Setting};
@@ -48,6 +48,15 @@ pub struct Explanation {
     pub paragraphs: Vec<(String, Vec<String>)>,
 }
 
+/// Names with the calls a second that are theirs, most first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Activity {
+    /// Who asks, `user@host`.
+    pub clients: Vec<(String, f64)>,
+    /// About which directories.
+    pub directories: Vec<(String, f64)>,
+}
+
 /// What operators ask and change.
 #[derive(Clone)]
 pub struct Operations {
@@ -78,6 +87,22 @@ impl Operations {
         };
         let answer = ask!(self, "health", CLUSTER, health, request).await?;
         Health::from_wire(answer)
+    }
+
+    /// Who asks the most at present, and about which directories.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn activity(&self) -> Result<Activity, Error> {
+        let request = v1::ActivityRequest {
+            caller: self.inner.rpc.caller(),
+        };
+        let answer = ask!(self, "activity", CLUSTER, activity, request).await?;
+        let hot = |hot: Vec<v1::Hot>| hot.into_iter().map(|hot| (hot.name, hot.calls_per_s)).collect();
+        Ok(Activity {
+            clients: hot(answer.clients),
+            directories: hot(answer.directories),
+        })
     }
 
     /// Begins to look at all files below a path; of those that `show` names, each is told, and `with_replicas` also their

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use transfer::{Block, Node, Op, client_header, pb};
+use transfer::{Block, Node, Op, pb};
 use types::limits::CHECKSUM_UNIT_BYTES;
 
 use crate::dataplane::{Connection, DataPlane};
@@ -49,7 +49,7 @@ impl BlockReader {
     ) -> Result<Self, Fault> {
         let address = node.address();
         let op = Op::ReadBlock(pb::OpReadBlockProto {
-            header: client_header(block, plane.client_name.clone()),
+            header: plane.header(block),
             offset: range.start,
             len: range.end - range.start,
             send_checksums: Some(true),

@@ -43,6 +43,8 @@ pub(crate) struct ChunkReader {
     reading: Option<(Node, Via)>,
     /// Its files were of no use.
     no_files: Option<DatanodeId>,
+    /// The next bytes are known not to be in memory: it is no use to try without waiting for the disk.
+    is_cold: bool,
     /// Memory for the sums of what is read from files.
     sums: Vec<u8>,
     /// Replicas to ask, best first.
@@ -62,6 +64,7 @@ impl ChunkReader {
             chunk,
             reading: None,
             no_files: None,
+            is_cold: false,
             sums: Vec::new(),
             pauses: PAUSES.iter(),
             corrupt: Vec::new(),
@@ -116,14 +119,16 @@ impl ChunkReader {
         if let Some((node, via)) = self.way().await? {
             if let Via::Files(replica) = &via
                 && let Some(straight) = self.straight(replica, out)
-                && replica
-                    .read(self.wanted.start, straight, &mut self.sums, Wait::Never)
-                    .is_ok()
             {
-                let count = straight.len();
-                self.wanted.start += count as u64;
-                self.reading = Some((node, via));
-                return Ok(count);
+                match replica.read(self.wanted.start, straight, &mut self.sums, Wait::Never) {
+                    Ok(()) => {
+                        let count = straight.len();
+                        self.wanted.start += count as u64;
+                        self.reading = Some((node, via));
+                        return Ok(count);
+                    }
+                    Err(fault) => self.is_cold = matches!(fault, LocalFault::Cold),
+                }
             }
             self.reading = Some((node, via));
         }
@@ -192,7 +197,10 @@ impl ChunkReader {
             bytes.resize(len, 0);
         }
         let room = bytes.get_mut(..len).unwrap_or_default();
-        let mut read = replica.read(from, room, &mut sums, Wait::Never);
+        let mut read = match std::mem::take(&mut self.is_cold) {
+            true => Err(LocalFault::Cold),
+            false => replica.read(from, room, &mut sums, Wait::Never),
+        };
         if matches!(read, Err(LocalFault::Cold)) {
             let patient = Arc::clone(&replica);
             (bytes, sums, read) = env::blocking(move || {

@@ -1,6 +1,7 @@
 //! Where the chunks of a file are: for those who want to be near them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use transfer::Node;
 use types::FsPath;
@@ -21,7 +22,7 @@ pub struct Location {
 }
 
 pub(crate) async fn locations(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     path: &FsPath,
     range: Range<u64>,
 ) -> Result<Vec<Location>, Error> {

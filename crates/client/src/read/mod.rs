@@ -6,6 +6,7 @@
 //!   ├ ChunkReader   whichever replica serves; the next one goes on at the same byte
 //!   │  ├ LocalReplica the files of a replica on this host; checks every byte
 //!   │  └ BlockReader  one request on one connection; checks every packet
+//!   ├ small         a file that is one small chunk: with others, in one request
 //!   └ Target        where the chunks are, and asking again
 //!      └ open       how much of the last ones is visible, while they are written
 //! ```
@@ -18,6 +19,7 @@ mod file;
 mod local;
 pub(crate) mod locations;
 mod open;
+pub(crate) mod small;
 mod stream;
 mod target;
 

@@ -1,13 +1,15 @@
 //! A file that is being written, opened for reading: its length is what the datanodes show of its last chunks.
 //!
 //! # Guarantees
-//! - Whatever its writer had flushed before the file was opened is seen: any datanode of the pipeline shows it.
+//! - Whatever its writer had flushed before the file was opened is seen: any datanode of the pipeline shows it. One that has
+//!   started anew since is in no pipeline: its word counts when nobody else has one, and when others stay silent.
 //! - Nothing is seen that is not received by all datanodes of the pipeline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use transfer::{Node, Op, client_header, pb};
+use transfer::{Node, Op, pb};
 use types::FsPath;
 
 use super::target::{Located, locate};
@@ -30,6 +32,8 @@ struct Shown {
     visible: u64,
     /// More may come.
     growing: bool,
+    /// Its datanode has started anew meanwhile, and may have lost what was not on its disk.
+    restarted: bool,
 }
 
 /// Why nothing can be said of a chunk now.
@@ -41,7 +45,7 @@ struct Unknown {
 
 /// The file, with its length by now and the chunks that hold it, as far as the masters told at once.
 pub(super) async fn resolve(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     info: &ServerInfo,
     path: &FsPath,
 ) -> Result<(FileStatus, Vec<Located>), Error> {
@@ -58,6 +62,7 @@ pub(super) async fn resolve(
             info,
             open,
             status.chunk_size.map_or(0, |size| size.bytes()),
+            pauses.len() == 0,
         )
         .await
         {
@@ -88,15 +93,18 @@ async fn measure(
     info: &ServerInfo,
     open: Vec<Located>,
     chunk_size: u64,
+    last_try: bool,
 ) -> Result<Vec<Located>, Unknown> {
     let mut measured = Vec::with_capacity(open.len());
     let mut start = open.first().map_or(0, |first| first.start);
     for mut chunk in open {
-        let shown = ask_all(inner, info, &chunk).await.map_err(|tried| Unknown {
-            chunk: chunk.extent.chunk,
-            offset: start,
-            tried,
-        })?;
+        let shown = ask_all(inner, info, &chunk, last_try)
+            .await
+            .map_err(|tried| Unknown {
+                chunk: chunk.extent.chunk,
+                offset: start,
+                tried,
+            })?;
         chunk.start = start;
         chunk.extent.len = shown.visible;
         start += shown.visible;
@@ -110,13 +118,31 @@ async fn measure(
     Ok(measured)
 }
 
-/// The first answer counts. When all say that there is nothing, there is nothing yet; unless something is known to be there.
-async fn ask_all(inner: &Inner, info: &ServerInfo, chunk: &Located) -> Result<Shown, Vec<Attempt>> {
+/// The first answer counts, of those who have been in the pipeline all the time; else the longest of the others, once all have
+/// answered or it is the last try. When all say that there is nothing, there is nothing yet; unless something is known to be
+/// there.
+async fn ask_all(
+    inner: &Inner,
+    info: &ServerInfo,
+    chunk: &Located,
+    last_try: bool,
+) -> Result<Shown, Vec<Attempt>> {
     let known = chunk.extent.len;
     let mut tried = Vec::new();
     let mut absent = 0;
+    let mut silent = 0;
+    let mut restarted: Option<Shown> = None;
     for node in &chunk.replicas {
         match ask(&inner.plane, info, node, chunk).await {
+            Ok(Some(shown)) if shown.visible >= known && shown.restarted => {
+                tried.push(Attempt {
+                    datanode: node.address(),
+                    why: "it has started anew, and may have lost what was not on its disk".to_owned(),
+                });
+                if restarted.is_none_or(|longest| longest.visible < shown.visible) {
+                    restarted = Some(shown);
+                }
+            }
             Ok(Some(shown)) if shown.visible >= known => return Ok(shown),
             Ok(Some(shown)) => tried.push(Attempt {
                 datanode: node.address(),
@@ -129,16 +155,23 @@ async fn ask_all(inner: &Inner, info: &ServerInfo, chunk: &Located) -> Result<Sh
                     why: "it has no replica".to_owned(),
                 });
             }
-            Err(why) => tried.push(Attempt {
-                datanode: node.address(),
-                why,
-            }),
+            Err(why) => {
+                silent += 1;
+                tried.push(Attempt {
+                    datanode: node.address(),
+                    why,
+                });
+            }
         }
+    }
+    if let Some(longest) = restarted.filter(|_| silent == 0 || last_try) {
+        return Ok(longest);
     }
     if known == 0 && absent > 0 && absent == chunk.replicas.len() {
         return Ok(Shown {
             visible: 0,
             growing: true,
+            restarted: false,
         });
     }
     Err(tried)
@@ -152,7 +185,7 @@ async fn ask(
     chunk: &Located,
 ) -> Result<Option<Shown>, String> {
     let op = Op::ReadBlock(pb::OpReadBlockProto {
-        header: client_header(&block(&info.pool, chunk.extent), plane.client_name.clone()),
+        header: plane.header(&block(&info.pool, chunk.extent)),
         offset: 0,
         len: 0,
         send_checksums: Some(true),
@@ -178,5 +211,6 @@ async fn ask(
     Ok(Some(Shown {
         visible: state.visible(),
         growing: state.being_written(),
+        restarted: state.restarted(),
     }))
 }

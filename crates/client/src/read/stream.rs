@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use super::chunk::ChunkReader;
 use super::target::{Located, Target};
 use super::{READ_PACKET_BYTES, ReadBuffer};
-use crate::Error;
 use crate::memory::{Pool, Reservation, Share};
+use crate::{Error, Origin};
 
 /// Chunks that are read at a time.
 const CHUNKS_MAX: usize = 2;
@@ -87,6 +87,13 @@ impl ByteStream {
     /// # Errors
     /// [`Error::DataUnavailable`], [`Error::Changed`], [`Error::Unavailable`].
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        if self.rest == (0..self.target.status.len)
+            && self.ahead.is_empty()
+            && let Some(bytes) = self.target.read_small().await
+        {
+            self.rest.start = self.rest.end;
+            return Some(Ok(bytes));
+        }
         loop {
             if let Err(error) = self.read_ahead().await {
                 return Some(self.failed(error));
@@ -135,7 +142,10 @@ impl Ahead {
         let queue = target.inner.config.read_ahead_bytes / READ_PACKET_BYTES;
         let (sender, packets) = mpsc::channel(usize::try_from(queue).unwrap_or(usize::MAX).clamp(1, 1024));
         let left = range.end - range.start;
-        let task = tokio::spawn(read(Arc::clone(target), chunk, range, sender));
+        let task = tokio::spawn(Origin::carry(
+            Origin::of_this_task(),
+            read(Arc::clone(target), chunk, range, sender),
+        ));
         Self { packets, left, task }
     }
 }

@@ -12,11 +12,11 @@ use types::{ChunkExtent, ChunkId, DatanodeId, FsPath};
 
 use super::LocalReplica;
 use super::open::resolve;
-use crate::Error;
 use crate::dataplane::block;
 use crate::fs::Inner;
 use crate::rpc::call;
 use crate::status::{FileStatus, ServerInfo, node_from_wire};
+use crate::{Error, together};
 
 /// A chunk of the file.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Target {
         self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, offset: u64) -> Option<Arc<Located>> {
+    pub(super) fn known_at(&self, offset: u64) -> Option<Arc<Located>> {
         let chunks = self.chunks();
         let (_, chunk) = chunks.range(..=offset).next_back()?;
         (offset < chunk.end()).then(|| Arc::clone(chunk))
@@ -114,7 +114,7 @@ impl Target {
 
     /// The chunk that holds byte `offset` of the file.
     pub(crate) async fn chunk_at(&self, offset: u64) -> Result<Arc<Located>, Error> {
-        match self.known(offset) {
+        match self.known_at(offset) {
             Some(chunk) => Ok(chunk),
             None => self.refresh(offset).await,
         }
@@ -150,7 +150,7 @@ impl Target {
                 chunks.insert(chunk.start, Arc::new(chunk));
             }
         }
-        self.known(offset)
+        self.known_at(offset)
             .ok_or_else(|| changed(format!("nothing is at byte {offset} any more")))
     }
 
@@ -200,7 +200,7 @@ impl Target {
 
 /// The chunks from the one with byte `offset` on, not always all; and all that are open.
 pub(super) async fn locate(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     path: &FsPath,
     offset: u64,
 ) -> Result<(FileStatus, Vec<Located>), Error> {
@@ -213,7 +213,7 @@ pub(super) async fn locate(
         length: 0,
         host: inner.config.host.clone().unwrap_or_default(),
     };
-    let answer = call!(inner.rpc, operation, path.as_str(), locate, request).await?;
+    let answer = together::locate(inner, path, request).await?;
     let status = FileStatus::from_wire(operation, answer.status)?;
     let chunks = answer.chunks.into_iter().filter_map(|chunk| {
         let extent = match chunk.extent {

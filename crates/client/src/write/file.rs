@@ -3,17 +3,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use proto::v1;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
+use types::limits::SMALL_CHUNK_BYTES_MAX;
 use types::{ChunkExtent, ChunkSize, FsPath, InodeId};
 
 use super::chunk::{ChunkWriter, Progress};
 use super::packet::{Filling, Packet, Room};
+use super::small;
 use super::target::{Reopened, Target};
+use crate::fs::chunks_of;
 use crate::lease::{Lease, LeaseGuard};
 use crate::memory::Share;
-use crate::{Error, FileStatus, FileSystem};
+use crate::{Error, FileStatus, FileSystem, Origin};
 
 /// Chunks whose last packet is on its way while the next is written.
 const FINISHING_MAX: usize = 2;
@@ -57,16 +61,23 @@ pub struct FileWriter {
     _lease: LeaseGuard,
 }
 
+#[derive(Default)]
 struct OpenChunk {
-    packets: mpsc::Sender<Arc<Packet>>,
-    progress: watch::Receiver<Progress>,
-    task: ChunkTask,
+    /// None before anything was handed over.
+    running: Option<Running>,
     filling: Option<Filling>,
     next_seqno: i64,
     /// Bytes in packets that were handed over.
     sealed: u64,
     /// The beginning of a checksum unit that a flush cut.
     tail: Vec<u8>,
+}
+
+/// The task that writes a chunk, and the way to it.
+struct Running {
+    packets: mpsc::Sender<Arc<Packet>>,
+    progress: watch::Receiver<Progress>,
+    task: ChunkTask,
 }
 
 /// A chunk's task. It ends with its owner.
@@ -99,13 +110,34 @@ impl FileWriter {
         (position, last): (u64, Option<u64>),
     ) -> Result<Self, Error> {
         let info = fs.server_info().await?.clone();
+        let target = Target::new(fs.inner(), info, path, inode, replication, chunk_size);
+        Ok(Self::of(fs, target, position, last))
+    }
+
+    /// The writer of a file that was made just now.
+    pub(crate) async fn begun(
+        fs: &FileSystem,
+        path: &FsPath,
+        publish: v1::Publish,
+        mut answer: v1::CreateResponse,
+    ) -> Result<Self, Error> {
+        let (replication, chunk_size) = chunks_of("create", answer.replication, answer.chunk_size)?;
+        let info = fs.server_info().await?.clone();
+        let inode = InodeId(answer.inode);
+        let target = Target::new(fs.inner(), info, path, inode, replication, chunk_size);
+        let mut writer = Self::of(fs, target.with_first(&mut answer)?, 0, None);
+        writer.unseen = publish == v1::Publish::AtComplete;
+        Ok(writer)
+    }
+
+    fn of(fs: &FileSystem, target: Target, position: u64, last: Option<u64>) -> Self {
         let inner = fs.inner();
-        let lease = Lease::hold(inner, info.lease_soft_limit_ms);
+        let lease = Lease::hold(inner, target.info.lease_soft_limit_ms);
         let window = usize::try_from(inner.config.window_bytes).unwrap_or(usize::MAX);
-        Ok(Self {
+        Self {
             fs: fs.clone(),
-            target: Arc::new(Target::new(inner, info, path, inode, replication, chunk_size)),
-            chunk_size,
+            chunk_size: target.chunk_size,
+            target: Arc::new(target),
             position,
             share: Share::default(),
             window: Arc::new(Semaphore::new(window.min(Semaphore::MAX_PERMITS))),
@@ -117,13 +149,7 @@ impl FileWriter {
             open: true,
             unseen: false,
             _lease: lease,
-        })
-    }
-
-    /// Nobody can read the file before it is closed: a chunk that fits into one packet is closed by it.
-    pub(crate) const fn unseen(mut self) -> Self {
-        self.unseen = true;
-        self
+        }
     }
 
     /// The length of the file, with what was written by now.
@@ -205,9 +231,11 @@ impl FileWriter {
     /// acknowledged bytes.
     async fn acknowledged(&mut self) -> Result<Option<ChunkExtent>, Error> {
         let mut open = None;
-        if let Some(chunk) = &mut self.chunk {
+        if let Some(chunk) = &mut self.chunk
+            && let Some(running) = &mut chunk.running
+        {
             let sealed = chunk.next_seqno;
-            let reached = chunk
+            let reached = running
                 .progress
                 .wait_for(|progress| progress.packets >= sealed)
                 .await
@@ -227,8 +255,14 @@ impl FileWriter {
     /// # Errors
     /// As [`FileWriter::write`], and [`Error::NotReplicated`]. The file is given up then.
     pub async fn close(mut self) -> Result<FileStatus, Error> {
-        self.end_chunk().await?;
+        if !self.end_small().await? {
+            self.end_chunk().await?;
+        }
         self.wait_finishing(0).await?;
+        if let Some(first) = self.target.take_first() {
+            // The file has no bytes: the chunk that came with it goes.
+            self.target.acknowledged(first.extent);
+        }
         let status = self.target.complete().await?;
         self.open = false;
         Ok(status)
@@ -260,11 +294,7 @@ impl FileWriter {
             }
         }
         let config = &self.fs.inner().config;
-        let chunk = self.chunk.get_or_insert_with(|| {
-            let chunk = OpenChunk::start(&self.target, self.progress.take(), None);
-            self.progress = Some(chunk.progress.clone());
-            chunk
-        });
+        let chunk = self.chunk.get_or_insert_with(OpenChunk::default);
         let filling = match chunk.filling.take() {
             Some(filling) => filling,
             None => {
@@ -310,9 +340,13 @@ impl FileWriter {
                     let operation = "append chunk";
                     return Err(self.fail(Error::Protocol { operation, why }));
                 }
-                let mut chunk = OpenChunk::start(&self.target, None, Some(reopened));
-                (chunk.sealed, chunk.tail) = (last, tail);
-                self.progress = Some(chunk.progress.clone());
+                let mut chunk = OpenChunk {
+                    sealed: last,
+                    tail,
+                    ..OpenChunk::default()
+                };
+                self.progress = None;
+                chunk.run(&self.target, &mut self.progress, Some(reopened));
                 self.chunk = Some(chunk);
             }
         }
@@ -370,8 +404,9 @@ impl FileWriter {
         if !news && pointless {
             return Ok(());
         }
+        let packets = chunk.run(&self.target, &mut self.progress, None).packets.clone();
         // First the place in the queue: a call that is cancelled while it waits leaves the packet where it is.
-        if let Ok(place) = chunk.packets.reserve().await {
+        if let Ok(place) = packets.reserve().await {
             let seqno = chunk.next_seqno;
             if let Some(filling) = chunk.filling.take_if(|_| news) {
                 chunk.tail = filling.partial_unit().to_vec();
@@ -393,17 +428,76 @@ impl FileWriter {
         }
         self.seal(false).await?;
         let Some(chunk) = &self.chunk else { return Ok(()) };
-        if chunk.sealed == 0 {
-            // Nothing came after all; its task has not even allocated a chunk.
+        let Some(running) = chunk.running.as_ref().filter(|_| chunk.sealed > 0) else {
+            // Nothing came after all; not even a chunk was allocated.
             self.chunk = None;
             return Ok(());
-        }
+        };
         let last = Arc::new(Packet::last(chunk.next_seqno, chunk.sealed));
-        if chunk.packets.send(last).await.is_err() {
+        if running.packets.send(last).await.is_err() {
             return Err(self.why_stopped().await);
         }
-        self.finishing.extend(self.chunk.take().map(|chunk| chunk.task));
+        self.finishing
+            .extend(self.chunk.take().and_then(OpenChunk::into_task));
         Ok(())
+    }
+
+    /// Ends the file when all of it is one small chunk: that goes to its datanodes with those of other files. True when all was
+    /// handed over, one way or the other.
+    async fn end_small(&mut self) -> Result<bool, Error> {
+        if self.failed.is_some() || !self.unseen {
+            return Ok(false);
+        }
+        let Some(chunk) = &mut self.chunk else {
+            return Ok(false);
+        };
+        let position = self.position;
+        let small = |filling: &mut Filling| {
+            chunk.running.is_none()
+                && filling.has_news()
+                && filling.end() == position
+                && position <= SMALL_CHUNK_BYTES_MAX.into()
+        };
+        if !self
+            .target
+            .first_nodes()
+            .is_some_and(|nodes| self.target.inner.small.takes(&nodes))
+        {
+            return Ok(false);
+        }
+        let Some(filling) = chunk.filling.take_if(small) else {
+            return Ok(false);
+        };
+        let packet = Arc::new(filling.seal_whole());
+        let Some(first) = self.target.take_first() else {
+            return Ok(false);
+        };
+        let extent = first.extent;
+        match small::write(&self.target, first, &packet).await {
+            Ok(()) => {
+                self.chunk = None;
+                self.target.acknowledged(ChunkExtent {
+                    len: position,
+                    ..extent
+                });
+            }
+            Err(why) => {
+                tracing::debug!(path = %self.target.path, why, "a small chunk is written by itself, anew");
+                self.target
+                    .abandon_chunk(extent.chunk)
+                    .await
+                    .map_err(|error| self.fail(error))?;
+                let chunk = self.chunk.get_or_insert_with(OpenChunk::default);
+                (chunk.sealed, chunk.next_seqno) = (position, 1);
+                let packets = chunk.run(&self.target, &mut self.progress, None).packets.clone();
+                if packets.send(packet).await.is_err() {
+                    return Err(self.why_stopped().await);
+                }
+                self.finishing
+                    .extend(self.chunk.take().and_then(OpenChunk::into_task));
+            }
+        }
+        Ok(true)
     }
 
     /// Ends the chunk with its first packet, if all of it is in there and nobody can have read any of it.
@@ -416,8 +510,9 @@ impl FileWriter {
         if !chunk.filling.as_ref().is_some_and(whole) {
             return Ok(false);
         }
+        let packets = chunk.run(&self.target, &mut self.progress, None).packets.clone();
         // First the place in the queue: a call that is cancelled while it waits leaves the packet where it is.
-        let Ok(place) = chunk.packets.clone().reserve_owned().await else {
+        let Ok(place) = packets.reserve_owned().await else {
             return Err(self.why_stopped().await);
         };
         if let Some(filling) = chunk.filling.take() {
@@ -425,7 +520,8 @@ impl FileWriter {
             chunk.next_seqno = 1;
             place.send(Arc::new(filling.seal_whole()));
         }
-        self.finishing.extend(self.chunk.take().map(|chunk| chunk.task));
+        self.finishing
+            .extend(self.chunk.take().and_then(OpenChunk::into_task));
         Ok(true)
     }
 
@@ -448,7 +544,7 @@ impl FileWriter {
 
     /// The chunk's task takes no more packets: why. A chunk before it may have failed.
     async fn why_stopped(&mut self) -> Error {
-        let current = self.chunk.take().map(|chunk| chunk.task);
+        let current = self.chunk.take().and_then(OpenChunk::into_task);
         // In force until the reason is known, also when this is cancelled: nothing may be written behind a hole.
         self.failed = Some(Error::PipelineLost {
             path: self.target.path.to_string(),
@@ -472,23 +568,29 @@ impl FileWriter {
 }
 
 impl OpenChunk {
-    fn start(
+    /// The task that writes it. It begins when something is to be handed over: `before` is how far the chunk before is, and then
+    /// how far this one is.
+    fn run(
+        &mut self,
         target: &Arc<Target>,
-        before: Option<watch::Receiver<Progress>>,
+        before: &mut Option<watch::Receiver<Progress>>,
         reopened: Option<Reopened>,
-    ) -> Self {
-        let (packets, queue) = mpsc::channel(QUEUE);
-        let (teller, progress) = watch::channel(Progress::default());
-        let writer = ChunkWriter::new(Arc::clone(target), queue, before, teller, reopened);
-        Self {
-            packets,
-            progress,
-            task: ChunkTask(tokio::spawn(writer.run())),
-            filling: None,
-            next_seqno: 0,
-            sealed: 0,
-            tail: Vec::new(),
-        }
+    ) -> &mut Running {
+        self.running.get_or_insert_with(|| {
+            let (packets, queue) = mpsc::channel(QUEUE);
+            let (teller, progress) = watch::channel(Progress::default());
+            let before = before.replace(progress.clone());
+            let writer = ChunkWriter::new(Arc::clone(target), queue, before, teller, reopened);
+            Running {
+                packets,
+                progress,
+                task: ChunkTask(tokio::spawn(Origin::carry(Origin::of_this_task(), writer.run()))),
+            }
+        })
+    }
+
+    fn into_task(self) -> Option<ChunkTask> {
+        self.running.map(|running| running.task)
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use transfer::pb::BlockConstructionStage as Stage;
-use transfer::{Block, Node, Op, PipelineAck, client_header, pb};
+use transfer::{Block, Node, Op, PipelineAck, pb};
 use types::Generation;
 
 use crate::dataplane::{Connection, DataPlane};
 
 /// A time limit for a pipeline of `nodes` datanodes: a fifth more for each behind the first, so that a datanode gives its
 /// neighbour up before it is given up itself.
-fn with_hops(limit: Duration, nodes: usize) -> Duration {
+pub(super) fn with_hops(limit: Duration, nodes: usize) -> Duration {
     limit + limit / 5 * u32::try_from(nodes.saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
@@ -87,7 +87,7 @@ impl Pipeline {
         };
         let address = first.address();
         let op = Op::WriteBlock(Box::new(pb::OpWriteBlockProto {
-            header: client_header(&setup.block, plane.client_name.clone()),
+            header: plane.header(&setup.block),
             targets: rest.iter().map(Into::into).collect(),
             source: None,
             stage: setup.stage.into(),
@@ -182,7 +182,7 @@ impl Pipeline {
         newcomers: &[Node],
     ) -> Result<(), (Option<String>, String)> {
         let op = Op::TransferBlock(pb::OpTransferBlockProto {
-            header: client_header(block, plane.client_name.clone()),
+            header: plane.header(block),
             targets: newcomers.iter().map(Into::into).collect(),
             ..Default::default()
         });
@@ -232,7 +232,7 @@ fn blame(nodes: &[Node], refusal: &transfer::Refusal) -> Broken {
     Broken::at(named.unwrap_or(0), refusal.to_string())
 }
 
-async fn find_silent(plane: &DataPlane, block: &Block, nodes: &[Node], why: &str) -> Broken {
+pub(super) async fn find_silent(plane: &DataPlane, block: &Block, nodes: &[Node], why: &str) -> Broken {
     let probes = nodes.iter().map(|node| plane.probe(node, block));
     let answers = futures_util::future::join_all(probes).await;
     let silent = answers.into_iter().enumerate().filter_map(|(position, answer)| {

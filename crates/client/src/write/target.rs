@@ -7,9 +7,9 @@ use transfer::Node;
 use types::{ChunkExtent, ChunkId, ChunkSize, DatanodeId, FsPath, Generation, InodeId};
 
 use crate::fs::Inner;
-use crate::rpc::{Limits, call};
+use crate::rpc::call;
 use crate::status::{FileStatus, ServerInfo, node_from_wire};
-use crate::{Attempt, Error};
+use crate::{Attempt, Error, together};
 
 pub(crate) struct Target {
     pub(crate) inner: Arc<Inner>,
@@ -22,6 +22,8 @@ pub(crate) struct Target {
     pub(crate) chunk_size: ChunkSize,
     /// Chunks that are acknowledged, and that the masters were not told of.
     unreported: Mutex<Vec<ChunkExtent>>,
+    /// The chunk that came with the file, until it is used.
+    first: Mutex<Option<Allocated>>,
 }
 
 /// A chunk to be written, and its pipeline.
@@ -39,7 +41,8 @@ pub(crate) struct Reopened {
     pub(crate) nodes: Vec<Node>,
 }
 
-fn ids(nodes: &[DatanodeId]) -> Vec<bytes::Bytes> {
+/// Datanodes, as masters are told of them.
+pub(crate) fn wire_ids(nodes: &[DatanodeId]) -> Vec<bytes::Bytes> {
     nodes.iter().map(|id| id.0.as_bytes().to_vec().into()).collect()
 }
 
@@ -67,7 +70,36 @@ impl Target {
             inode,
             chunk_size,
             unreported: Mutex::default(),
+            first: Mutex::default(),
         }
+    }
+
+    /// The same, with the chunk that the masters gave with the file.
+    pub(crate) fn with_first(self, answer: &mut v1::CreateResponse) -> Result<Self, Error> {
+        let operation = "create";
+        let Some(extent) = &answer.extent else {
+            return Ok(self);
+        };
+        let malformed = |why: String| Error::Protocol { operation, why };
+        let first = Allocated {
+            extent: proto::extent(extent).map_err(|error| malformed(error.to_string()))?,
+            nodes: nodes(operation, std::mem::take(&mut answer.targets))?,
+        };
+        Ok(Self {
+            first: Mutex::new(Some(first)),
+            ..self
+        })
+    }
+
+    /// The chunk that came with the file, if it is not used yet. It may be without datanodes.
+    pub(crate) fn take_first(&self) -> Option<Allocated> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The datanodes of the chunk that came with the file, as long as it is not used.
+    pub(crate) fn first_nodes(&self) -> Option<Vec<Node>> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.as_ref().map(|first| first.nodes.clone())
     }
 
     fn unreported(&self) -> std::sync::MutexGuard<'_, Vec<ChunkExtent>> {
@@ -96,6 +128,12 @@ impl Target {
     /// Allocates the next chunk. Datanodes in `failed` are not used, nor, if it can be helped, those that failed
     /// elsewhere a short while ago.
     pub(crate) async fn add_chunk(&self, failed: &[DatanodeId]) -> Result<Allocated, Error> {
+        match self.take_first() {
+            Some(first) if !first.nodes.is_empty() => return Ok(first),
+            // Too few could take it; by now perhaps they can, or the masters say why not.
+            Some(first) => self.abandon_chunk(first.extent.chunk).await?,
+            None => {}
+        }
         let mut exclude = self.inner.plane.suspects();
         exclude.retain(|id| !failed.contains(id));
         let cautious = !exclude.is_empty();
@@ -114,7 +152,7 @@ impl Target {
             caller: rpc.caller(),
             inode: self.inode.as_u64(),
             written: written.clone(),
-            exclude: ids(exclude),
+            exclude: wire_ids(exclude),
             host: self.inner.config.host.clone().unwrap_or_default(),
         };
         let answer = call!(rpc, operation, self.path.as_str(), add_chunk, request).await?;
@@ -138,7 +176,7 @@ impl Target {
         let request = v1::AppendChunkRequest {
             caller: rpc.caller(),
             inode: self.inode.as_u64(),
-            exclude: ids(&self.inner.plane.suspects()),
+            exclude: wire_ids(&self.inner.plane.suspects()),
             host: self.inner.config.host.clone().unwrap_or_default(),
         };
         let answer = call!(rpc, operation, self.path.as_str(), append_chunk, request).await?;
@@ -197,8 +235,8 @@ impl Target {
             caller: rpc.caller(),
             inode: self.inode.as_u64(),
             chunk: chunk.as_u64(),
-            existing: ids(&existing),
-            exclude: ids(exclude),
+            existing: wire_ids(&existing),
+            exclude: wire_ids(exclude),
             count: u32::try_from(count).unwrap_or(u32::MAX),
         };
         let answer = call!(rpc, operation, self.path.as_str(), additional_datanodes, request).await?;
@@ -214,7 +252,7 @@ impl Target {
             chunk: extent.chunk.as_u64(),
             generation: extent.generation.as_u64(),
             length: extent.len,
-            datanodes: ids(&pipeline),
+            datanodes: wire_ids(&pipeline),
         };
         call!(
             rpc,
@@ -249,13 +287,7 @@ impl Target {
             inode: self.inode.as_u64(),
             written: self.written(),
         };
-        // The master answers when the datanodes have confirmed, so one attempt may take as long as all.
-        let limit = self.inner.config.timeouts.close;
-        let limits = Limits {
-            attempt: limit,
-            total: limit,
-        };
-        let answer = call!(within limits, rpc, "close", self.path.as_str(), complete, request).await?;
+        let answer = together::complete(&self.inner, &self.path, request).await?;
         FileStatus::from_wire("close", answer.status)
     }
 

@@ -16,4 +16,6 @@ mod local;
 #[cfg(test)]
 mod read;
 #[cfg(test)]
+mod small;
+#[cfg(test)]
 mod write;

@@ -66,6 +66,7 @@ fn obey(session: &Session, term: Term, order: Command) {
 }
 
 fn delete(session: &Session, victims: Vec<v1::ReplicaVersion>, by: &Giver) {
+    let came = session.node.env.clock.monotonic();
     tracing::info!(master = %session.master, count = victims.len(), "is to delete replicas");
     for victim in victims {
         match ChunkId::new(victim.chunk) {
@@ -78,6 +79,7 @@ fn delete(session: &Session, victims: Vec<v1::ReplicaVersion>, by: &Giver) {
                     Victim::Any
                 },
                 by: by.clone(),
+                came,
             }),
             Err(error) => tracing::warn!(%error, "asked to delete what is no chunk"),
         }

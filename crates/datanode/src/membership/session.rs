@@ -184,10 +184,12 @@ impl Session {
             datanode: Some(v1::Datanode {
                 id: uuid_bytes(self.node.id.0),
                 host: self.advertised_host().await?,
-                data_port: self.node.data_addr.port().into(),
+                data_port: config.advertise_port.unwrap_or(self.node.data_addr.port()).into(),
                 rack: config.rack.clone(),
             }),
-            http_port: self.node.http_addr.map_or(0, |address| address.port().into()),
+            http_port: self.node.http_addr.map_or(0, |address| {
+                config.advertise_http_port.unwrap_or(address.port()).into()
+            }),
             storages: storages(replicas).await,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };

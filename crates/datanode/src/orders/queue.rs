@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chunkstore::Victim;
 use transfer::Node as Peer;
@@ -64,6 +65,8 @@ pub(crate) struct Deletion {
     pub(crate) generation: Generation,
     pub(crate) which: Victim,
     pub(crate) by: Giver,
+    /// When it came, by the clock of the process.
+    pub(crate) came: Duration,
 }
 
 /// Who gave an order: the leader of a term, and where it hears what went wrong.
@@ -359,6 +362,7 @@ mod tests {
                 generation: Generation(1),
                 which: Victim::Any,
                 by: giver(&failures),
+                came: Duration::ZERO,
             });
         }
         assert_eq!(failures.take(9).len(), 2);

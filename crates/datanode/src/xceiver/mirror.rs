@@ -45,22 +45,17 @@ impl Mirror {
             return Ok(None);
         };
         let kept = Connection::kept(context, &address(first)?);
-        let setup = context.timeouts().setup;
-        Self::set_up(context, kept, first, onward, setup).await.map(Some)
+        // At the beginning of a chunk there is no earlier writer that would have to be stopped.
+        let limit = match onward.stage() {
+            pb::BlockConstructionStage::PipelineSetupCreate => context.timeouts().connect,
+            _ => context.timeouts().setup,
+        };
+        Self::set_up(context, kept, first, onward, limit).await.map(Some)
     }
 
     /// Nothing is under way any more: the connection is kept for the next pipeline.
     pub(super) fn keep(self, context: &Context<'_>) {
-        let Connection {
-            reader,
-            writer,
-            address,
-        } = self.into_connection();
-        if let Some(stream) = wire::rejoin(reader, writer)
-            && let Ok(stream) = stream.detach()
-        {
-            context.node.peers.keep(address, stream);
-        }
+        self.into_connection().keep(context);
     }
 
     /// Connects to `target` and sends it a request.
@@ -195,6 +190,51 @@ fn onward(op: &pb::OpWriteBlockProto) -> Option<(&pb::DatanodeInfoProto, pb::OpW
 }
 
 impl Connection {
+    /// Sends a request with the packet that belongs to it, as it was received, to the datanode at `address`. Over a connection
+    /// that was kept, where there is one and `kept` allows it.
+    pub(super) async fn pass(
+        context: &Context<'_>,
+        address: &str,
+        kept: bool,
+        op: &Op,
+        frame: &[u8],
+    ) -> Result<(Self, bool), Refusal> {
+        let limit = context.timeouts().idle;
+        if kept && let Some(mut connection) = Self::kept(context, address) {
+            let sent = within(limit, connection.writer.write_op_with_frame(op, frame)).await;
+            if sent.is_ok() {
+                return Ok((connection, true));
+            }
+        }
+        let mut connection = Self::to(context, address).await?;
+        match within(limit, connection.writer.write_op_with_frame(op, frame)).await {
+            Ok(()) => Ok((connection, false)),
+            Err(error) => {
+                let why = format!("can not pass a request on to datanode {address}: {error}");
+                Err(at_link(address, refuse(pb::Status::Error, why)))
+            }
+        }
+    }
+
+    /// The answer to what was sent. An error says that there is none.
+    pub(super) async fn answer(&mut self, limit: Duration) -> Result<pb::BlockOpResponseProto, Lost> {
+        within(limit, self.reader.read_response()).await
+    }
+
+    /// Nothing is under way any more: it is kept for the next request.
+    pub(super) fn keep(self, context: &Context<'_>) {
+        let Self {
+            reader,
+            writer,
+            address,
+        } = self;
+        if let Some(stream) = wire::rejoin(reader, writer)
+            && let Ok(stream) = stream.detach()
+        {
+            context.node.peers.keep(address, stream);
+        }
+    }
+
     /// One to `address` that was kept, if there is one.
     fn kept(context: &Context<'_>, address: &str) -> Option<Self> {
         let stream = context.node.peers.take(address)?.attach().ok()?;

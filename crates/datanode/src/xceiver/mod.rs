@@ -5,6 +5,7 @@
 //!                                     ├ write     setup: replica (create | recover), mirror; then packets in, acks out
 //!                                     ├ read      packets out
 //!                                     ├ local     a replica's files, to a program on this host
+//!                                     ├ small     many small chunks at once, in or out: one packet, one answer
 //!                                     ├ checksum
 //!                                     └ transfer  a replica to another datanode; `newcomer` is the other end of that,
 //!                                                 and of `copy`, which a master orders
@@ -24,6 +25,7 @@ mod read;
 mod receive;
 mod recover;
 mod request;
+mod small;
 mod transfer;
 mod write;
 

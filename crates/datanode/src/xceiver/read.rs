@@ -43,6 +43,7 @@ pub(super) async fn serve(
         let (header, sums, data) = sending.packet();
         let response = sending.response();
         within(limit, writer.write_whole_read(&response, &header, sums, data)).await?;
+        context.node.telemetry.sent_bytes.inc_by(data.len() as u64);
         return done(limit, reader).await;
     }
     within(limit, writer.write_response(&sending.response())).await?;
@@ -205,6 +206,7 @@ impl Sending {
             absent: None,
             being_written: Some(matches!(self.source, Source::Growing(_))),
             visible: Some(self.source.len()),
+            restarted: Some(matches!(&self.source, Source::Growing(open) if open.restarted())),
         });
         response
     }

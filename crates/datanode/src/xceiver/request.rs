@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use env::net::TcpStream;
 use tokio::time::Instant;
-use transfer::{Op, Refusal, pb};
+use tracing::Instrument as _;
+use transfer::{Op, Refusal, pb, trace_of};
+use types::TraceId;
 use wire::{Reader, Writer};
 
 use super::deadline::{Lost, within};
-use super::{checksum, local, read, transfer as copy, write};
+use super::{checksum, local, read, small, transfer as copy, write};
 use crate::config::Timeouts;
 use crate::node::Node;
 use crate::refusal::{refuse, response};
@@ -94,24 +96,40 @@ async fn carry_out(node: &Arc<Node>, op: Op, reader: &mut Reader, writer: &mut W
     };
     let context = Context { node, replicas };
     let took = node.telemetry.operation(&op).map(|took| (took, Instant::now()));
-    let done = match op {
-        Op::WriteBlock(op) => write::serve(&context, *op, reader, writer).await,
-        Op::ReadBlock(op) => read::serve(&context, &op, reader, writer).await,
-        Op::BlockChecksum(op) => checksum::serve(&context, &op, writer).await,
-        Op::TransferBlock(op) => copy::serve(&context, &op, writer).await,
-        Op::RequestShortCircuitFds(op) => local::serve(&context, &op, writer).await,
+    let trace = TraceId(trace_of(&op));
+    let span = tracing::debug_span!(target: "request", "request", id = %trace, operation = ?op.opcode());
+    let done = serve_op(&context, op, reader, writer)
+        .instrument(span.clone())
+        .await;
+    span.in_scope(|| tracing::debug!(target: "request", well = done.is_ok(), "request"));
+    if let Some((took, begun)) = took {
+        took.observe(begun.elapsed());
+    }
+    done
+}
+
+async fn serve_op(
+    context: &Context<'_>,
+    op: Op,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<Next, Lost> {
+    match op {
+        Op::WriteBlock(op) => write::serve(context, *op, reader, writer).await,
+        Op::ReadBlock(op) => read::serve(context, &op, reader, writer).await,
+        Op::BlockChecksum(op) => checksum::serve(context, &op, writer).await,
+        Op::TransferBlock(op) => copy::serve(context, &op, writer).await,
+        Op::RequestShortCircuitFds(op) => local::serve(context, &op, writer).await,
+        Op::WriteSmall(op) => small::write(context, op, reader, writer).await,
+        Op::ReadSmall(op) => small::read(context, &op, writer).await,
         Op::ReplaceBlock(_)
         | Op::CopyBlock(_)
         | Op::ReleaseShortCircuitFds(_)
         | Op::RequestShortCircuitShm(_) => {
             let why = format!("{:?} is not supported by this datanode", op.opcode());
-            answer(node, writer, refuse(pb::Status::ErrorUnsupported, why)).await
+            answer(context.node, writer, refuse(pb::Status::ErrorUnsupported, why)).await
         }
-    };
-    if let Some((took, begun)) = took {
-        took.observe(begun.elapsed());
     }
-    done
 }
 
 /// Says no; the connection may go on.

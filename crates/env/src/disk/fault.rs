@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{DirLock, Disk, Entry, File, Open, Space};
+use crate::blocking::{is_inline, owe};
 
 /// The kinds of operation that a fault can strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,8 +50,11 @@ pub enum Effect {
     /// It fails with this error number (`libc::EIO`, `libc::ENOSPC`, …). A write has written its first half by then; the
     /// bytes of a file whose sync fails will never be durable, whatever syncs follow.
     Fail(i32),
-    /// It takes this much longer: a slow disk, for tests with real threads.
+    /// It takes this much longer: a slow disk. Where nothing may block ([`Inline`](crate::Inline)), the
+    /// [`blocking`](crate::blocking) call that it is in does.
     Delay(Duration),
+    /// It says that it is done, and does nothing: of syncs only. A disk that lies, or a program that forgets to sync.
+    Lie,
     /// It waits until the gate is opened: a slow disk, for tests that must not depend on time.
     Hold(Gate),
 }
@@ -171,12 +175,13 @@ impl Faults {
     }
 
     /// Tells the faults of an operation, waits where they say so, and fails where they say so.
-    pub(super) fn strike(&self, op: Op, path: &Path) -> io::Result<()> {
+    /// Answers whether it is to be done: one that lies is not.
+    pub(super) fn strike(&self, op: Op, path: &Path) -> io::Result<bool> {
         let mut struck = Vec::new();
         {
             let mut faults = self.lock();
             if faults.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             let text = path.to_string_lossy();
             for fault in &mut *faults {
@@ -192,15 +197,18 @@ impl Faults {
             }
             faults.retain(|fault| fault.times > 0);
         }
-        let mut failure = Ok(());
+        let mut failure = Ok(true);
+        let mut lies = false;
         for effect in struck {
             match effect {
                 Effect::Fail(code) => failure = Err(io::Error::from_raw_os_error(code)),
+                Effect::Delay(time) if is_inline() => owe(time),
                 Effect::Delay(time) => thread::sleep(time),
                 Effect::Hold(gate) => gate.pass(),
+                Effect::Lie => lies = true,
             }
         }
-        failure
+        failure.map(|done| done && !lies)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
@@ -263,8 +271,10 @@ impl Disk for FaultDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.faults.strike(Op::SyncDir, path)?;
-        self.inner.sync_dir(path)
+        if self.faults.strike(Op::SyncDir, path)? {
+            self.inner.sync_dir(path)?;
+        }
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -302,8 +312,10 @@ impl File for FaultFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.faults.strike(Op::SyncData, &self.path)?;
-        self.inner.sync_data()
+        if self.faults.strike(Op::SyncData, &self.path)? {
+            self.inner.sync_data()?;
+        }
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -7,6 +7,7 @@
 mod gather;
 mod grpc;
 mod local;
+pub mod sim;
 mod split;
 mod stream;
 
@@ -29,6 +30,7 @@ pub struct Network(Kind);
 enum Kind {
     Real,
     Translated(Arc<Translate>),
+    Simulated(sim::SimHost),
 }
 
 /// From the address that is asked for to the one that is connected to.
@@ -39,6 +41,7 @@ impl fmt::Debug for Kind {
         f.write_str(match self {
             Self::Real => "Real",
             Self::Translated(_) => "Translated",
+            Self::Simulated(_) => "Simulated",
         })
     }
 }
@@ -66,6 +69,7 @@ impl Network {
         let stream = match &self.0 {
             Kind::Real => tokio::net::TcpStream::connect(address).await?,
             Kind::Translated(translate) => tokio::net::TcpStream::connect(translate(address)?).await?,
+            Kind::Simulated(host) => return Ok(TcpStream::from_sim(host.connect(address).await?)),
         };
         TcpStream::from_tokio(stream)
     }
@@ -75,14 +79,20 @@ impl Network {
     /// # Errors
     /// As the network answers.
     pub async fn listen(&self, address: &str) -> io::Result<TcpListener> {
-        Ok(TcpListener::from_tokio(
-            tokio::net::TcpListener::bind(address).await?,
-        ))
+        match &self.0 {
+            Kind::Real | Kind::Translated(_) => Ok(TcpListener::from_tokio(
+                tokio::net::TcpListener::bind(address).await?,
+            )),
+            Kind::Simulated(host) => Ok(TcpListener::from_sim(host.listen(address)?)),
+        }
     }
 
     /// Whether `host` is this machine, as far as that is known without asking anybody: an address of it, or its name.
     #[must_use]
     pub fn is_here(&self, host: &str) -> bool {
+        if let Kind::Simulated(here) = &self.0 {
+            return here.is_here(host);
+        }
         match host.parse::<std::net::IpAddr>() {
             // Only addresses of this machine can be had.
             Ok(address) => std::net::UdpSocket::bind((address, 0)).is_ok_and(|_| !address.is_unspecified()),
@@ -95,7 +105,10 @@ impl Network {
     /// # Errors
     /// As the system answers: when nobody listens, or may not be connected to.
     pub async fn connect_local(&self, path: &Path) -> io::Result<TcpStream> {
-        local::connect(path).await
+        match &self.0 {
+            Kind::Real | Kind::Translated(_) => local::connect(path).await,
+            Kind::Simulated(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Listens at `path` on this machine, for those whom `mode` lets write to it. What a process that is gone left there is
@@ -104,7 +117,10 @@ impl Network {
     /// # Errors
     /// `AddrInUse` where a process listens, `AlreadyExists` where something else is, else as the system answers.
     pub fn listen_local(&self, path: &Path, mode: u32) -> io::Result<LocalListener> {
-        LocalListener::bind(path, mode)
+        match &self.0 {
+            Kind::Real | Kind::Translated(_) => LocalListener::bind(path, mode),
+            Kind::Simulated(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }
 

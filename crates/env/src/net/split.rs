@@ -12,6 +12,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::unix;
 
 use super::local;
+use super::sim::{SimReadHalf, SimStream, SimWriteHalf};
 use super::stream::TcpStream;
 use crate::disk::File;
 
@@ -23,6 +24,7 @@ pub struct ReadHalf(ReadInner);
 enum ReadInner {
     Tokio(OwnedReadHalf),
     Local(unix::OwnedReadHalf),
+    Sim(SimReadHalf),
 }
 
 /// The half of a connection that writes.
@@ -33,6 +35,7 @@ pub struct WriteHalf(WriteInner);
 enum WriteInner {
     Tokio(OwnedWriteHalf),
     Local(unix::OwnedWriteHalf),
+    Sim(SimWriteHalf),
 }
 
 impl ReadHalf {
@@ -44,6 +47,10 @@ impl ReadHalf {
         Self(ReadInner::Local(half))
     }
 
+    pub(super) const fn from_sim(half: SimReadHalf) -> Self {
+        Self(ReadInner::Sim(half))
+    }
+
     /// Takes one byte, and the files that come with it. Whatever was sent before must have been read, and no more than that:
     /// a file is lost when its byte is read as others are.
     ///
@@ -51,7 +58,7 @@ impl ReadHalf {
     /// `Unsupported` where the connection leads over a network, else as the system answers.
     pub async fn receive_files(&self) -> io::Result<(u8, Vec<Arc<dyn File>>)> {
         match &self.0 {
-            ReadInner::Tokio(_) => Err(io::ErrorKind::Unsupported.into()),
+            ReadInner::Tokio(_) | ReadInner::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
             ReadInner::Local(half) => {
                 let stream: &tokio::net::UnixStream = half.as_ref();
                 stream
@@ -71,6 +78,7 @@ impl ReadHalf {
             (ReadInner::Local(read), WriteInner::Local(write)) => {
                 read.reunite(write).ok().map(TcpStream::from_local)
             }
+            (ReadInner::Sim(read), WriteInner::Sim(write)) => read.reunite(write).map(TcpStream::from_sim),
             _ => None,
         }
     }
@@ -83,6 +91,7 @@ impl ReadHalf {
         match &self.0 {
             ReadInner::Tokio(half) => half.peer_addr(),
             ReadInner::Local(_) => Err(io::ErrorKind::Unsupported.into()),
+            ReadInner::Sim(half) => Ok(half.stream().peer_addr()),
         }
     }
 }
@@ -94,6 +103,10 @@ impl WriteHalf {
 
     pub(super) const fn from_local(half: unix::OwnedWriteHalf) -> Self {
         Self(WriteInner::Local(half))
+    }
+
+    pub(super) const fn from_sim(half: SimWriteHalf) -> Self {
+        Self(WriteInner::Sim(half))
     }
 
     /// Whether the connection is one within the machine, over which files can be handed over.
@@ -111,6 +124,9 @@ impl WriteHalf {
                 _ => false,
             },
             WriteInner::Local(_) => true,
+            WriteInner::Sim(half) => half
+                .stream()
+                .is_some_and(|stream| stream.local_addr().ip() == stream.peer_addr().ip()),
         }
     }
 
@@ -121,7 +137,7 @@ impl WriteHalf {
     /// `Unsupported` where the connection leads over a network, else as the system answers.
     pub async fn send_files(&self, byte: u8, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         match &self.0 {
-            WriteInner::Tokio(_) => Err(io::ErrorKind::Unsupported.into()),
+            WriteInner::Tokio(_) | WriteInner::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
             WriteInner::Local(half) => {
                 let stream: &tokio::net::UnixStream = half.as_ref();
                 let send = || local::send(stream, byte, files);
@@ -138,6 +154,10 @@ impl WriteHalf {
         match &self.0 {
             WriteInner::Tokio(half) => half.peer_addr(),
             WriteInner::Local(_) => Err(io::ErrorKind::Unsupported.into()),
+            WriteInner::Sim(half) => half
+                .stream()
+                .map(SimStream::peer_addr)
+                .ok_or_else(|| io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -147,6 +167,7 @@ impl AsyncRead for ReadHalf {
         match &mut self.get_mut().0 {
             ReadInner::Tokio(half) => Pin::new(half).poll_read(cx, buf),
             ReadInner::Local(half) => Pin::new(half).poll_read(cx, buf),
+            ReadInner::Sim(half) => Pin::new(half).poll_read(cx, buf),
         }
     }
 }
@@ -156,6 +177,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.get_mut().0 {
             WriteInner::Tokio(half) => Pin::new(half).poll_write(cx, bytes),
             WriteInner::Local(half) => Pin::new(half).poll_write(cx, bytes),
+            WriteInner::Sim(half) => Pin::new(half).poll_write(cx, bytes),
         }
     }
 
@@ -167,6 +189,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.get_mut().0 {
             WriteInner::Tokio(half) => Pin::new(half).poll_write_vectored(cx, slices),
             WriteInner::Local(half) => Pin::new(half).poll_write_vectored(cx, slices),
+            WriteInner::Sim(half) => Pin::new(half).poll_write_vectored(cx, slices),
         }
     }
 
@@ -174,6 +197,7 @@ impl AsyncWrite for WriteHalf {
         match &self.0 {
             WriteInner::Tokio(half) => half.is_write_vectored(),
             WriteInner::Local(half) => half.is_write_vectored(),
+            WriteInner::Sim(half) => half.is_write_vectored(),
         }
     }
 
@@ -181,6 +205,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.get_mut().0 {
             WriteInner::Tokio(half) => Pin::new(half).poll_flush(cx),
             WriteInner::Local(half) => Pin::new(half).poll_flush(cx),
+            WriteInner::Sim(half) => Pin::new(half).poll_flush(cx),
         }
     }
 
@@ -188,6 +213,7 @@ impl AsyncWrite for WriteHalf {
         match &mut self.get_mut().0 {
             WriteInner::Tokio(half) => Pin::new(half).poll_shutdown(cx),
             WriteInner::Local(half) => Pin::new(half).poll_shutdown(cx),
+            WriteInner::Sim(half) => Pin::new(half).poll_shutdown(cx),
         }
     }
 }

@@ -7,15 +7,26 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::sim::{SimListener, SimStream};
 use super::split::{ReadHalf, WriteHalf};
 
 /// A listening socket.
 #[derive(Debug)]
-pub struct TcpListener(tokio::net::TcpListener);
+pub struct TcpListener(Listener);
+
+#[derive(Debug)]
+enum Listener {
+    Tokio(tokio::net::TcpListener),
+    Sim(SimListener),
+}
 
 impl TcpListener {
     pub(super) const fn from_tokio(listener: tokio::net::TcpListener) -> Self {
-        Self(listener)
+        Self(Listener::Tokio(listener))
+    }
+
+    pub(super) const fn from_sim(listener: SimListener) -> Self {
+        Self(Listener::Sim(listener))
     }
 
     /// Waits for the next connection.
@@ -23,8 +34,16 @@ impl TcpListener {
     /// # Errors
     /// As the network answers. Some errors pass (too many open files): wait a little and call again.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = self.0.accept().await?;
-        Ok((TcpStream::from_tokio(stream)?, peer))
+        match &self.0 {
+            Listener::Tokio(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((TcpStream::from_tokio(stream)?, peer))
+            }
+            Listener::Sim(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((TcpStream::from_sim(stream), peer))
+            }
+        }
     }
 
     /// The address that it listens on.
@@ -32,7 +51,10 @@ impl TcpListener {
     /// # Errors
     /// As the network answers.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        match &self.0 {
+            Listener::Tokio(listener) => listener.local_addr(),
+            Listener::Sim(listener) => Ok(listener.local_addr()),
+        }
     }
 }
 
@@ -44,6 +66,7 @@ pub struct TcpStream(Inner);
 enum Inner {
     Tokio(tokio::net::TcpStream),
     Local(tokio::net::UnixStream),
+    Sim(SimStream),
 }
 
 impl TcpStream {
@@ -61,6 +84,10 @@ impl TcpStream {
         Self(Inner::Local(stream))
     }
 
+    pub(super) const fn from_sim(stream: SimStream) -> Self {
+        Self(Inner::Sim(stream))
+    }
+
     /// Whether it is one within the machine, over which files can be handed over.
     #[must_use]
     pub const fn is_local(&self) -> bool {
@@ -76,6 +103,7 @@ impl TcpStream {
                 _ => false,
             },
             Inner::Local(_) => true,
+            Inner::Sim(stream) => stream.local_addr().ip() == stream.peer_addr().ip(),
         }
     }
 
@@ -88,6 +116,7 @@ impl TcpStream {
         match self.0 {
             Inner::Tokio(stream) => Ok(DetachedStream(Detached::Std(stream.into_std()?))),
             Inner::Local(stream) => Ok(DetachedStream(Detached::Local(stream.into_std()?))),
+            Inner::Sim(stream) => Ok(DetachedStream(Detached::Sim(stream))),
         }
     }
 
@@ -104,6 +133,10 @@ impl TcpStream {
                 let (read, write) = stream.into_split();
                 (ReadHalf::from_local(read), WriteHalf::from_local(write))
             }
+            Inner::Sim(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::from_sim(read), WriteHalf::from_sim(write))
+            }
         }
     }
 
@@ -115,6 +148,7 @@ impl TcpStream {
         match &self.0 {
             Inner::Tokio(stream) => stream.local_addr(),
             Inner::Local(_) => Err(io::ErrorKind::Unsupported.into()),
+            Inner::Sim(stream) => Ok(stream.local_addr()),
         }
     }
 
@@ -126,6 +160,7 @@ impl TcpStream {
         match &self.0 {
             Inner::Tokio(stream) => stream.peer_addr(),
             Inner::Local(_) => Err(io::ErrorKind::Unsupported.into()),
+            Inner::Sim(stream) => Ok(stream.peer_addr()),
         }
     }
 }
@@ -138,6 +173,7 @@ pub struct DetachedStream(Detached);
 enum Detached {
     Std(std::net::TcpStream),
     Local(std::os::unix::net::UnixStream),
+    Sim(SimStream),
 }
 
 impl DetachedStream {
@@ -149,6 +185,7 @@ impl DetachedStream {
         match self.0 {
             Detached::Std(stream) => Ok(TcpStream(Inner::Tokio(tokio::net::TcpStream::from_std(stream)?))),
             Detached::Local(stream) => Ok(TcpStream(Inner::Local(tokio::net::UnixStream::from_std(stream)?))),
+            Detached::Sim(stream) => Ok(TcpStream::from_sim(stream)),
         }
     }
 }
@@ -158,6 +195,7 @@ impl AsyncRead for TcpStream {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_read(cx, buf),
             Inner::Local(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Sim(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -167,6 +205,7 @@ impl AsyncWrite for TcpStream {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_write(cx, bytes),
             Inner::Local(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Inner::Sim(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -178,6 +217,7 @@ impl AsyncWrite for TcpStream {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Inner::Local(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Inner::Sim(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -185,6 +225,7 @@ impl AsyncWrite for TcpStream {
         match &self.0 {
             Inner::Tokio(stream) => stream.is_write_vectored(),
             Inner::Local(stream) => stream.is_write_vectored(),
+            Inner::Sim(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -192,6 +233,7 @@ impl AsyncWrite for TcpStream {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_flush(cx),
             Inner::Local(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Sim(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -199,6 +241,7 @@ impl AsyncWrite for TcpStream {
         match &mut self.get_mut().0 {
             Inner::Tokio(stream) => Pin::new(stream).poll_shutdown(cx),
             Inner::Local(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Sim(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

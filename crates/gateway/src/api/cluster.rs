@@ -83,7 +83,8 @@ pub(super) async fn change_node(asked: Asked) -> Answer {
 
 pub(super) async fn remove_node(asked: Asked) -> Result<StatusCode, Problem> {
     let node = asked.last()?;
-    asked.fs.operations().remove_node(&node, false).await?;
+    let force = asked.flag("force")?;
+    asked.fs.operations().remove_node(&node, force).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

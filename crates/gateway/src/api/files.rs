@@ -39,14 +39,7 @@ pub(super) async fn head(asked: Asked) -> Response {
 async fn read(asked: &Asked, head_only: bool) -> Result<Response, Problem> {
     let path = asked.path(PREFIX)?;
     if asked.gateway.side == Side::Master {
-        let found = asked.fs.locations(&path, 0..1).await?;
-        let near: Vec<_> = found
-            .iter()
-            .flat_map(|chunk| chunk.replicas.iter().map(|node| node.id))
-            .collect();
-        let all = asked.gateway.nodes.all().await?;
-        let random = asked.gateway.env.random.u64();
-        return elsewhere(asked, nodes::to_read(&all, &near, random));
+        return elsewhere(asked, asked.gateway.nodes.reader(&asked.fs, &path, 0).await?);
     }
     let file = asked.fs.open(&path).await?;
     let (len, etag) = (file.len(), etag(file.status()));
@@ -102,9 +95,7 @@ pub(super) async fn put(mut asked: Asked) -> Response {
 async fn write(asked: &Asked, body: Body) -> Result<Response, Problem> {
     let path = asked.path(PREFIX)?;
     if asked.gateway.side == Side::Master {
-        let all = asked.gateway.nodes.all().await?;
-        let random = asked.gateway.env.random.u64();
-        return elsewhere(asked, nodes::to_write(&all, asked.from.as_deref(), random));
+        return elsewhere(asked, asked.gateway.nodes.writer(asked.from.as_deref()).await?);
     }
     let chunk_size = asked.number::<u64>("chunk_size")?.map(ChunkSize::new).transpose();
     let options = CreateOptions {
@@ -140,15 +131,13 @@ pub(super) async fn options(asked: Asked) -> Response {
 
 fn elsewhere(asked: &Asked, address: Option<String>) -> Result<Response, Problem> {
     let address = address.ok_or_else(|| {
-        let why = "no datanode that serves HTTP is live: see `distrifs nodes`";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why.to_owned())
+        let why = nodes::NOBODY_SERVES.to_owned();
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why)
     })?;
-    let query = asked.uri.query().unwrap_or_default();
-    let location = format!("http://{address}{}?{query}", asked.uri.path());
+    let location = nodes::location(&address, &asked.uri, asked.by_header());
     if asked.flag("where")? {
         return Ok(Json(json!({ "location": location })).into_response());
     }
-    // Who asks by a header is not known to a server that it is sent on to by a browser.
     Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response())
 }
 

@@ -3,9 +3,8 @@
 //! Everything is in one table ([`endpoints`]): the routes, and the OpenAPI document at `/api/v1/openapi.json`.
 
 mod cluster;
-mod events;
 mod files;
-mod model;
+pub(crate) mod model;
 mod names;
 mod openapi;
 mod problem;
@@ -111,7 +110,8 @@ fn endpoints() -> Vec<Endpoint> {
         new("get", "/api/v1/nodes", "the datanodes", "nodes, with their volumes", get(cluster::nodes)),
         new("put", "/api/v1/nodes/{node}", "changes how a datanode (id or host:port) takes part", "the node", put(cluster::change_node))
             .body(&[("state", "string", "in-service, decommission or maintenance"), ("for_ms", "integer", "how long a maintenance may take")]),
-        new("delete", "/api/v1/nodes/{node}", "forgets a datanode that is dead", "nothing", delete(cluster::remove_node)).status("204"),
+        new("delete", "/api/v1/nodes/{node}", "forgets a datanode that is dead", "nothing", delete(cluster::remove_node)).status("204")
+            .query("force", "true: also when it has the only copy of something, which is lost then"),
         new("get", "/api/v1/jobs", "background jobs and settings", "jobs, settings", get(cluster::jobs)),
         new("put", "/api/v1/settings/{key}", "changes a setting of the cluster", "the setting", put(cluster::set))
             .body(&[("value", "string", "the new value; empty: the default")]),

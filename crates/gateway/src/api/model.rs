@@ -2,51 +2,21 @@
 //! stopwatch (`…_for_ms`, `…_in_ms`); sizes are bytes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use client::{
-    ChunkHealth, ConditionCounts, DataClass, Explanation, FileHealth, FileStatus, Health, Job, MasterGroup,
-    MasterRole, NodeDetail, Problem, RebalanceReport, ReplicaHealth, Setting, Standing, VolumeDetail,
+    ChunkHealth, ConditionCounts, Explanation, FileHealth, FileStatus, Health, Job, MasterGroup, MasterRole,
+    NodeDetail, Problem, RebalanceReport, ReplicaHealth, Setting, Standing, VolumeDetail,
 };
 use serde_json::{Value, json};
-use types::AdminState;
+use types::{AdminState, millis, word};
 
 /// All of them.
 pub(crate) fn all<'a, T: 'a>(of: impl IntoIterator<Item = &'a T>, each: impl Fn(&T) -> Value) -> Value {
     Value::Array(of.into_iter().map(each).collect())
 }
 
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// For programs: without spaces.
-pub(crate) fn word(words: &str) -> String {
-    words.replace(' ', "-")
-}
-
 pub(crate) fn counts(counts: &ConditionCounts) -> Value {
-    let of = |class| counts.count(|condition| condition.class == class);
-    let mut by_copies = BTreeMap::<u32, u64>::new();
-    for (condition, count) in counts.iter() {
-        if let DataClass::AtRisk { copies } = condition.class {
-            *by_copies.entry(copies).or_default() += count;
-        }
-    }
-    json!({
-        "total": counts.total(),
-        "healthy": of(DataClass::Healthy),
-        "being_written": of(DataClass::BeingWritten),
-        "surplus": of(DataClass::Surplus),
-        "draining": of(DataClass::Draining),
-        "misplaced": of(DataClass::Misplaced),
-        "corrupt": of(DataClass::Corrupt),
-        "at_risk": counts.count(|condition| condition.class.is_at_risk()),
-        "at_risk_by_copies_left": by_copies,
-        "unavailable": of(DataClass::Unavailable),
-        "lost": of(DataClass::Lost),
-        "with_corrupt_replica": counts.count(|condition| condition.corrupt),
-    })
+    json!(counts.by_class())
 }
 
 fn problem(problem: &Problem) -> Value {
@@ -102,15 +72,6 @@ fn volume(volume: &VolumeDetail) -> Value {
     })
 }
 
-pub(crate) const fn admin_word(admin: AdminState) -> &'static str {
-    match admin {
-        AdminState::InService => "in-service",
-        AdminState::Decommissioning { .. } => "decommissioning",
-        AdminState::Decommissioned { .. } => "decommissioned",
-        AdminState::Maintenance { .. } => "maintenance",
-    }
-}
-
 pub(crate) fn node(node: &NodeDetail) -> Value {
     let until = match node.admin {
         AdminState::Maintenance { until } => Some(until.0),
@@ -122,7 +83,7 @@ pub(crate) fn node(node: &NodeDetail) -> Value {
         "http": node.http,
         "rack": node.rack,
         "liveness": node.liveness.as_str(),
-        "admin": admin_word(node.admin),
+        "admin": node.admin.as_str(),
         "maintenance_until_ms": until,
         "draining_left": node.draining.map(|draining| draining.left),
         "silent_for_ms": node.silent.map(millis),

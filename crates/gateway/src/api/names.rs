@@ -8,6 +8,7 @@ use super::model;
 use super::problem::Problem;
 use super::request::Asked;
 use crate::path;
+use crate::query::octal_mode;
 
 const PREFIX: &str = "/api/v1/names";
 
@@ -65,8 +66,8 @@ pub(super) async fn change(asked: Asked) -> Answer {
         }
         "attributes" => {
             if let Some(mode) = text("mode") {
-                let mode = u16::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o1777);
-                let mode = mode.ok_or_else(|| Problem::request("mode is not octal".to_owned()))?;
+                let mode =
+                    octal_mode(mode).ok_or_else(|| Problem::request("mode is not octal".to_owned()))?;
                 fs.set_mode(&path, mode).await?;
             }
             if text("owner").is_some() || text("group").is_some() {

@@ -73,6 +73,12 @@ impl FromRequest<Arc<Gateway>> for Asked {
 }
 
 impl Asked {
+    /// Who asks, where only a header says so.
+    pub(crate) fn by_header(&self) -> Option<&str> {
+        let by_query = self.query.text("user.name").is_some();
+        Some(self.user.as_str()).filter(|user| !by_query && *user != NOBODY)
+    }
+
     /// What follows `prefix` in the path of the URL, as the path of a file.
     pub(crate) fn path(&self, prefix: &str) -> Result<FsPath, Problem> {
         path::of_url(self.uri.path(), prefix).map_err(Problem::request)

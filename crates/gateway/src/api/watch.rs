@@ -3,7 +3,7 @@
 //! A master's gateway asks the leader every few seconds, and every second while somebody looks; all who look share one
 //! question. What it remembers is bounded, in memory, and begins anew with the process: for longer there is `/metrics`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,22 +11,18 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
-use client::{Health, MasterGroup, NodeDetail};
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::events::{self, Events, Seen};
-use super::model;
 use crate::Gateway;
+use crate::events::Events;
+use crate::look::{Before, Look};
 
 /// Between two questions, while nobody looks and while somebody does.
 const PACE: Duration = Duration::from_secs(5);
 const PACE_WATCHED: Duration = Duration::from_secs(1);
-
-/// How long the leader may take to say how things are.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A sample is remembered so often, and so many of them: an hour.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
@@ -49,49 +45,30 @@ impl Default for Watch {
     }
 }
 
-/// What moves, as counters: rates are differences.
-struct Before {
-    at: Instant,
-    calls: (u64, Duration),
-    traffic: BTreeMap<String, (u64, u64)>,
-}
-
 /// Asks for as long as the gateway lives.
 pub(crate) async fn run(gateway: Weak<Gateway>) {
     let mut before: Option<Before> = None;
-    let mut seen = Seen::default();
     let mut sampled: Option<Instant> = None;
     loop {
         let Some(gateway) = gateway.upgrade() else { return };
         let watch = &gateway.watch;
         let at_ms = gateway.env.clock.wall().as_u64();
         let fs = gateway.users.file_system(None);
-        let (operations, admin) = (fs.operations(), fs.admin());
-        let asking = async {
-            let (health, nodes, masters) =
-                tokio::join!(operations.health(), operations.nodes(), admin.masters());
-            Ok::<_, client::Error>((health?, nodes?, masters?))
-        };
-        let told = match timeout(PATIENCE, asking).await {
-            Ok(Ok(told)) => Ok(told),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no master that leads has answered for some seconds".to_owned()),
-        };
-        let now = match &told {
-            Ok((health, nodes, masters)) => {
-                let (rates, after) = rates(before.take(), health, nodes);
+        let now = match &Look::take(&fs, at_ms).await {
+            Ok(look) => {
+                let (rates, after) = look.rates(before.take());
                 before = Some(after);
-                events::of_change(&mut watch.events(), &mut seen, at_ms, health, nodes, masters);
+                watch.events().see(look);
                 let due = sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_EVERY);
                 if due {
                     sampled = Some(Instant::now());
-                    watch.remember(sample(at_ms, health, nodes, &rates));
+                    watch.remember(sample(look, &rates));
                 }
-                told_json(at_ms, health, nodes, masters, &rates)
+                look.to_json(&rates)
             }
             Err(why) => {
                 before = None;
-                events::of_silence(&mut watch.events(), &mut seen, at_ms, why);
+                watch.events().silence(at_ms, why);
                 json!({ "at_ms": at_ms, "error": why })
             }
         };
@@ -120,68 +97,10 @@ impl Watch {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "rates, to be looked at")]
-fn rates(before: Option<Before>, health: &Health, nodes: &[NodeDetail]) -> (Value, Before) {
-    let traffic: BTreeMap<_, _> = nodes
-        .iter()
-        .map(|node| (node.id.to_string(), (node.received_bytes, node.sent_bytes)))
-        .collect();
-    let after = Before {
-        at: Instant::now(),
-        calls: (health.calls, health.calls_time),
-        traffic,
-    };
-    let Some(before) = before else {
-        return (Value::Null, after);
-    };
-    let seconds = after.at.duration_since(before.at).as_secs_f64().max(0.001);
-    let per_s = |count: u64| count as f64 / seconds;
-    let calls = after.calls.0.saturating_sub(before.calls.0);
-    let time = after.calls.1.saturating_sub(before.calls.1);
-    let mean_us = if calls == 0 {
-        Value::Null
-    } else {
-        json!(time.as_micros() as f64 / calls as f64)
-    };
-    let (mut received, mut sent, mut by_node) = (0, 0, serde_json::Map::new());
-    for (id, (now_in, now_out)) in &after.traffic {
-        let (was_in, was_out) = before.traffic.get(id).copied().unwrap_or((*now_in, *now_out));
-        let (came, went) = (now_in.saturating_sub(was_in), now_out.saturating_sub(was_out));
-        received += came;
-        sent += went;
-        by_node.insert(
-            id.clone(),
-            json!({ "in_per_s": per_s(came), "out_per_s": per_s(went) }),
-        );
-    }
-    let rates = json!({
-        "calls_per_s": per_s(calls),
-        "call_us": mean_us,
-        "in_per_s": per_s(received),
-        "out_per_s": per_s(sent),
-        "by_node": by_node,
-    });
-    (rates, after)
-}
-
-fn told_json(
-    at_ms: u64,
-    health: &Health,
-    nodes: &[NodeDetail],
-    masters: &MasterGroup,
-    rates: &Value,
-) -> Value {
-    json!({
-        "at_ms": at_ms,
-        "health": model::health(health),
-        "jobs": model::all(&health.jobs, model::job),
-        "nodes": model::all(nodes, model::node),
-        "masters": model::masters(masters),
-        "rates": rates,
-    })
-}
-
-fn sample(at_ms: u64, health: &Health, nodes: &[NodeDetail], rates: &Value) -> Value {
+fn sample(look: &Look, rates: &Value) -> Value {
+    let Look {
+        at_ms, health, nodes, ..
+    } = look;
     let count = |is: fn(client::Condition) -> bool| health.chunks.count(is);
     let live = nodes.iter().filter(|node| {
         matches!(
@@ -213,7 +132,7 @@ pub(super) async fn history(State(gateway): State<Arc<Gateway>>) -> Json<Value> 
         .samples
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    Json(json!({ "every_ms": model::millis(SAMPLE_EVERY), "samples": *samples }))
+    Json(json!({ "every_ms": types::millis(SAMPLE_EVERY), "samples": *samples }))
 }
 
 /// What has happened, newest first.

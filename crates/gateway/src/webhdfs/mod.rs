@@ -134,35 +134,17 @@ impl Call {
     /// Sends it to a datanode that has the bytes.
     async fn to_reader(&self, gateway: &Gateway) -> Result<Response, Exception> {
         let offset = self.number::<u64>("offset")?.unwrap_or(0);
-        // Of a file that is not there, or may not be read, it is said here.
-        let found = self
-            .fs
-            .locations(&self.path, offset..offset.saturating_add(1))
-            .await?;
-        let near: Vec<_> = found
-            .iter()
-            .flat_map(|chunk| chunk.replicas.iter().map(|node| node.id))
-            .collect();
-        let all = gateway.nodes.all().await?;
-        self.redirect(nodes::to_read(&all, &near, gateway.env.random.u64()))
+        self.redirect(gateway.nodes.reader(&self.fs, &self.path, offset).await?)
     }
 
     /// Sends it to a datanode that takes bytes.
     async fn to_writer(&self, gateway: &Gateway) -> Result<Response, Exception> {
-        let all = gateway.nodes.all().await?;
-        self.redirect(nodes::to_write(
-            &all,
-            self.from.as_deref(),
-            gateway.env.random.u64(),
-        ))
+        self.redirect(gateway.nodes.writer(self.from.as_deref()).await?)
     }
 
     fn redirect(&self, address: Option<String>) -> Result<Response, Exception> {
-        let address = address.ok_or_else(|| {
-            Exception::io("no datanode that serves HTTP is live: see `distrifs nodes`".to_owned())
-        })?;
-        let query = self.uri.query().unwrap_or_default();
-        let location = format!("http://{address}{}?{query}", self.uri.path());
+        let address = address.ok_or_else(|| Exception::io(nodes::NOBODY_SERVES.to_owned()))?;
+        let location = nodes::location(&address, &self.uri, None);
         if self.flag("noredirect")? == Some(true) {
             return Ok(answer::json(&json!({ "Location": location })));
         }

@@ -1,4 +1,6 @@
-//! Which requests change the namespace, and what they are about.
+//! Which requests change the namespace or the cluster, and what they are about.
+
+use std::borrow::Cow;
 
 use proto::v1;
 use proto::v1::operation::Kind;
@@ -6,13 +8,20 @@ use proto::v1::operation::Kind;
 /// What a change is about.
 pub(crate) struct Change<'a> {
     pub(crate) caller: Option<&'a v1::Caller>,
-    pub(crate) path: &'a str,
+    /// What kind of thing it changes: `path`, `node`, `master`, `setting`, `cluster`.
+    pub(crate) kind: &'static str,
+    /// Which one.
+    pub(crate) subject: Cow<'a, str>,
     /// What else is worth knowing: where to, to whom.
     pub(crate) detail: Option<(&'static str, String)>,
 }
 
 /// A request that can be told of.
 pub(crate) trait Told {
+    /// Who asks.
+    fn caller(&self) -> Option<&v1::Caller>;
+    /// About which path.
+    fn path(&self) -> Option<&str>;
     /// What it changes; none when it changes no name and no attribute.
     fn told(&self) -> Option<Change<'_>>;
 }
@@ -20,11 +29,20 @@ pub(crate) trait Told {
 macro_rules! changes {
     ($($request:ident $path:ident $detail:expr;)*) => {$(
         impl Told for v1::$request {
+            fn caller(&self) -> Option<&v1::Caller> {
+                self.caller.as_ref()
+            }
+
+            fn path(&self) -> Option<&str> {
+                Some(&self.$path)
+            }
+
             fn told(&self) -> Option<Change<'_>> {
                 let detail: fn(&Self) -> Option<(&'static str, String)> = $detail;
                 Some(Change {
                     caller: self.caller.as_ref(),
-                    path: &self.$path,
+                    kind: "path",
+                    subject: Cow::Borrowed(self.$path.as_str()),
                     detail: detail(self),
                 })
             }
@@ -50,9 +68,81 @@ changes! {
     ConcatRequest target |request| Some(("sources", request.sources.join(",")));
 }
 
-macro_rules! no_changes {
-    ($($request:ident)*) => {$(
+macro_rules! orders {
+    ($($request:ident $kind:literal $subject:expr, $detail:expr;)*) => {$(
         impl Told for v1::$request {
+            fn caller(&self) -> Option<&v1::Caller> {
+                self.caller.as_ref()
+            }
+
+            fn path(&self) -> Option<&str> {
+                None
+            }
+
+            fn told(&self) -> Option<Change<'_>> {
+                let subject: fn(&Self) -> String = $subject;
+                let detail: fn(&Self) -> Option<(&'static str, String)> = $detail;
+                Some(Change {
+                    caller: self.caller.as_ref(),
+                    kind: $kind,
+                    subject: Cow::Owned(subject(self)),
+                    detail: detail(self),
+                })
+            }
+        }
+    )*};
+}
+
+// What operators order.
+orders! {
+    AddMasterRequest "master" |request| request.address.clone(), |_| None;
+    RemoveMasterRequest "master" |request| types::MasterId(request.id).to_string(), |_| None;
+    TransferLeadershipRequest "master" |request| types::MasterId(request.id).to_string(), |_| None;
+    SetSafeModeRequest "cluster" |_| "safe mode".to_owned(), |request| Some(("on", request.on.to_string()));
+    CheckpointRequest "cluster" |_| "checkpoint".to_owned(), |_| None;
+    BackupRequest "cluster" |_| "backup".to_owned(), |_| None;
+    SetNodeStateRequest "node" |request| request.node.clone(), |request| {
+        Some(("state", request.state().as_str_name().trim_start_matches("ADMIN_STATE_").to_lowercase()))
+    };
+    RemoveNodeRequest "node" |request| request.node.clone(), |request| Some(("force", request.force.to_string()));
+    SetSettingRequest "setting" |request| request.key.clone(), |request| Some(("value", request.value.clone()));
+}
+
+impl Told for v1::RebalanceRequest {
+    fn caller(&self) -> Option<&v1::Caller> {
+        self.caller.as_ref()
+    }
+
+    fn path(&self) -> Option<&str> {
+        None
+    }
+
+    fn told(&self) -> Option<Change<'_>> {
+        let action = match self.action() {
+            v1::RebalanceAction::Start => "start",
+            v1::RebalanceAction::Stop => "stop",
+            _ => return None,
+        };
+        Some(Change {
+            caller: self.caller.as_ref(),
+            kind: "cluster",
+            subject: Cow::Borrowed("balancer"),
+            detail: Some(("action", action.to_owned())),
+        })
+    }
+}
+
+macro_rules! no_changes {
+    ($($request:ident $(at $path:ident)?;)*) => {$(
+        impl Told for v1::$request {
+            fn caller(&self) -> Option<&v1::Caller> {
+                self.caller.as_ref()
+            }
+
+            fn path(&self) -> Option<&str> {
+                None$(.or(Some(self.$path.as_str())))?
+            }
+
             fn told(&self) -> Option<Change<'_>> {
                 None
             }
@@ -62,9 +152,52 @@ macro_rules! no_changes {
 
 // Questions, and the steps of a write that was told when the file was created or opened.
 no_changes! {
-    ServerInfoRequest StatRequest ListRequest LocateRequest ContentSummaryRequest ClusterSpaceRequest
-    AddChunkRequest AppendChunkRequest AbandonChunkRequest AbandonFileRequest CompleteRequest SyncRequest RenewLeaseRequest
-    BumpGenerationRequest AdditionalDatanodesRequest UpdatePipelineRequest ReportCorruptRequest
+    StatRequest at path;
+    ListRequest at path;
+    LocateRequest at path;
+    ContentSummaryRequest at path;
+    ClusterSpaceRequest;
+    AddChunkRequest;
+    AppendChunkRequest;
+    AbandonChunkRequest;
+    AbandonFileRequest;
+    CompleteRequest;
+    SyncRequest;
+    RenewLeaseRequest;
+    BumpGenerationRequest;
+    AdditionalDatanodesRequest;
+    UpdatePipelineRequest;
+    ReportCorruptRequest;
+}
+
+impl Told for v1::ServerInfoRequest {
+    fn caller(&self) -> Option<&v1::Caller> {
+        None
+    }
+
+    fn path(&self) -> Option<&str> {
+        None
+    }
+
+    fn told(&self) -> Option<Change<'_>> {
+        None
+    }
+}
+
+/// Which path an operation of a batch is about.
+pub(crate) fn path_of(kind: &Kind) -> Option<&str> {
+    match kind {
+        Kind::Stat(request) => request.path(),
+        Kind::Locate(request) => request.path(),
+        Kind::Mkdir(request) => request.path(),
+        Kind::Rename(request) => request.path(),
+        Kind::Delete(request) => request.path(),
+        Kind::SetMode(request) => request.path(),
+        Kind::SetOwner(request) => request.path(),
+        Kind::SetTimes(request) => request.path(),
+        Kind::Create(request) => request.path(),
+        Kind::Complete(_) => None,
+    }
 }
 
 /// What an operation of a batch changes, with its name; its caller is the batch's.

@@ -60,7 +60,8 @@ impl Writer {
 
     /// `audit.log` becomes `audit.log.1`, that `audit.log.2`, and so on; the oldest is replaced.
     fn shift(&self) -> io::Result<()> {
-        for older in (0..self.log.kept).rev() {
+        // At least one older file is kept: else the full one would be written on for ever.
+        for older in (0..self.log.kept.max(1)).rev() {
             let from = self.name(older);
             if self.disk.exists(&from)? {
                 self.disk.rename(&from, &self.name(older + 1))?;

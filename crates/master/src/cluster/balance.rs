@@ -19,6 +19,7 @@ impl Cluster {
     /// An operator wants it.
     pub(crate) fn start_balancing(&mut self) {
         self.balancer.start();
+        self.offer_round = 0;
     }
 
     /// Nobody wants it any more: what is on its way still ends.
@@ -51,6 +52,10 @@ impl Cluster {
         self.balancer.set_settings(settings);
         if !self.balancer.tick(now, &self.view) {
             return false;
+        }
+        if self.offer_round != self.balancer.rounds() {
+            self.offer_round = self.balancer.rounds();
+            self.offer_from = 0;
         }
         let infos: Vec<_> = namespace.chunks_from(self.offer_from).take(OFFERS).collect();
         for info in &infos {

@@ -47,8 +47,9 @@ pub(crate) struct Cluster {
     pub(crate) repair: Repair,
     /// What is to be moved, once an operator wants it: of a master that leads.
     pub(crate) balancer: Balancer,
-    /// From which slot on chunks are offered to it.
+    /// From which slot on chunks are offered to it, and in which of its rounds: each sees all of them from the first on.
     offer_from: u32,
+    offer_round: u32,
     writing: Writing,
     invalidation: Invalidation,
     orders: Orders,
@@ -89,6 +90,7 @@ impl Cluster {
             repair: Repair::default(),
             balancer: Balancer::default(),
             offer_from: 0,
+            offer_round: 0,
             writing: Writing::default(),
             invalidation: Invalidation::default(),
             orders: Orders::default(),

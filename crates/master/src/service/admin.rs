@@ -13,7 +13,7 @@ use proto::v1::{self, ErrorCode};
 use tonic::{Request, Response, Status};
 use types::MasterId;
 
-use super::{answer, caller, question};
+use super::{answer, audited, caller, question};
 use crate::core::Core;
 use crate::machine::Machine;
 use crate::rejection::Rejection;
@@ -48,21 +48,24 @@ impl v1::admin_server::Admin for AdminApi {
         &self,
         request: Request<v1::AddMasterRequest>,
     ) -> Result<Response<v1::AddMasterResponse>, Status> {
-        answer(add(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("add_master", &request);
+        audited(told, add(&self.core, request.into_inner())).await
     }
 
     async fn remove_master(
         &self,
         request: Request<v1::RemoveMasterRequest>,
     ) -> Result<Response<v1::RemoveMasterResponse>, Status> {
-        answer(remove(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("remove_master", &request);
+        audited(told, remove(&self.core, request.into_inner())).await
     }
 
     async fn transfer_leadership(
         &self,
         request: Request<v1::TransferLeadershipRequest>,
     ) -> Result<Response<v1::TransferLeadershipResponse>, Status> {
-        answer(transfer(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("transfer_leadership", &request);
+        audited(told, transfer(&self.core, request.into_inner())).await
     }
 
     async fn safe_mode_status(
@@ -76,21 +79,24 @@ impl v1::admin_server::Admin for AdminApi {
         &self,
         request: Request<v1::SetSafeModeRequest>,
     ) -> Result<Response<v1::SetSafeModeResponse>, Status> {
-        answer(set_safe_mode(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("set_safe_mode", &request);
+        audited(told, set_safe_mode(&self.core, request.into_inner())).await
     }
 
     async fn checkpoint(
         &self,
         request: Request<v1::CheckpointRequest>,
     ) -> Result<Response<v1::CheckpointResponse>, Status> {
-        answer(checkpoint(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("checkpoint", &request);
+        audited(told, checkpoint(&self.core, request.into_inner())).await
     }
 
     async fn backup(
         &self,
         request: Request<v1::BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        answer(backup(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("backup", &request);
+        audited(told, backup(&self.core, request.into_inner())).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use namespace::{ChunkInfo, Command, Outcome};
 use placement::{Liveness, Target};
-use proto::v1;
+use proto::v1::{self, ErrorCode};
 use types::{FsPath, InodeId};
 
 use super::write::{datanodes, unexpected};
@@ -20,7 +20,11 @@ pub(super) async fn append(core: &Core, request: v1::AppendRequest) -> Result<v1
     match core.propose(caller, id, Command::Append { path }).await? {
         Outcome::Opened(file) => {
             let chunk_size = file.chunk_size.bytes();
-            let last = last_chunk(core, file.inode).and_then(|info| info.len);
+            let last = core
+                .machine
+                .read()
+                .last_chunk(file.inode)
+                .and_then(|info| info.len);
             Ok(v1::AppendResponse {
                 inode: file.inode.as_u64(),
                 replication: file.replication.into(),
@@ -33,10 +37,6 @@ pub(super) async fn append(core: &Core, request: v1::AppendRequest) -> Result<v1
     }
 }
 
-fn last_chunk(core: &Core, inode: InodeId) -> Option<ChunkInfo> {
-    core.machine.read().file_chunks(inode)?.pop()
-}
-
 /// Goes on with the last chunk, unless too few of the datanodes that have it can: then a new one is the better place, and the old
 /// one is repair's concern.
 pub(super) async fn append_chunk(
@@ -47,7 +47,8 @@ pub(super) async fn append_chunk(
     let inode = InodeId(request.inode);
     let exclude = datanodes(&request.exclude)?;
     let wanted = Wanted::by_writer(core, inode, id.client)?;
-    let finished = last_chunk(core, inode).filter(|info| info.len.is_some());
+    let last = core.machine.read().last_chunk(inode);
+    let finished = last.filter(|info| info.len.is_some());
     let mut targets = Vec::new();
     if let Some(info) = finished {
         targets = holders(core, &info, &request.host);
@@ -60,10 +61,26 @@ pub(super) async fn append_chunk(
     let Outcome::Reopened { extent, generation } = outcome else {
         return Err(unexpected(&outcome));
     };
+    if targets.is_empty() {
+        // It was opened already, by this call when it was made before, and maybe at another master.
+        let info = core.machine.read().chunk(extent.chunk);
+        targets = info.map_or_else(Vec::new, |info| holders(core, &info, &request.host));
+        targets.retain(|target| !exclude.contains(&target.datanode));
+    }
     let mut cluster = core.cluster();
     let bytes = wanted.bytes.saturating_sub(extent.len);
     let mut pipeline = cluster.writers_of(extent.chunk);
-    if pipeline.is_empty() && core.leadership.current() == Some(lead) {
+    if pipeline.is_empty() {
+        if core.leadership.current() != Some(lead) {
+            return Err(core.not_leader());
+        }
+        if targets.is_empty() {
+            let why = format!(
+                "chunk {}: no datanode that has it can be reached now",
+                extent.chunk
+            );
+            return Err(Rejection::new(ErrorCode::NotReady, why));
+        }
         cluster.reserve(&targets, bytes);
         pipeline = cluster.begin_write(extent.chunk, inode, bytes, targets);
     }

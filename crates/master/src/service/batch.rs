@@ -17,6 +17,7 @@ use types::limits::BATCH_OPERATIONS_MAX;
 use super::{attributes, delete, read, write};
 use crate::core::Core;
 use crate::rejection::Rejection;
+use crate::together::Together;
 
 /// After so many questions others get their turn.
 const QUESTIONS_AT_ONCE: usize = 128;
@@ -32,6 +33,8 @@ pub(super) async fn batch(core: &Core, request: v1::BatchRequest) -> Result<v1::
         )));
     }
     let caller = request.caller.unwrap_or_default();
+    let begins = |operation: &&v1::Operation| matches!(&operation.kind, Some(Kind::Create(create)) if create.with_chunk);
+    let together = Together::of(request.operations.iter().filter(begins).count());
     let mut answers: Vec<(usize, Answer)> = Vec::with_capacity(count);
     let (mut places, mut changes): (Vec<usize>, Vec<Change<'_>>) = Default::default();
     for (place, operation) in request.operations.into_iter().enumerate() {
@@ -39,7 +42,7 @@ pub(super) async fn batch(core: &Core, request: v1::BatchRequest) -> Result<v1::
             call_id: operation.call_id,
             ..caller.clone()
         });
-        match sort(core, caller, operation.kind) {
+        match sort(core, &together, caller, operation.kind) {
             Sorted::Change(change) => {
                 places.push(place);
                 changes.push(change);
@@ -87,7 +90,12 @@ async fn done<T>(change: impl Future<Output = Result<T, Rejection>>) -> Answer {
     }
 }
 
-fn sort(core: &Core, caller: Option<v1::Caller>, kind: Option<Kind>) -> Sorted<'_> {
+fn sort<'a>(
+    core: &'a Core,
+    together: &'a Together,
+    caller: Option<v1::Caller>,
+    kind: Option<Kind>,
+) -> Sorted<'a> {
     let Some(kind) = kind else {
         return Sorted::Nothing;
     };
@@ -127,7 +135,7 @@ fn sort(core: &Core, caller: Option<v1::Caller>, kind: Option<Kind>) -> Sorted<'
         Kind::Create(mut request) => {
             request.caller = caller;
             Sorted::Change(Box::pin(async move {
-                write::create(core, request)
+                write::create_among(core, request, together)
                     .await
                     .map_or_else(refused, Answer::Create)
             }))

@@ -21,8 +21,11 @@ use std::sync::Arc;
 use env::net::Peer;
 use proto::v1;
 use tonic::{Request, Response, Status, Streaming};
-use types::{Caller, RequestId};
+use tracing::Instrument as _;
+use types::{Caller, RequestId, TraceId};
 
+use crate::audit::Audit;
+use crate::audit::{Pending, Told as _};
 use crate::core::Core;
 use crate::leadership::Lead;
 use crate::rejection::Rejection;
@@ -86,6 +89,31 @@ fn answer<T>(result: Result<T, Rejection>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(Status::from)
 }
 
+/// Carries out what may be a change, and tells of it with its result.
+async fn audited<T>(
+    told: Option<Pending>,
+    work: impl Future<Output = Result<T, Rejection>>,
+) -> Result<Response<T>, Status> {
+    let result = work.await;
+    let refused = result.as_ref().err().map(|rejection| &rejection.0);
+    tracing::debug!(target: "request", refused = refused.map(|detail| detail.message.as_str()), "request");
+    if let Some(told) = told {
+        told.tell(refused).await;
+    }
+    answer(result)
+}
+
+/// What is logged while something is done that was asked for is a part of this, with `--log-level info,request=debug`.
+fn asked(operation: &'static str, caller: Option<&v1::Caller>) -> tracing::Span {
+    tracing::debug_span!(
+        target: "request",
+        "request",
+        id = %TraceId(caller.map_or(0, |caller| caller.trace)),
+        operation,
+        user = caller.map(|caller| caller.user.as_str()),
+    )
+}
+
 /// The address of the other end of the connection, without its port.
 pub(crate) fn peer_host<T>(request: &Request<T>) -> Option<String> {
     let Peer(address) = request.extensions().get::<Peer>()?;
@@ -101,19 +129,27 @@ macro_rules! calls {
                     &self,
                     request: Request<v1::$request>,
                 ) -> Result<Response<v1::$response>, Status> {
-                    let (core, audit) = (&self.core, &self.core.audit);
-                    let told = audit.of(stringify!($name), &request);
-                    let result = $module::$name(core, request.into_inner()).await;
-                    audit.tell(&*core.env.clock, told, result.as_ref().err()).await;
-                    answer(result)
+                    let told = self.core.audit.of(stringify!($name), &request);
+                    let span = asked(stringify!($name), request.get_ref().caller());
+                    self.core.activity.saw(self.core.now(), &request);
+                    let work = $module::$name(&self.core, request.into_inner());
+                    audited(told, work).instrument(span).await
                 }
             )*
 
             async fn batch(&self, request: Request<v1::BatchRequest>) -> Result<Response<v1::BatchResponse>, Status> {
                 let (core, audit) = (&self.core, &self.core.audit);
+                core.activity.saw_batch(core.now(), &request);
                 let told = audit.of_batch(&request);
-                let result = batch::batch(core, request.into_inner()).await;
-                audit.tell_batch(&*core.env.clock, told, &result).await;
+                let span = asked("batch", request.get_ref().caller.as_ref());
+                let work = async {
+                    let result = batch::batch(core, request.into_inner()).await;
+                    let refused = result.as_ref().err().map(|rejection| rejection.0.message.as_str());
+                    tracing::debug!(target: "request", refused, "request");
+                    result
+                };
+                let result = work.instrument(span).await;
+                Audit::tell_batch(told, &result).await;
                 answer(result)
             }
         }

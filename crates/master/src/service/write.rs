@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::lease;
 use crate::rejection::Rejection;
 use crate::reserve::{Reservation, Wanted};
+use crate::together::Together;
 
 /// The state machine gave an answer of another kind than its command has.
 pub(super) fn unexpected(outcome: &Outcome) -> Rejection {
@@ -30,6 +31,15 @@ pub(super) fn datanodes(messages: &[bytes::Bytes]) -> Result<Vec<DatanodeId>, Re
 }
 
 pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1::CreateResponse, Rejection> {
+    create_among(core, request, &Together::alone()).await
+}
+
+/// As [`create`], of one of several that came together.
+pub(super) async fn create_among(
+    core: &Core,
+    request: v1::CreateRequest,
+    together: &Together,
+) -> Result<v1::CreateResponse, Rejection> {
     let Change { caller, id, lead } = change(core, request.caller.as_ref()).await?;
     let path = FsPath::parse(&request.path)?;
     let options = CreateOptions {
@@ -53,18 +63,51 @@ pub(super) async fn create(core: &Core, request: v1::CreateRequest) -> Result<v1
     if options.overwrite {
         lease::yield_to(core, lead, &caller, id.client, &path).await?;
     }
-    let outcome = core
-        .propose(caller, id, Command::Create { path, options })
-        .await?;
+    let begun = match request.with_chunk {
+        true => {
+            let exclude = datanodes(&request.exclude)?;
+            let wanted = Wanted::of(core, options.replication, options.chunk_size);
+            Some(together.take(core, lead, wanted, id, &exclude, &request.host))
+        }
+        false => None,
+    };
+    let command = match begun {
+        Some(_) => Command::CreateWithChunk { path, options },
+        None => Command::Create { path, options },
+    };
+    let outcome = core.propose(caller, id, command).await?;
     core.drain_freed();
-    match outcome {
-        Outcome::Opened(file) => Ok(v1::CreateResponse {
-            inode: file.inode.as_u64(),
-            replication: file.replication.into(),
-            chunk_size: file.chunk_size.bytes(),
-        }),
-        other => Err(unexpected(&other)),
+    let (file, extent, targets) = match (outcome, begun) {
+        (Outcome::Opened(file), None) => (file, None, Vec::new()),
+        (Outcome::Begun { file, chunk }, Some(reservation)) => {
+            let targets = reservation.map(|reservation| reservation.begin(chunk.chunk, file.inode));
+            (file, Some(chunk), targets.unwrap_or_default())
+        }
+        (other, _) => return Err(unexpected(&other)),
+    };
+    Ok(v1::CreateResponse {
+        inode: file.inode.as_u64(),
+        replication: file.replication.into(),
+        chunk_size: file.chunk_size.bytes(),
+        extent: extent.map(proto::wire_extent),
+        targets: replicas(core, &targets),
+        token: bytes::Bytes::new(),
+    })
+}
+
+/// The targets as clients are told of them.
+fn replicas(core: &Core, targets: &[placement::Target]) -> Vec<v1::Replica> {
+    if targets.is_empty() {
+        return Vec::new();
     }
+    let cluster = core.cluster();
+    let replica = |target: &placement::Target| {
+        Some(message::target(
+            cluster.view.node(target.datanode)?,
+            target.storage,
+        ))
+    };
+    targets.iter().filter_map(replica).collect()
 }
 
 pub(super) async fn add_chunk(
@@ -98,16 +141,9 @@ pub(super) async fn add_chunk(
         return Err(unexpected(&outcome));
     };
     let targets = reservation.begin(extent.chunk, inode);
-    let cluster = core.cluster();
-    let target = |target: &placement::Target| {
-        Some(message::target(
-            cluster.view.node(target.datanode)?,
-            target.storage,
-        ))
-    };
     Ok(v1::AddChunkResponse {
         extent: Some(proto::wire_extent(extent)),
-        targets: targets.iter().filter_map(target).collect(),
+        targets: replicas(core, &targets),
         token: bytes::Bytes::new(),
     })
 }
@@ -267,15 +303,8 @@ pub(super) async fn additional_datanodes(
         },
     )?;
     let targets = reservation.extend(chunk, inode);
-    let cluster = core.cluster();
-    let target = |target: &placement::Target| {
-        Some(message::target(
-            cluster.view.node(target.datanode)?,
-            target.storage,
-        ))
-    };
     Ok(v1::AdditionalDatanodesResponse {
-        targets: targets.iter().filter_map(target).collect(),
+        targets: replicas(core, &targets),
     })
 }
 

@@ -88,6 +88,39 @@ async fn a_change_that_is_repeated_elsewhere_is_made_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_was_opened_again_is_gone_on_with_at_another_master() {
+    let mut masters = Masters::start().await;
+    let nodes = [masters.node(1).await, masters.node(2).await];
+    let old = file(&masters, 1, "/f", &[&nodes[0], &nodes[1]]).await;
+    let append = v1::AppendRequest {
+        caller: Some(root(10)),
+        path: "/f".into(),
+    };
+    let opened = masters
+        .call(async |calls| calls.fs.clone().append(append.clone()).await)
+        .await;
+    let request = v1::AppendChunkRequest {
+        caller: Some(root(11)),
+        inode: opened.unwrap().into_inner().inode,
+        exclude: Vec::new(),
+        host: "node-2".into(),
+    };
+    let append_chunk = async |masters: &Masters| {
+        let answer = masters
+            .call(async |calls| calls.fs.clone().append_chunk(request.clone()).await)
+            .await;
+        answer.unwrap().into_inner()
+    };
+    let first = append_chunk(&masters).await;
+    assert_eq!(proto::extent(&first.extent.unwrap()).unwrap(), old);
+    assert_eq!(first.targets.len(), 2);
+    let leader = masters.leader().await;
+    masters.kill(leader);
+    // The answer was lost with the leader; the new one has never heard of the pipeline.
+    assert_eq!(append_chunk(&masters).await, first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_cut_off_answers_nothing_and_orders_nothing() {
     let masters = Masters::start().await;
     let nodes = [masters.node(1).await, masters.node(2).await];

@@ -231,6 +231,7 @@ pub(crate) fn user(name: &str, call: u64) -> v1::Caller {
         groups: vec![format!("{name}s")],
         client_id: client.to_be_bytes().to_vec().into(),
         call_id: call,
+        ..Default::default()
     }
 }
 

@@ -5,6 +5,7 @@ use proto::v1::namespace_client::NamespaceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use types::ChunkExtent;
 
 use crate::harness::{Harness, channel, code, extent, patient, root};
 
@@ -104,7 +105,7 @@ async fn shutting_down_ends_those_who_wait() {
         let request = proto::v1::CompleteRequest {
             caller: Some(root(3)),
             inode,
-            written: vec![proto::wire_extent(chunk)],
+            written: vec![proto::wire_extent(ChunkExtent { len: 10, ..chunk })],
         };
         fs.complete(request).await
     });

@@ -29,5 +29,6 @@ mod repair;
 mod reports;
 mod reshape;
 mod safe_mode;
+mod small;
 mod tree;
 mod writing;

@@ -6,6 +6,7 @@ use proto::v1::{self, ErrorCode};
 use types::{ChunkExtent, Generation};
 
 use crate::harness::{Harness, code, detail, extent, root, user};
+use crate::node::Node;
 
 async fn truncate(harness: &Harness, call: u64, len: u64) -> Result<v1::TruncateResponse, tonic::Status> {
     let request = v1::TruncateRequest {
@@ -95,6 +96,39 @@ async fn readers_see_the_cut_at_once_and_replicas_are_cut_by_a_recovery() {
         done(),
         "a retry gets the same answer"
     );
+}
+
+#[tokio::test]
+async fn those_who_have_nothing_to_cut_hold_up_nobody() {
+    let harness = Harness::start().await;
+    let nodes = [
+        harness.node(1).await,
+        harness.node(2).await,
+        harness.node(3).await,
+    ];
+    harness
+        .file("/f", 1, 700, &[&nodes[0], &nodes[1], &nodes[2]])
+        .await;
+    // What they had was found to be corrupt.
+    let has_nothing = async |node: &Node| -> std::convert::Infallible {
+        let mut orders = node.unfinished(&[], Vec::new()).await;
+        loop {
+            let answers = orders.iter().map(|order| v1::RecoveryAnswer {
+                chunk: order.chunk,
+                recovery: order.recovery,
+                ..v1::RecoveryAnswer::default()
+            });
+            orders = node.unfinished(&[], answers.collect()).await;
+        }
+    };
+    let answered = tokio::select! {
+        answered = truncate(&harness, 10, 300) => answered.unwrap(),
+        never = nodes[0].obey(Vec::new()) => match never {},
+        never = has_nothing(&nodes[1]) => match never {},
+        never = has_nothing(&nodes[2]) => match never {},
+    };
+    assert_eq!(answered, done());
+    assert_eq!(harness.stat("/f").await.unwrap().length, 300);
 }
 
 #[tokio::test]

@@ -50,8 +50,7 @@ pub(crate) fn chunk(files: &mut Files, call: &Call<'_>, inode: InodeId) -> Answe
     let committed = files.tree.committed_count(inode);
     let last = match file.uncommitted_chunks() {
         [] => {
-            let last = usize::try_from(committed).unwrap_or_default().checked_sub(1);
-            let slot = last.and_then(|last| files.tree.committed(inode).nth(last));
+            let slot = files.tree.last_committed(inode);
             slot.and_then(|slot| files.chunks.at(slot))
         }
         [only] => files.chunks.find(*only).map(|chunk| (*only, chunk)),

@@ -22,15 +22,23 @@ pub(crate) fn add(files: &mut Files, call: &Call<'_>, inode: InodeId, written: &
         });
     }
     commit.carry_out(files, inode, call.at)?;
+    append_empty(files, inode).map(Outcome::ChunkAdded)
+}
+
+/// Puts an empty chunk at the end of a file that is being written.
+///
+/// # Errors
+/// When there is no room.
+pub(super) fn append_empty(files: &mut Files, inode: InodeId) -> Result<ChunkExtent, NamespaceError> {
     let chunk = files.chunks.add(inode)?;
     if let Some(writer) = files.tree.writer_mut(inode) {
         writer.tail.push(chunk);
     }
-    Ok(Outcome::ChunkAdded(ChunkExtent {
+    Ok(ChunkExtent {
         chunk,
         generation: files.chunks.first_generation,
         len: 0,
-    }))
+    })
 }
 
 /// Takes a chunk back that holds nothing acknowledged.

@@ -1,15 +1,36 @@
-//! `Create`: makes a file and opens it for writing.
+//! `Create`, `CreateWithChunk`: makes a file and opens it for writing.
 
 use types::FsPath;
 use types::limits::REPLICATION_MAX;
 
 use crate::handler::mkdir::{check_new, make_parents, new_attributes};
-use crate::handler::{Answer, Call, Files, delete, overwrite};
+use crate::handler::{Answer, Call, Files, chunk, delete, overwrite};
 use crate::table::{Attributes, Unpublished, Writer};
 use crate::{CreateOptions, NamespaceError, OpenedFile, Outcome, Publish, resolve};
 
 /// Makes a file.
 pub(crate) fn create(files: &mut Files, call: &Call<'_>, path: &FsPath, options: &CreateOptions) -> Answer {
+    Ok(Outcome::Opened(make(files, call, path, options)?))
+}
+
+/// Makes a file with its first chunk.
+pub(crate) fn with_chunk(
+    files: &mut Files,
+    call: &Call<'_>,
+    path: &FsPath,
+    options: &CreateOptions,
+) -> Answer {
+    let file = make(files, call, path, options)?;
+    let chunk = chunk::append_empty(files, file.inode)?;
+    Ok(Outcome::Begun { file, chunk })
+}
+
+fn make(
+    files: &mut Files,
+    call: &Call<'_>,
+    path: &FsPath,
+    options: &CreateOptions,
+) -> Result<OpenedFile, NamespaceError> {
     let client = call.client()?;
     check_replication(path, options.replication)?;
     let walk = resolve::walk(&files.tree, call.caller, path)?;
@@ -60,12 +81,12 @@ pub(crate) fn create(files: &mut Files, call: &Call<'_>, path: &FsPath, options:
         files.tree.publish(id, parent, name, call.at);
     }
     files.leases.begin(client, id, call.at);
-    Ok(Outcome::Opened(OpenedFile {
+    Ok(OpenedFile {
         inode: id,
         replication: options.replication,
         chunk_size: options.chunk_size,
         len: 0,
-    }))
+    })
 }
 
 /// The mode of directories that are made for a file of `mode`: who may read the file may go there.
@@ -89,8 +110,8 @@ pub(crate) fn check_replication(path: &FsPath, replication: u16) -> Result<(), N
 mod tests {
     use types::limits::REPLICATION_MAX;
 
-    use crate::testing::{CHUNK_SIZE, Fs, client_of, denied, options, path, unpublished};
-    use crate::{CreateOptions, NamespaceError};
+    use crate::testing::{CHUNK_SIZE, Fs, client_of, denied, filled, options, path, unpublished};
+    use crate::{Command, CreateOptions, NamespaceError, Outcome};
 
     fn overwriting() -> CreateOptions {
         CreateOptions {
@@ -217,6 +238,37 @@ mod tests {
         let refusal = |at| Err(NamespaceError::IsDirectory(path(at)));
         assert_eq!(fs.by("root").create("/tmp", overwriting()), refusal("/tmp"));
         assert_eq!(fs.by("root").create("/", options()), refusal("/"));
+    }
+
+    #[test]
+    fn a_file_may_begin_with_its_first_chunk() {
+        let mut fs = Fs::new();
+        let begin = |path: &str| Command::CreateWithChunk {
+            path: crate::testing::path(path),
+            options: unpublished(),
+        };
+        let entry = fs.by("ann").entry(begin("/tmp/f"));
+        let first = fs.ns.apply(&entry).unwrap();
+        let Outcome::Begun { file, chunk } = first.clone() else {
+            panic!("{first:?}");
+        };
+        assert_eq!(fs.ns.apply(&entry), Ok(first), "the same call again");
+        assert_eq!(fs.ns.file_chunks(file.inode).unwrap().len(), 1);
+        assert!(!fs.exists("/tmp/f"));
+        let second = fs.by("ann").add_chunk(file.inode, &[filled(chunk, 9)]).unwrap();
+        fs.by("ann").complete(file.inode, &[filled(second, 5)]).unwrap();
+        assert_eq!(fs.lens("/tmp/f"), [9, 5]);
+
+        let chunks = fs.ns.totals().chunks;
+        let refused = fs.by("ann").run(begin("/tmp/f"));
+        assert_eq!(refused, Err(NamespaceError::Exists(path("/tmp/f"))));
+        let closed = fs.by("ann").run(begin("/f"));
+        assert_eq!(closed, Err(denied("/", "ann", "write permission")));
+        assert_eq!(
+            fs.ns.totals().chunks,
+            chunks,
+            "nothing is left of what was refused"
+        );
     }
 
     #[test]

@@ -37,18 +37,17 @@ pub(crate) fn truncate(files: &mut Files, call: &Call<'_>, path: &FsPath, len: u
     if len == file.len {
         return Ok(Outcome::Done);
     }
-    let (mut kept, mut start) = (0, 0);
-    for slot in files.tree.committed(id) {
-        let found = files.chunks.at(slot);
-        let end = start + found.and_then(|(_, chunk)| chunk.len()).unwrap_or_default();
-        if end > len {
-            break;
-        }
-        (kept, start) = (kept + 1, end);
+    // From the end: what is kept may be much more than what is cut off.
+    let (mut kept, mut start) = (files.tree.committed_count(id), file.len);
+    while start > len && kept > 0 {
+        kept -= 1;
+        let slot = files.tree.committed_at(id, kept);
+        let found = slot.and_then(|slot| files.chunks.at(slot));
+        start = start.saturating_sub(found.and_then(|(_, chunk)| chunk.len()).unwrap_or_default());
     }
     let inside = len - start;
     if inside > 0
-        && let Some(slot) = files.tree.committed(id).nth(kept)
+        && let Some(slot) = files.tree.committed_at(id, kept)
         && let Some((chunk, found)) = files.chunks.at(slot)
         && found.generation >= GENERATION_MAX
     {
@@ -56,7 +55,9 @@ pub(crate) fn truncate(files: &mut Files, call: &Call<'_>, path: &FsPath, len: u
         return Err(wrong_chunk(id, chunk, why));
     }
 
-    let taken = files.tree.cut(id, kept, start)?;
+    let taken = files
+        .tree
+        .cut(id, usize::try_from(kept).unwrap_or_default(), start)?;
     files.tree.touch(id, call.at);
     let (cut, dropped) = taken.split_at(usize::from(inside > 0).min(taken.len()));
     for &slot in dropped {

@@ -46,6 +46,18 @@ impl Namespace {
         Some(committed.chain(tail).collect())
     }
 
+    /// The last one of these.
+    #[must_use]
+    pub fn last_chunk(&self, inode: InodeId) -> Option<ChunkInfo> {
+        let tree = &self.files.tree;
+        let file = tree.find(inode)?.file().filter(|_| tree.is_there(inode))?;
+        if let Some(last) = file.uncommitted_chunks().last() {
+            return self.chunk(*last);
+        }
+        let (id, chunk) = self.files.chunks.at(tree.last_committed(inode)?)?;
+        Some(self.chunk_info(id, chunk))
+    }
+
     /// Whether this state has ever given out a chunk of that id. One that it has not comes from a future that this master
     /// has not heard of.
     #[must_use]

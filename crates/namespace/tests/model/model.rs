@@ -263,6 +263,19 @@ impl Model {
         match command {
             Command::Mkdir { path, mode, parents } => self.mkdir(by, path.as_str(), *mode, *parents),
             Command::Create { path, options } => self.create(by, path.as_str(), options, answer),
+            Command::CreateWithChunk { path, options } => {
+                let (opened, added) = match answer {
+                    Ok(Outcome::Begun { file, chunk }) => {
+                        (Ok(Outcome::Opened(file.clone())), Ok(Outcome::ChunkAdded(*chunk)))
+                    }
+                    other => (other.clone(), other.clone()),
+                };
+                self.create(by, path.as_str(), options, &opened)?;
+                match &opened {
+                    Ok(Outcome::Opened(file)) => self.add_chunk(by, file.inode, &[], &added),
+                    _ => Ok(()),
+                }
+            }
             Command::Append { path } => self.append(by, path.as_str()),
             Command::AddChunk { inode, written } => self.add_chunk(by, *inode, written, answer),
             Command::AbandonChunk { inode, chunk } => self.abandon_chunk(by, *inode, *chunk),

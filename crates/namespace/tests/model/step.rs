@@ -20,6 +20,10 @@ pub(crate) enum Step {
         path: At,
         options: CreateOptions,
     },
+    CreateWithChunk {
+        path: At,
+        options: CreateOptions,
+    },
     Append(At),
     AppendChunk(usize),
     AddChunk(Writing),
@@ -284,6 +288,7 @@ pub(crate) fn step() -> impl Strategy<Value = (Who, Step)> {
     let step = prop_oneof![
         4 => (at(), mode(), any::<bool>()).prop_map(|(path, mode, parents)| Step::Mkdir { path, mode, parents }),
         16 => (at(), options()).prop_map(|(path, options)| Step::Create { path, options }),
+        6 => (at(), options()).prop_map(|(path, options)| Step::CreateWithChunk { path, options }),
         5 => at().prop_map(Step::Append),
         5 => (0usize..8).prop_map(Step::AppendChunk),
         10 => writing().prop_map(Step::AddChunk),
@@ -362,6 +367,10 @@ impl Step {
                 parents,
             },
             Self::Create { path: at, options } => Command::Create {
+                path: path(at),
+                options,
+            },
+            Self::CreateWithChunk { path: at, options } => Command::CreateWithChunk {
                 path: path(at),
                 options,
             },

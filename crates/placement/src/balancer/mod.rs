@@ -185,6 +185,12 @@ impl Balancer {
         }
     }
 
+    /// Plans that were carried out since it was started, the one under way too.
+    #[must_use]
+    pub const fn rounds(&self) -> u32 {
+        self.status.rounds
+    }
+
     /// What it is about.
     #[must_use]
     pub const fn state(&self) -> BalanceState {

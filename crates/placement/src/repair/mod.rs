@@ -78,6 +78,10 @@ pub struct Repair {
     running: Running,
     /// Behind whom to look on, when not all that is ready was looked at.
     turn: Option<Turn>,
+    /// Behind whom to look on, when a plan might ask no more, and whether it is their turn: every second plan begins there, so
+    /// that those in front, whose questions lead nowhere, keep nobody else from his turn.
+    unasked: Option<Turn>,
+    unasked_next: bool,
     tally: Tally,
     /// How often this plan has asked the policy, and how often it may.
     asked: usize,

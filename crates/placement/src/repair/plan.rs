@@ -50,17 +50,30 @@ impl Repair {
         self.asked_max = ASKED_MIN.max(JUDGED_MAX / self.nodes.max(1));
         self.asked = 0;
         let mut orders = Vec::new();
-        for (priority, _, chunk) in self.next_turns() {
-            if orders.len() >= limit || self.asked >= self.asked_max {
+        let from = self.unasked.filter(|_| self.unasked_next);
+        let turns = match from {
+            Some(_) => self.queue.ready(from, LOOKED_MAX),
+            None => self.next_turns(),
+        };
+        let mut looked = None;
+        let mut is_over = false;
+        for turn @ (priority, _, chunk) in turns {
+            is_over = self.asked >= self.asked_max;
+            if orders.len() >= limit || is_over {
                 // Nobody was passed over: the next plan begins with the first again.
                 self.turn = None;
                 break;
             }
+            looked = Some(turn);
             let has_room = self.running.units() < self.settings.cluster_units(priority);
             if has_room || priority == Priority::Surplus {
                 self.work(situation, chunk, wanted(chunk), rng, &mut orders);
             }
         }
+        if from.is_some() || self.unasked.is_none() {
+            self.unasked = looked.filter(|_| is_over);
+        }
+        self.unasked_next = from.is_none() && self.unasked.is_some();
         orders
     }
 

@@ -42,6 +42,16 @@ pub(crate) enum Fault {
     StallAt(usize),
     /// Sends the wrong bytes, with good checksums and at the wrong offset.
     SkipAt(usize),
+    /// Dies when a request for many small chunks comes, before anything is done.
+    DieAtSmall,
+    /// Carries such a request out, and closes the connection instead of answering.
+    CloseAfterSmall,
+    /// Is silent when such a request comes, for good.
+    HangAtSmall,
+    /// Says of the chunk at this place in such a request that it is corrupt.
+    RefuseSmall(usize),
+    /// Flips a bit of the first byte of the answer to such a request.
+    FlipSmall,
 }
 
 /// All datanodes by address, for copies between them.
@@ -67,6 +77,10 @@ pub(crate) struct Datanode {
     pub(crate) connections: AtomicUsize,
     /// Requests to read, with their offset.
     pub(crate) reads: Mutex<Vec<u64>>,
+    /// Whether it knows requests for many small chunks; else it is as one of before.
+    pub(crate) knows_small: AtomicBool,
+    /// How many chunks each of them had.
+    pub(crate) small: Mutex<Vec<usize>>,
     /// How it hands files over to programs on its host, when it does.
     pub(crate) handing: Mutex<Option<Handing>>,
     registry: Registry,
@@ -90,6 +104,8 @@ impl Datanode {
             synced: Mutex::default(),
             connections: AtomicUsize::new(0),
             reads: Mutex::default(),
+            knows_small: AtomicBool::new(false),
+            small: Mutex::default(),
             handing: Mutex::default(),
             registry: Arc::clone(registry),
         });
@@ -147,6 +163,37 @@ impl Datanode {
         }
     }
 
+    /// The fault, if it is one, taken.
+    pub(super) async fn small_fault(&self) -> Option<Fault> {
+        let due = self.due(|fault| {
+            matches!(
+                fault,
+                Fault::DieAtSmall
+                    | Fault::CloseAfterSmall
+                    | Fault::HangAtSmall
+                    | Fault::RefuseSmall(_)
+                    | Fault::FlipSmall
+            )
+        });
+        match due {
+            Some(Fault::DieAtSmall) => self.kill(),
+            Some(Fault::HangAtSmall) => {
+                self.hung.store(true, Ordering::SeqCst);
+                self.hang_if_hung().await;
+            }
+            _ => {}
+        }
+        due
+    }
+
+    /// Takes a replica, unless there is one.
+    pub(super) fn put(&self, chunk: ChunkId, replica: Replica) -> bool {
+        let mut replicas = self.replicas.lock().unwrap();
+        let new = !replicas.contains_key(&chunk);
+        replicas.entry(chunk).or_insert(replica);
+        new
+    }
+
     async fn hang_if_hung(&self) {
         if self.hung.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -182,6 +229,8 @@ impl Datanode {
                     writer.write_response(&response).await.ok()?;
                 }
                 Op::RequestShortCircuitFds(op) => self.hand_over(&op, &mut writer).await?,
+                Op::WriteSmall(op) => self.write_small(op, &mut reader, &mut writer).await?,
+                Op::ReadSmall(op) => self.read_small(&op, &mut writer).await?,
                 other => panic!("unexpected {other:?}"),
             }
         }

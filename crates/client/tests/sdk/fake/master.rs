@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use env::net::{Incoming, Network};
 use proto::v1::admin_server::{Admin, AdminServer};
 use proto::v1::namespace_server::{Namespace, NamespaceServer};
-use proto::v1::{self, ErrorCode, ErrorDetail};
+use proto::v1::{self, ErrorCode, ErrorDetail, operation, operation_result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -59,6 +59,10 @@ struct State {
     located: HashMap<ChunkId, VecDeque<Vec<usize>>>,
     /// It leads; else it names those.
     follows: Option<Vec<String>>,
+    /// It knows messages of many operations, and gives files their first chunk; else it is as one of before.
+    batches: bool,
+    /// How many operations each of them had.
+    batched: Vec<usize>,
 }
 
 pub(crate) struct Master {
@@ -112,6 +116,23 @@ impl State {
             chunk.acknowledged = true;
         }
         Ok(())
+    }
+
+    /// One more chunk, on these nodes.
+    fn push_chunk(&mut self, inode: u64, nodes: &[Arc<Datanode>]) -> Result<ChunkExtent, Status> {
+        let extent = ChunkExtent {
+            chunk: ChunkId::new(self.next_chunk).unwrap(),
+            generation: Generation(1),
+            len: 0,
+        };
+        self.next_chunk += 1;
+        self.file(inode)?.chunks.push(Chunk {
+            extent,
+            acknowledged: false,
+            nodes: nodes.iter().map(|node| node.id).collect(),
+            highest: 1,
+        });
+        Ok(extent)
     }
 
     /// Datanodes that may be used, or a denial. The master does not know who is dead: the client has to find out.
@@ -257,6 +278,16 @@ impl Master {
         self.state().follows = named;
     }
 
+    /// Takes messages of many operations from now on.
+    pub(crate) fn serve_batches(&self) {
+        self.state().batches = true;
+    }
+
+    /// How many operations each message of many had.
+    pub(crate) fn batched(&self) -> Vec<usize> {
+        self.state().batched.clone()
+    }
+
     pub(crate) fn address(&self) -> String {
         self.address.clone()
     }
@@ -364,6 +395,31 @@ impl Master {
             Some(Refuse::NotReplicated) => Err(refused(ErrorCode::NotReplicated, "not on disk yet")),
             Some(Refuse::NotLeader(instead)) => Err(not_leader(vec![instead])),
         }
+    }
+
+    /// One operation of many.
+    async fn operation(
+        &self,
+        caller: Option<v1::Caller>,
+        kind: operation::Kind,
+    ) -> Result<operation_result::Result, Status> {
+        use operation::Kind;
+        use operation_result::Result as Done;
+        Ok(match kind {
+            Kind::Create(mut request) => {
+                request.caller = caller;
+                Done::Create(self.create(Request::new(request)).await?.into_inner())
+            }
+            Kind::Complete(mut request) => {
+                request.caller = caller;
+                Done::Complete(self.complete(Request::new(request)).await?.into_inner())
+            }
+            Kind::Locate(mut request) => {
+                request.caller = caller;
+                Done::Locate(self.locate(Request::new(request)).await?.into_inner())
+            }
+            other => panic!("unexpected {other:?}"),
+        })
     }
 
     async fn awake(&self) {
@@ -512,11 +568,45 @@ macro_rules! not_needed {
                     chunks: Vec::new(),
                 };
                 state.files.insert(request.path, file);
-                Ok(Response::new(v1::CreateResponse {
+                let mut answer = v1::CreateResponse {
                     inode,
                     replication: request.replication,
                     chunk_size: request.chunk_size,
-                }))
+                    ..Default::default()
+                };
+                if request.with_chunk && state.batches {
+                    let (wanted, required) = (request.replication, MIN_REPLICAS.min(request.replication));
+                    let nodes = state.choose(wanted as usize, required as usize, &ids(&request.exclude));
+                    let nodes = nodes.unwrap_or_default();
+                    answer.extent = Some(proto::wire_extent(state.push_chunk(inode, &nodes)?));
+                    answer.targets = nodes.iter().map(|node| replica(node)).collect();
+                }
+                Ok(Response::new(answer))
+            }
+
+            async fn batch(&self, request: Request<v1::BatchRequest>) -> Answer<v1::BatchResponse> {
+                let request = request.into_inner();
+                if !self.state().batches {
+                    return Err(Status::unimplemented("batch"));
+                }
+                let lost = self.note("batch", request.caller.as_ref()).await?;
+                self.state().batched.push(request.operations.len());
+                let mut results = Vec::new();
+                for operation in request.operations {
+                    let caller = Some(v1::Caller {
+                        call_id: operation.call_id,
+                        ..request.caller.clone().unwrap()
+                    });
+                    let result = self.operation(caller, operation.kind.unwrap()).await;
+                    let result = result.unwrap_or_else(|status| {
+                        operation_result::Result::Error(proto::detail_of(&status).unwrap())
+                    });
+                    results.push(v1::OperationResult { result: Some(result) });
+                }
+                match lost {
+                    true => Err(Status::unavailable("the connection broke")),
+                    false => Ok(Response::new(v1::BatchResponse { results })),
+                }
             }
 
             async fn sync(&self, request: Request<v1::SyncRequest>) -> Answer<v1::SyncResponse> {
@@ -542,18 +632,7 @@ macro_rules! not_needed {
                 let replication = state.file(request.inode)?.replication;
                 let nodes =
                     state.choose(replication as usize, MIN_REPLICAS.min(replication) as usize, &exclude)?;
-                let extent = ChunkExtent {
-                    chunk: ChunkId::new(state.next_chunk).unwrap(),
-                    generation: Generation(1),
-                    len: 0,
-                };
-                state.next_chunk += 1;
-                state.file(request.inode)?.chunks.push(Chunk {
-                    extent,
-                    acknowledged: false,
-                    nodes: nodes.iter().map(|node| node.id).collect(),
-                    highest: 1,
-                });
+                let extent = state.push_chunk(request.inode, &nodes)?;
                 Ok(Response::new(v1::AddChunkResponse {
                     extent: Some(proto::wire_extent(extent)),
                     targets: nodes.iter().map(|node| replica(node)).collect(),
@@ -594,6 +673,7 @@ macro_rules! not_needed {
                 if !file.chunks.iter().all(|chunk| chunk.acknowledged) {
                     return Err(refused(ErrorCode::Invalid, "a chunk is not acknowledged"));
                 }
+                file.chunks.retain(|chunk| chunk.extent.len > 0);
                 file.complete = true;
                 let path = state.files.iter().find(|(_, file)| file.inode == request.inode).unwrap().0.clone();
                 let status = state.status(&path)?;
@@ -676,5 +756,4 @@ not_needed! {
     append_chunk(AppendChunkRequest) -> AppendChunkResponse;
     truncate(TruncateRequest) -> TruncateResponse;
     concat(ConcatRequest) -> ConcatResponse;
-    batch(BatchRequest) -> BatchResponse;
 }

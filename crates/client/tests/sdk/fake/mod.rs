@@ -3,6 +3,7 @@
 mod datanode;
 mod local;
 mod master;
+mod small;
 
 use std::sync::Arc;
 use std::time::Duration;

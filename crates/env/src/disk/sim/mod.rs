@@ -124,6 +124,18 @@ impl SimDisk {
         self.lock().capacity = Some(bytes);
     }
 
+    /// Bytes of all files together.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock().used()
+    }
+
+    /// All files, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.lock().names.paths().cloned().collect()
+    }
+
     /// Flips the bits of `mask` in a byte on the disk.
     ///
     /// # Errors
@@ -146,7 +158,7 @@ impl SimDisk {
         let fault = self.faults.strike(op, path);
         let mut world = self.lock();
         world.step(op)?;
-        fault.map(|()| world)
+        fault.map(|_| world)
     }
 }
 
@@ -226,7 +238,13 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.begin(Op::SyncDir, path)?.names.sync_dir(path)
+        let fault = self.faults.strike(Op::SyncDir, path);
+        let mut world = self.lock();
+        world.step(Op::SyncDir)?;
+        if fault? {
+            world.names.sync_dir(path)?;
+        }
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -286,7 +304,7 @@ struct SimFile {
 
 impl SimFile {
     /// Begins an operation, and says whether a fault strikes it.
-    fn begin(&self, op: Op) -> io::Result<(MutexGuard<'_, World>, io::Result<()>)> {
+    fn begin(&self, op: Op) -> io::Result<(MutexGuard<'_, World>, io::Result<bool>)> {
         let fault = self.disk.faults.strike(op, &self.path);
         let mut world = self.disk.lock();
         if world.process != self.process {
@@ -315,20 +333,21 @@ impl File for SimFile {
         let offset = index(offset)?;
         world.admit(&self.inode, offset.saturating_add(bytes.len()))?;
         let written = match fault {
-            Ok(()) => bytes,
+            Ok(_) => bytes,
             Err(_) => bytes.split_at(bytes.len() / 2).0,
         };
         self.inode.with(|content| content.write(written, offset));
-        fault
+        fault.map(drop)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let (_world, fault) = self.begin(Op::SyncData)?;
         self.inode.with(|content| match fault {
-            Ok(()) => content.sync(),
+            Ok(true) => content.sync(),
+            Ok(false) => {}
             Err(_) => content.fail_sync(),
         });
-        fault
+        fault.map(drop)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -107,6 +107,10 @@ impl Names {
         self.live.values()
     }
 
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.live.keys()
+    }
+
     pub(super) fn add(&mut self, path: &Path) -> io::Result<Inode> {
         if self.exists(path) {
             return Err(io::ErrorKind::AlreadyExists.into());

@@ -293,3 +293,17 @@ fn the_same_seed_leaves_the_same_bytes() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn what_a_sync_only_said_is_lost() {
+    let found = outcomes(
+        |disk| {
+            let file = durable(disk, "a", b"old");
+            disk.faults().add(Fault::always(super::Op::SyncData, Effect::Lie));
+            file.write_all_at(b"new", 0).unwrap();
+            file.sync_data().unwrap();
+        },
+        |disk| read_file(disk, &path("a")).unwrap(),
+    );
+    assert_eq!(found, BTreeSet::from([b"old".to_vec(), b"new".to_vec()]));
+}

@@ -125,7 +125,19 @@ export const nodeActions = {
     const { address } = find(id);
     const text = "It is forgotten. When it comes back with its disks it is a new datanode, with what is on them.";
     if (!await confirm(`Remove ${address}?`, text, "Remove")) return;
-    await api("DELETE", `nodes/${encodeURIComponent(id)}`);
+    const forget = (force) => api("DELETE", `nodes/${encodeURIComponent(id)}${force ? "?force=true" : ""}`);
+    try {
+      await forget(false);
+    } catch (refused) {
+      if (!/only copy/.test(refused.message)) throw refused;
+      const told = await ask(`Give up what only ${address} has?`, [
+        h("p", { class: "lines" }, `${refused.message}\n\nWhat only it has is lost then, for good.`),
+        h("label", {}, `To confirm, type ${address}`, h("input", { name: "typed", autocomplete: "off", required: true })),
+      ], "Give it up and remove", true);
+      if (!told) return;
+      if (told.typed !== address) throw new Error("that is another name: nothing was removed");
+      await forget(true);
+    }
     toast(`${address} is removed`);
   },
 };

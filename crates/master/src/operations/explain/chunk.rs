@@ -5,7 +5,7 @@ use std::time::Duration;
 use namespace::{ChunkInfo, Namespace};
 use placement::{ChunkFate, Located, Reach, Rest, Standing};
 use proto::v1::ErrorCode;
-use types::{ByteSize, ChunkId, DatanodeId, format_duration};
+use types::{ByteSize, ChunkId, DatanodeId, about_duration};
 
 use super::{Explanation, Paragraph};
 use crate::cluster::{Cluster, expected, fate};
@@ -134,7 +134,7 @@ pub(super) fn replica(cluster: &Cluster, info: &ChunkInfo, located: &Located, no
     let verified = match cluster.replicas.verified_at(replica.storage, info.chunk) {
         Some(at) => format!(
             "; read again from disk {} ago",
-            format_duration(now.saturating_sub(at))
+            about_duration(now.saturating_sub(at))
         ),
         None => String::new(),
     };
@@ -154,11 +154,11 @@ pub(super) fn next(cluster: &Cluster, chunk: ChunkId, now: Duration) -> Vec<Stri
     };
     let mut lines = vec![format!(
         "in the queue for {} as: {}",
-        format_duration(now.saturating_sub(explained.since)),
+        about_duration(now.saturating_sub(explained.since)),
         explained.priority.name()
     )];
     if let Some((rest, until)) = explained.rest {
-        let left = format_duration(until.saturating_sub(now));
+        let left = about_duration(until.saturating_sub(now));
         lines.push(match rest {
             Rest::Settling => format!("waits {left} more, for a datanode that may come back"),
             Rest::Copying => format!("is being copied; the copy counts as failed in {left}"),
@@ -187,7 +187,7 @@ pub(super) fn next(cluster: &Cluster, chunk: ChunkId, now: Duration) -> Vec<Stri
             "is copied from {} to {} for {}",
             address(copy.source),
             address(copy.target),
-            format_duration(now.saturating_sub(copy.since))
+            about_duration(now.saturating_sub(copy.since))
         ));
     }
     lines

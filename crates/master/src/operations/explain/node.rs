@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use placement::{Admin, Node, Request};
 use proto::v1::ErrorCode;
-use types::{ByteSize, DatanodeId, format_duration};
+use types::{ByteSize, DatanodeId, about_duration};
 
 use super::chunk::next;
 use super::{Explanation, Paragraph};
@@ -90,7 +90,7 @@ fn leaving(cluster: &Cluster, node: &Node, now: Duration) -> Option<Paragraph> {
         Admin::Decommissioned => vec!["it is drained, and may be switched off".to_owned()],
         Admin::Maintenance { until } => vec![format!(
             "it is in maintenance for {} more: its chunks are not copied elsewhere, but for last copies",
-            format_duration(until.saturating_sub(now))
+            about_duration(until.saturating_sub(now))
         )],
         Admin::Decommissioning => match cluster.left_on(node.id) {
             None => vec!["it is being decommissioned; what is needed of it is being counted".to_owned()],

@@ -2,7 +2,7 @@
 
 use namespace::Namespace;
 use placement::{Admin, Liveness, Node};
-use types::{ByteSize, format_duration};
+use types::{ByteSize, about_duration};
 
 use super::data::plural;
 use super::{Clock, Level, Problem};
@@ -56,7 +56,7 @@ fn liveness(cluster: &Cluster, node: &Node, clock: &Clock) -> Option<Problem> {
             "node-dead",
             format!(
                 "datanode {address} with {replicas} is dead: no heartbeat for {}",
-                format_duration(silent)
+                about_duration(silent)
             ),
             "its chunks are copied elsewhere; bring it back, or remove it for good: distrifs nodes remove",
         ),
@@ -65,7 +65,7 @@ fn liveness(cluster: &Cluster, node: &Node, clock: &Clock) -> Option<Problem> {
             "node-silent",
             format!(
                 "datanode {address} is silent for {}, together with too many others to believe that they are dead",
-                format_duration(silent)
+                about_duration(silent)
             ),
             "nothing is copied because of it; check the network between the masters and the datanodes",
         ),
@@ -107,7 +107,7 @@ fn admin(cluster: &Cluster, namespace: &Namespace, node: &Node, clock: &Clock) -
             "node-maintenance",
             format!(
                 "datanode {address} is in maintenance for {} more",
-                format_duration(until.saturating_sub(clock.now))
+                about_duration(until.saturating_sub(clock.now))
             ),
             "its chunks are not copied elsewhere until then, but for last copies",
         ),

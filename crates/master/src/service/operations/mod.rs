@@ -15,7 +15,8 @@ use std::sync::Arc;
 use proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::{answer, question};
+use super::{answer, audited, question};
+use crate::activity::Hot;
 use crate::core::Core;
 use crate::operations;
 use crate::rejection::Rejection;
@@ -42,6 +43,13 @@ impl v1::operations_server::Operations for OperationsApi {
         answer(health(&self.core, &request.into_inner()).await)
     }
 
+    async fn activity(
+        &self,
+        request: Request<v1::ActivityRequest>,
+    ) -> Result<Response<v1::ActivityResponse>, Status> {
+        answer(activity(&self.core, &request.into_inner()).await)
+    }
+
     async fn fsck(&self, request: Request<v1::FsckRequest>) -> Result<Response<fsck::Parts>, Status> {
         answer(fsck::begin(Arc::clone(&self.core), request.into_inner()).await)
     }
@@ -61,14 +69,18 @@ impl v1::operations_server::Operations for OperationsApi {
         &self,
         request: Request<v1::SetNodeStateRequest>,
     ) -> Result<Response<v1::SetNodeStateResponse>, Status> {
-        answer(nodes::set_state(&self.core, &request.into_inner()).await)
+        let told = self.core.audit.of("set_node_state", &request);
+        let request = request.into_inner();
+        audited(told, nodes::set_state(&self.core, &request)).await
     }
 
     async fn remove_node(
         &self,
         request: Request<v1::RemoveNodeRequest>,
     ) -> Result<Response<v1::RemoveNodeResponse>, Status> {
-        answer(nodes::remove(&self.core, &request.into_inner()).await)
+        let told = self.core.audit.of("remove_node", &request);
+        let request = request.into_inner();
+        audited(told, nodes::remove(&self.core, &request)).await
     }
 
     async fn jobs(&self, request: Request<v1::JobsRequest>) -> Result<Response<v1::JobsResponse>, Status> {
@@ -79,15 +91,35 @@ impl v1::operations_server::Operations for OperationsApi {
         &self,
         request: Request<v1::SetSettingRequest>,
     ) -> Result<Response<v1::SetSettingResponse>, Status> {
-        answer(jobs::set(&self.core, request.into_inner()).await)
+        let told = self.core.audit.of("set_setting", &request);
+        audited(told, jobs::set(&self.core, request.into_inner())).await
     }
 
     async fn rebalance(
         &self,
         request: Request<v1::RebalanceRequest>,
     ) -> Result<Response<v1::RebalanceResponse>, Status> {
-        answer(jobs::rebalance(&self.core, &request.into_inner()).await)
+        let told = self.core.audit.of("rebalance", &request);
+        let request = request.into_inner();
+        audited(told, jobs::rebalance(&self.core, &request)).await
     }
+}
+
+/// Clients, and directories, that are told.
+const HOT: usize = 10;
+
+async fn activity(core: &Core, request: &v1::ActivityRequest) -> Result<v1::ActivityResponse, Rejection> {
+    question(core, request.caller.as_ref()).await?;
+    let (clients, directories) = core.activity.hottest(core.now(), HOT);
+    let wire = |hot: Hot| {
+        let hot = hot.into_iter();
+        hot.map(|(name, calls_per_s)| v1::Hot { name, calls_per_s })
+            .collect()
+    };
+    Ok(v1::ActivityResponse {
+        clients: wire(clients),
+        directories: wire(directories),
+    })
 }
 
 async fn health(core: &Core, request: &v1::HealthRequest) -> Result<v1::HealthResponse, Rejection> {

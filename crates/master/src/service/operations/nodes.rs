@@ -67,8 +67,10 @@ pub(super) async fn set_state(
         core.propose(caller, call, Command::SetMemberState { id, state })
             .await?;
         tracing::info!(datanode = %id, ?state, "an operator has changed how a datanode takes part");
+        // What is answered from now on, `health` too, knows of it.
+        core.picture.members(core);
     }
-    // What was just logged counts, though the picture follows a moment later.
+    // What was just logged counts, also where the picture could not follow.
     let admin = core.machine.read().member(id).map(|member| member.admin);
     let mut found = operations::node_statuses(core).into_iter();
     let node = found.find(|node| node.id == id).map(|mut node| {
@@ -120,6 +122,7 @@ pub(super) async fn remove(
     }
     core.propose(caller, call, Command::RemoveMember { id }).await?;
     tracing::info!(datanode = %id, force = request.force, "an operator has removed a datanode");
+    core.picture.members(core);
     Ok(v1::RemoveNodeResponse {})
 }
 

@@ -30,6 +30,21 @@ impl Tree {
         }
     }
 
+    /// The slot of one of them.
+    pub(crate) fn committed_at(&self, id: InodeId, index: u64) -> Option<u32> {
+        let record = self.record(slot_of(id));
+        if record.has(MANY) {
+            self.lists.get(record.first, usize::try_from(index).ok()?)
+        } else {
+            (index == 0 && record.first != 0).then_some(record.first)
+        }
+    }
+
+    /// The slot of the last one.
+    pub(crate) fn last_committed(&self, id: InodeId) -> Option<u32> {
+        self.committed_at(id, self.committed_count(id).checked_sub(1)?)
+    }
+
     /// Adds a committed chunk to the end of a file.
     ///
     /// # Errors

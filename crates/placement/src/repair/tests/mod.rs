@@ -446,6 +446,29 @@ fn those_whose_source_is_busy_keep_nobody_from_his_turn() {
 }
 
 #[test]
+fn of_very_many_nodes_those_who_ask_in_vain_keep_nobody_from_his_turn() {
+    // So many nodes that a plan asks eight questions; all but five of them are to leave.
+    let mut world = World::of(2_600).with_policy_first();
+    for n in 5..2_600 {
+        world.admin(n, Admin::Decommissioning);
+    }
+    world.bytes_per_s = 1024;
+    // Only node 3 can take these, and it is busy with the first two.
+    for n in 0..40 {
+        world.write(n, 64 * MIB, &[0, 1, 2, 4]);
+        world.want(n, 4);
+    }
+    // This one goes to node 4.
+    world.write(40, 64 * MIB, &[0, 1, 2, 3]);
+    world.want(40, 4);
+    world.kill(1);
+    world.run(secs(60));
+    let copied = world.copies().into_iter().map(|(.., copied)| copied);
+    let copied: Vec<_> = copied.collect();
+    assert!(copied.contains(&chunk(40)), "{copied:?}");
+}
+
+#[test]
 fn why_a_chunk_waits_is_told() {
     let mut world = World::of(3);
     world.write(1, MIB, &[0, 1, 2]);

@@ -26,12 +26,18 @@ pub(super) fn chunk(n: u64) -> ChunkId {
     ChunkId::new(n).unwrap()
 }
 
+/// A number eight times over.
+fn bytes(n: usize) -> [u8; 16] {
+    let number = u16::try_from(n).unwrap().to_be_bytes();
+    number.repeat(8).try_into().unwrap()
+}
+
 fn id(n: usize) -> DatanodeId {
-    DatanodeId::from_random_bytes([u8::try_from(n).unwrap(); 16])
+    DatanodeId::from_random_bytes(bytes(n))
 }
 
 fn storage(n: usize) -> StorageId {
-    StorageId::from_random_bytes([u8::try_from(n).unwrap(); 16])
+    StorageId::from_random_bytes(bytes(n))
 }
 
 struct TestNode {
@@ -507,7 +513,8 @@ impl World {
 }
 
 fn index(node: DatanodeId) -> usize {
-    (0..200).find(|n| id(*n) == node).unwrap()
+    let bytes = node.0.as_bytes();
+    usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))
 }
 
 fn storage_report(id: StorageId, used: u64) -> StorageReport {

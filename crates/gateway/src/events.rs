@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use client::{Health, HealthLevel, MasterGroup, NodeDetail, NodeLiveness};
+use client::{HealthLevel, NodeDetail, NodeLiveness};
 use serde_json::{Value, json};
 
-use super::model;
+use crate::look::Look;
 
 /// Events that are remembered.
 const EVENTS_MAX: usize = 500;
 
-/// The newest events, oldest first.
+/// The newest events, oldest first, and what was seen last.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub struct Events {
     next: u64,
     kept: VecDeque<Value>,
+    seen: Seen,
 }
 
 /// How bad an event is.
@@ -52,14 +53,35 @@ impl Events {
         }));
     }
 
-    pub(crate) fn newest_first(&self) -> Vec<Value> {
+    /// Those that are remembered: id, at_ms, tone (good, plain, warning, bad), what, why.
+    #[must_use]
+    pub fn newest_first(&self) -> Vec<Value> {
         self.kept.iter().rev().cloned().collect()
+    }
+
+    /// Takes those that are remembered, oldest first.
+    pub fn take(&mut self) -> Vec<Value> {
+        self.kept.drain(..).collect()
+    }
+
+    /// Nobody answers.
+    pub fn silence(&mut self, at_ms: u64, why: &str) {
+        if !std::mem::replace(&mut self.seen.silent, true) {
+            self.add(at_ms, Tone::Bad, "no master that leads answers".to_owned(), why);
+        }
+    }
+
+    /// Adds what has changed since the last look; the first one changes nothing.
+    pub fn see(&mut self, look: &Look) {
+        let mut seen = std::mem::take(&mut self.seen);
+        of_change(self, &mut seen, look);
+        self.seen = seen;
     }
 }
 
 /// What the last look saw.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+struct Seen {
     silent: bool,
     state: Option<State>,
 }
@@ -82,23 +104,14 @@ struct NodeSeen {
     failed: Vec<String>,
 }
 
-/// Nobody answers.
-pub(crate) fn of_silence(events: &mut Events, seen: &mut Seen, at_ms: u64, why: &str) {
-    if !seen.silent {
-        events.add(at_ms, Tone::Bad, "no master that leads answers".to_owned(), why);
-    }
-    seen.silent = true;
-}
-
-/// Adds what has changed since the last look; the first one changes nothing.
-pub(crate) fn of_change(
-    events: &mut Events,
-    seen: &mut Seen,
-    at_ms: u64,
-    health: &Health,
-    nodes: &[NodeDetail],
-    masters: &MasterGroup,
-) {
+fn of_change(events: &mut Events, seen: &mut Seen, look: &Look) {
+    let Look {
+        at_ms,
+        health,
+        nodes,
+        masters,
+    } = look;
+    let at_ms = *at_ms;
     if std::mem::take(&mut seen.silent) {
         events.add(at_ms, Tone::Good, "a master leads and answers".to_owned(), "");
     }
@@ -204,7 +217,7 @@ fn node_seen(node: &NodeDetail) -> NodeSeen {
             NodeLiveness::Late => NodeLiveness::Live.as_str(),
             other => other.as_str(),
         },
-        admin: model::admin_word(node.admin),
+        admin: node.admin.as_str(),
         failed: failed.map(|volume| volume.directory.clone()).collect(),
     }
 }
