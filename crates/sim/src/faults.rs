@@ -1,0 +1,404 @@
+//! Carries out faults: on hosts, disks, clocks, and the network between them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chaos::plan::{Fault, Kind, Target};
+use env::disk::{Disk as _, Effect, Fault as DiskFault, Op, SimDisk};
+use fastrand::Rng;
+
+use crate::cluster::Cluster;
+use crate::options::Plant;
+use crate::simulation::{Death, Simulation};
+use crate::weather::{Weather, What};
+
+/// What a disk takes for a sync when nothing is wrong with it.
+const SYNC: Duration = Duration::from_micros(400);
+/// Files that rot at a time, at most.
+const ROTTEN_MAX: usize = 6;
+/// How long a server that has ended by itself stays away.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// What whoever torments wants done.
+#[derive(Debug, Clone)]
+pub(crate) enum Order {
+    Begin(Fault),
+    End(Fault),
+    Weather(Weather),
+    /// No more faults of any kind.
+    Calm,
+}
+
+/// What is wrong at the moment.
+pub(crate) struct Faults {
+    cluster: Cluster,
+    plant: Option<Plant>,
+    random: Rng,
+    /// Ways that are cut, by the number of the fault.
+    cut: BTreeMap<u64, Vec<(usize, usize)>>,
+    /// Hosts that a fault keeps from running.
+    held: BTreeMap<usize, u64>,
+    /// Weather that passes, and when.
+    passing: Vec<(Duration, Weather)>,
+    /// Hosts whose disks have failed calls, and when last: that their servers end is no wonder.
+    failing: BTreeMap<usize, Duration>,
+    /// Servers that have ended by themselves, and when they start again.
+    restarting: BTreeMap<usize, Duration>,
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+impl Faults {
+    pub(crate) fn new(cluster: &Cluster, plant: Option<Plant>, seed: u64) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            plant,
+            random: Rng::with_seed(seed),
+            cut: BTreeMap::new(),
+            held: BTreeMap::new(),
+            passing: Vec::new(),
+            failing: BTreeMap::new(),
+            restarting: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn carry_out(&mut self, simulation: &mut Simulation, order: Order) -> std::io::Result<()> {
+        match order {
+            Order::Begin(fault) => {
+                simulation
+                    .trace
+                    .tell(format_args!("FAULT {fault}, for {:?}", fault.lasts));
+                self.begin(simulation, &fault);
+            }
+            Order::End(fault) => {
+                simulation.trace.tell(format_args!("fault ends: {fault}"));
+                self.end(simulation, &fault)?;
+            }
+            Order::Weather(weather) => {
+                simulation.trace.tell(format_args!("WEATHER {weather:?}"));
+                self.blow(simulation, weather);
+            }
+            Order::Calm => self.calm(simulation)?,
+        }
+        Ok(())
+    }
+
+    /// What passes by itself.
+    pub(crate) fn pass(&mut self, simulation: &mut Simulation) -> std::io::Result<()> {
+        let now = simulation.now;
+        let over: Vec<Weather> = {
+            let (over, rest) = self.passing.drain(..).partition(|(until, _)| *until <= now);
+            self.passing = rest;
+            let over: Vec<(Duration, Weather)> = over;
+            over.into_iter().map(|(_, weather)| weather).collect()
+        };
+        for weather in over {
+            self.clear(simulation, &weather);
+        }
+        let due: Vec<usize> = self
+            .restarting
+            .iter()
+            .filter(|(host, at)| **at <= now && !self.held.contains_key(*host))
+            .map(|(host, _)| *host)
+            .collect();
+        for host in due {
+            self.restarting.remove(&host);
+            simulation.start(host)?;
+        }
+        Ok(())
+    }
+
+    /// A server has ended by itself. Answers whether that is no wonder. It is started again soon.
+    pub(crate) fn ended(&mut self, simulation: &Simulation, host: usize) -> bool {
+        self.restarting.insert(host, simulation.now + RESTART);
+        let held = self.held.contains_key(&host);
+        let failing = self
+            .failing
+            .get(&host)
+            .is_some_and(|last| simulation.now < *last + Duration::from_secs(60));
+        held || failing
+    }
+
+    fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
+    }
+
+    fn hosts(&self, target: &Target) -> Vec<usize> {
+        let datanode = |number: &usize| self.cluster.datanodes.get(*number).copied();
+        match target {
+            Target::Datanode(one) => datanode(one).into_iter().collect(),
+            Target::Datanodes(one, two) => [one, two].into_iter().filter_map(datanode).collect(),
+            Target::Master(number) => self.cluster.masters.get(*number).copied().into_iter().collect(),
+            Target::All => {
+                let all = self.cluster.masters.iter().chain(&self.cluster.datanodes);
+                all.copied().collect()
+            }
+        }
+    }
+
+    fn begin(&mut self, simulation: &mut Simulation, fault: &Fault) {
+        let hosts = self.hosts(&fault.target);
+        let power = self.random.bool();
+        let name = match fault.kind {
+            Kind::Kill | Kind::Blackout if power => format!("{}, without power", fault.kind.name()),
+            kind => kind.name().to_owned(),
+        };
+        let death = if power { Death::Power } else { Death::Kill };
+        match fault.kind {
+            Kind::Cut => {
+                let ways = self.ways(simulation, &hosts);
+                for (from, to) in &ways {
+                    cut(simulation, *from, *to);
+                }
+                let how = if ways.iter().any(|(from, to)| ways.contains(&(*to, *from))) {
+                    "cut off"
+                } else {
+                    "cut off one way"
+                };
+                self.count(how);
+                self.cut.insert(fault.number, ways);
+                return;
+            }
+            _ => self.count(&name),
+        }
+        for host in hosts {
+            match fault.kind {
+                Kind::Kill | Kind::Blackout => {
+                    self.held.insert(host, fault.number);
+                    simulation.kill(host, death);
+                }
+                Kind::Restart => {
+                    self.held.insert(host, fault.number);
+                    if let Some(running) = simulation.hosts.get(host).and_then(|host| host.running.as_ref()) {
+                        running.stop();
+                    }
+                }
+                Kind::Stop => {
+                    if let Some(host) = simulation.hosts.get_mut(host) {
+                        host.paused = true;
+                    }
+                }
+                Kind::Fill => {
+                    if let Some(host) = simulation.hosts.get(host) {
+                        let room = self.random.u64(..64 << 10);
+                        host.disk.set_capacity(host.disk.used() + room);
+                    }
+                }
+                Kind::Rot => {
+                    if let Some(host) = simulation.hosts.get(host) {
+                        for what in spoil(&host.disk, &mut self.random) {
+                            simulation.trace.tell(format_args!("{}: {what}", host.name));
+                        }
+                    }
+                }
+                Kind::Wipe | Kind::WipeTwo => {
+                    self.held.insert(host, fault.number);
+                    simulation.kill(host, Death::Power);
+                    if let Some(host) = simulation.hosts.get_mut(host) {
+                        host.disk = new_disk(self.plant);
+                    }
+                }
+                Kind::Cut => {}
+            }
+        }
+    }
+
+    fn end(&mut self, simulation: &mut Simulation, fault: &Fault) -> std::io::Result<()> {
+        if self.cut.remove(&fault.number).is_some() {
+            simulation.network.mend_all();
+            self.again(simulation);
+        }
+        for host in self.hosts(&fault.target) {
+            match fault.kind {
+                Kind::Stop => simulation.resume(host),
+                Kind::Fill => {
+                    if let Some(host) = simulation.hosts.get(host) {
+                        host.disk.set_capacity(u64::MAX >> 20);
+                    }
+                }
+                Kind::Kill | Kind::Blackout | Kind::Wipe | Kind::WipeTwo | Kind::Restart => {
+                    if self.held.get(&host) == Some(&fault.number) {
+                        self.held.remove(&host);
+                        if fault.kind == Kind::Restart {
+                            // It had its time to stop.
+                            simulation.kill(host, Death::Kill);
+                        }
+                        simulation.start(host)?;
+                    }
+                }
+                Kind::Cut | Kind::Rot => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What is cut when these hosts are cut off: everything, one direction of everything, or a part.
+    fn ways(&mut self, simulation: &Simulation, hosts: &[usize]) -> Vec<(usize, usize)> {
+        let kind = self.random.u32(0..4);
+        let mut ways = Vec::new();
+        for other in 0..simulation.hosts.len() {
+            for host in hosts.iter().filter(|host| **host != other) {
+                // A part: about half of the others.
+                if kind == 3 && self.random.bool() {
+                    continue;
+                }
+                if kind != 1 {
+                    ways.push((*host, other));
+                }
+                if kind != 2 {
+                    ways.push((other, *host));
+                }
+            }
+        }
+        ways
+    }
+
+    /// Cuts and slow ways that are still in force.
+    fn again(&self, simulation: &Simulation) {
+        for (from, to) in self.cut.values().flatten() {
+            cut(simulation, *from, *to);
+        }
+        for (_, weather) in &self.passing {
+            if let What::Slow { to, by } = weather.what {
+                slow(simulation, weather.host, to, by);
+            }
+        }
+    }
+
+    fn blow(&mut self, simulation: &mut Simulation, weather: Weather) {
+        let Some(host) = simulation.hosts.get(weather.host) else {
+            return;
+        };
+        self.count(weather.what.name());
+        match weather.what {
+            What::Slow { to, by } => slow(simulation, weather.host, to, by),
+            What::Reset { to } => {
+                if let Some(other) = simulation.hosts.get(to) {
+                    simulation.network.reset(host.id, other.id);
+                }
+            }
+            What::Jump { by_ms } => {
+                host.skew_ms
+                    .fetch_add(by_ms, std::sync::atomic::Ordering::Relaxed);
+            }
+            What::SlowDisk { by } => host
+                .disk
+                .faults()
+                .add(DiskFault::always(Op::SyncData, Effect::Delay(by))),
+            What::DiskFails { op, skip } => {
+                self.failing.insert(weather.host, simulation.now);
+                host.disk
+                    .faults()
+                    .add(DiskFault::once(op, skip, Effect::Fail(libc::EIO)));
+            }
+        }
+        if !weather.lasts.is_zero() {
+            self.passing.push((simulation.now + weather.lasts, weather));
+        }
+    }
+
+    fn clear(&mut self, simulation: &Simulation, weather: &Weather) {
+        let Some(host) = simulation.hosts.get(weather.host) else {
+            return;
+        };
+        match weather.what {
+            What::Slow { .. } => {
+                simulation.network.mend_all();
+                self.again(simulation);
+            }
+            What::SlowDisk { .. } | What::DiskFails { .. } => {
+                if matches!(weather.what, What::DiskFails { .. }) {
+                    self.failing.insert(weather.host, simulation.now);
+                }
+                usual(&host.disk, self.plant);
+            }
+            What::Reset { .. } | What::Jump { .. } => {}
+        }
+    }
+
+    /// Everything works again; servers that are away start.
+    fn calm(&mut self, simulation: &mut Simulation) -> std::io::Result<()> {
+        self.cut.clear();
+        self.passing.clear();
+        self.held.clear();
+        simulation.network.mend_all();
+        for number in 0..simulation.hosts.len() {
+            simulation.resume(number);
+            if let Some(host) = simulation.hosts.get(number) {
+                usual(&host.disk, self.plant);
+                host.disk.set_capacity(u64::MAX >> 20);
+            }
+            if !self.restarting.contains_key(&number) {
+                simulation.start(number)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A disk with nothing wrong.
+pub(crate) fn new_disk(plant: Option<Plant>) -> SimDisk {
+    let disk = SimDisk::new();
+    usual(&disk, plant);
+    disk
+}
+
+/// Nothing is wrong with it any more.
+fn usual(disk: &SimDisk, plant: Option<Plant>) {
+    disk.faults().clear();
+    let bug = match plant {
+        None => None,
+        Some(Plant::ReplicaSync) => Some((Op::SyncData, "/data-")),
+        Some(Plant::ReplicaNameSync) => Some((Op::SyncDir, "/data-")),
+        Some(Plant::LogSync) => Some((Op::SyncData, "/meta")),
+    };
+    if let Some((op, path)) = bug {
+        disk.faults().add(DiskFault::always(op, Effect::Lie).on(path));
+    }
+    for op in [Op::SyncData, Op::SyncDir] {
+        disk.faults().add(DiskFault::always(op, Effect::Delay(SYNC)));
+    }
+}
+
+fn cut(simulation: &Simulation, from: usize, to: usize) {
+    if let (Some(from), Some(to)) = (simulation.hosts.get(from), simulation.hosts.get(to)) {
+        simulation.network.cut(from.id, to.id);
+    }
+}
+
+fn slow(simulation: &Simulation, from: usize, to: usize, by: Duration) {
+    if let (Some(from), Some(to)) = (simulation.hosts.get(from), simulation.hosts.get(to)) {
+        simulation.network.slow(from.id, to.id, by);
+    }
+}
+
+/// Spoils some of the finished replicas on a disk. Says what was done.
+fn spoil(disk: &SimDisk, random: &mut Rng) -> Vec<String> {
+    let files: Vec<_> = disk
+        .files()
+        .into_iter()
+        .filter(|path| {
+            path.components()
+                .any(|part| matches!(part.as_os_str().to_str(), Some("chunks" | "packs")))
+        })
+        .collect();
+    let count = random.usize(1..=ROTTEN_MAX);
+    let mut done = Vec::new();
+    for path in random.choose_multiple(&files, count) {
+        let Ok(file) = disk.open(path, env::disk::Open::Read) else {
+            continue;
+        };
+        let len = file.size().unwrap_or(0);
+        if len == 0 || random.u8(..10) == 0 {
+            if disk.remove_file(path).is_ok() {
+                done.push(format!("{} is gone", path.display()));
+            }
+            continue;
+        }
+        let (at, bit) = (random.u64(..len), random.u32(..8));
+        if disk.corrupt(path, at, 1 << bit).is_ok() {
+            done.push(format!("bit {bit} of byte {at} of {} is wrong", path.display()));
+        }
+    }
+    done
+}

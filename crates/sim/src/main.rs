@@ -1,0 +1,191 @@
+//! Simulates clusters. See the library.
+
+#[expect(unsafe_code, reason = "functions of the C library are defined anew")]
+mod interpose;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use clap::Parser;
+use sim::{Options, Plant, Report, Sweep};
+
+/// A whole cluster in one process and one thread, from one seed.
+///
+/// With `--seed` it simulates that seed, and tells what happened before something was wrong. With `--seeds` it simulates many.
+#[derive(Debug, Parser)]
+#[command(name = "sim")]
+struct Arguments {
+    /// Simulates this seed.
+    #[arg(long, required_unless_present = "seeds", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Simulates so many seeds, each in a process of its own.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first one of many; else one that nobody has thought of.
+    #[arg(long, requires = "seeds")]
+    from: Option<u64>,
+    /// Simulates the seeds in this file first: one a line, with a comment behind a '#'.
+    #[arg(long, requires = "seeds")]
+    known: Option<PathBuf>,
+    /// Begins no new seed after so many seconds.
+    #[arg(long, requires = "seeds")]
+    within: Option<u64>,
+    /// Processes at a time; else one for each processor.
+    #[arg(long, requires = "seeds")]
+    jobs: Option<usize>,
+    /// Seconds in which faults happen.
+    #[arg(long)]
+    time: Option<u64>,
+    /// Masters; else as the seed says.
+    #[arg(long)]
+    masters: Option<usize>,
+    /// Datanodes; else as the seed says.
+    #[arg(long)]
+    datanodes: Option<usize>,
+    /// With a bug on purpose: replica-sync, replica-name-sync or log-sync (these do not happen).
+    #[arg(long, value_parser = plant)]
+    plant: Option<Plant>,
+    /// Without faults.
+    #[arg(long)]
+    quiet: bool,
+    /// Writes all that happened here.
+    #[arg(long, conflicts_with = "seeds")]
+    trace: Option<PathBuf>,
+    /// What the servers say, as in RUST_LOG.
+    #[arg(long, default_value = sim::options::LOG)]
+    log: String,
+    /// Tells the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn plant(name: &str) -> Result<Plant, String> {
+    Plant::ALL
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, plant)| plant)
+        .ok_or_else(|| {
+            format!(
+                "there is no such bug; there are {}",
+                Plant::ALL.map(|(known, _)| known).join(", ")
+            )
+        })
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.seed {
+        Some(seed) => one(&arguments, seed),
+        None => many(&arguments),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Simulates one seed. Answers whether all is well.
+fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<bool> {
+    let mut options = Options::of(seed);
+    options.masters = arguments.masters.unwrap_or(options.masters);
+    options.datanodes = arguments.datanodes.unwrap_or(options.datanodes);
+    options.time = arguments.time.map_or(options.time, Duration::from_secs);
+    options.plant = arguments.plant;
+    options.quiet = arguments.quiet;
+    options.trace.clone_from(&arguments.trace);
+    options.log.clone_from(&arguments.log);
+    let report = sim::run(&options)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        for event in &report.events {
+            print!("{event}");
+        }
+        print!("{report}");
+    }
+    Ok(report.findings.is_empty())
+}
+
+/// Simulates many. Answers whether all is well.
+fn many(arguments: &Arguments) -> anyhow::Result<bool> {
+    let mut further = Vec::new();
+    for (name, value) in [
+        ("--time", arguments.time),
+        ("--masters", arguments.masters.map(|count| count as u64)),
+        ("--datanodes", arguments.datanodes.map(|count| count as u64)),
+    ] {
+        further.extend(
+            value
+                .into_iter()
+                .flat_map(|value| [name.to_owned(), value.to_string()]),
+        );
+    }
+    let planted = Plant::ALL
+        .into_iter()
+        .find(|(_, plant)| Some(*plant) == arguments.plant);
+    if let Some((name, _)) = planted {
+        further.extend(["--plant".to_owned(), name.to_owned()]);
+    }
+    if arguments.quiet {
+        further.push("--quiet".to_owned());
+    }
+    let fresh = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or_default()
+    };
+    let sweep = Sweep {
+        known: arguments
+            .known
+            .as_deref()
+            .map(known)
+            .transpose()?
+            .unwrap_or_default(),
+        from: arguments.from.unwrap_or_else(fresh),
+        count: arguments.seeds.unwrap_or_default(),
+        time: arguments.within.map(Duration::from_secs),
+        jobs: arguments
+            .jobs
+            .unwrap_or_else(|| available_parallelism().map_or(1, std::num::NonZero::get)),
+        arguments: further,
+    };
+    let tell = |report: &Report| {
+        if let Some(first) = report.findings.first() {
+            println!("seed {} FAILED: {first}", report.seed);
+        } else {
+            println!(
+                "seed {}: {}; {:.0} s in {:.1} s, {} calls",
+                report.seed,
+                report.cluster,
+                report.simulated_s,
+                report.took_s,
+                report.calls()
+            );
+        }
+    };
+    let swept = sim::sweep(&sweep, tell)?;
+    println!("{swept}");
+    for seed in swept.failed.keys() {
+        println!(
+            "see it again: cargo run --release -p sim -- --seed {seed} {}",
+            sweep.arguments.join(" ")
+        );
+    }
+    Ok(swept.failed.is_empty())
+}
+
+/// The seeds in a file.
+fn known(path: &Path) -> anyhow::Result<Vec<u64>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty())
+        .map(|line| line.parse().with_context(|| format!("{line} is no seed")))
+        .collect()
+}
