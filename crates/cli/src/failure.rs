@@ -136,7 +136,13 @@ impl Failure {
             Error::Invalid(refusal) => (Exit::Failed, Some(refusal)),
             Error::Busy(_) => (Exit::InTheWay, None),
             Error::Config(_) => (Exit::Usage, None),
-            Error::WriteDenied(denial) => return Self::denied(&what, denial),
+            Error::WriteDenied(denial) => {
+                let failure = Self::denied(&what, denial);
+                return match not_from_here(error) {
+                    Some(next) => failure.next(next),
+                    None => failure,
+                };
+            }
             Error::SafeMode(refusal) => {
                 let why = without(&what, &refusal.message).to_owned();
                 return Self::new(Exit::Unavailable, what, why)
@@ -161,7 +167,7 @@ impl Failure {
             exit,
             what,
             why,
-            next: None,
+            next: not_from_here(error),
             last: matches!(error, Error::Unavailable { .. }),
         }))
     }
@@ -212,6 +218,21 @@ impl Failure {
         }
         self.exit()
     }
+}
+
+/// What to do where no datanode can be reached from here.
+fn not_from_here(error: &Error) -> Option<String> {
+    let mut addresses = error.unreached();
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "no way leads from here to {}: datanodes are called by what they advertise; `distrifs nodes` shows whether they are live, \
+         and if so, start them with --advertise HOST[:PORT], which this machine can reach",
+        addresses.join(", ")
+    ))
 }
 
 /// `message` without `what: ` in front.

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::config::{Key, Settings};
 use crate::output::colours;
@@ -20,10 +20,13 @@ static CONTROL: OnceLock<Control> = OnceLock::new();
 /// Begins logging at the level in force; `otherwise` is the level where nobody set one.
 pub(crate) fn start(settings: &Settings, otherwise: &str) {
     let (filter, handle) = reload::Layer::new(filter(settings, otherwise));
-    let lines = fmt::layer()
-        .with_ansi(colours(&std::io::stderr()))
-        .with_writer(std::io::stderr)
-        .with_target(true);
+    let json = settings.text(Key::LogFormat) == Some("json");
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(true);
+    let lines = if json {
+        lines.json().flatten_event(true).with_current_span(false).boxed()
+    } else {
+        lines.with_ansi(colours(&std::io::stderr())).boxed()
+    };
     tracing_subscriber::registry().with(filter).with(lines).init();
     let _ = CONTROL.set(Control {
         filter: handle,

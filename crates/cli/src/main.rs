@@ -6,6 +6,7 @@
 mod cli;
 mod config;
 mod failure;
+mod http;
 mod identity;
 mod local;
 mod logging;

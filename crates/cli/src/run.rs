@@ -57,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
             roles::datanode::run(&args, &settings, &again),
         ),
         Command::Chaos(args) => serve(&settings, &again, "error", verbs::chaos::run(&args)),
+        Command::Healthcheck(args) => alone(&settings, verbs::healthcheck::run(&args, &settings)),
         Command::Admin(args) if args.is_offline() => {
             logging::start(&settings, "error");
             verbs::admin::offline(&args).map(|()| Exit::Done)
@@ -72,6 +73,8 @@ fn own_flags(command: &Command) -> &[Flag] {
         Command::Master(args) => args.settings.given(),
         Command::Datanode(args) => args.settings.given(),
         Command::Config(args) => args.settings.given(),
+        Command::Healthcheck(args) => args.settings.given(),
+        Command::Logs(args) => args.settings.given(),
         Command::Put(args) => args.settings.given(),
         Command::Get(args) => args.settings.given(),
         Command::Cp(args) => args.settings.given(),
@@ -128,6 +131,12 @@ async fn log_as_configured(again: &dyn Fn() -> Result<Settings>) -> std::convert
     }
 }
 
+/// Runs what needs no connection to the masters.
+fn alone(settings: &Settings, command: impl Future<Output = Result<()>>) -> Result<Exit> {
+    logging::start(settings, "error");
+    runtime()?.block_on(command).map(|()| Exit::Done)
+}
+
 fn ask(settings: Settings, command: Command) -> Result<Exit> {
     logging::start(&settings, "error");
     let umask = take_umask();
@@ -173,7 +182,10 @@ async fn connect(settings: &Settings) -> Result<client::FileSystem> {
     }
     let env = Env::real();
     reach::any(&env, &config.masters, settings.duration(Key::Timeout)).await?;
-    client::FileSystem::connect(env, config).map_err(|error| Failure::from_client("connect", &error))
+    let fs =
+        client::FileSystem::connect(env, config).map_err(|error| Failure::from_client("connect", &error))?;
+    tracing::debug!(target: "request", id = %fs.trace(), "what is asked goes by this id in logs");
+    Ok(fs)
 }
 
 async fn verb(context: &Context, command: Command) -> Result<()> {
@@ -206,6 +218,8 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         Command::Fsck(args) => verbs::fsck::run(context, &args).await,
         Command::Explain(args) => verbs::explain::run(context, &args).await,
         Command::Nodes(args) => verbs::nodes::run(context, &args).await,
+        Command::Top(args) => verbs::top::run(context, &args).await,
+        Command::Logs(args) => verbs::logs::run(context, &args).await,
         Command::Rebalance(args) => verbs::rebalance::run(context, &args).await,
         Command::Admin(args) => verbs::admin::online(context, &args).await,
         Command::Mini(_)
@@ -213,8 +227,11 @@ async fn verb(context: &Context, command: Command) -> Result<()> {
         | Command::Datanode(_)
         | Command::Chaos(_)
         | Command::Config(_)
+        | Command::Healthcheck(_)
         | Command::Install(_) => {
-            unreachable!("servers, `chaos`, `config` and `install` are run without a connection")
+            unreachable!(
+                "servers, `chaos`, `config`, `healthcheck` and `install` are run without a connection"
+            )
         }
     }
 }

@@ -61,6 +61,10 @@ rows! {
     DatanodeRows DatanodeFlags: |s| s.scopes.contains(&Scope::Datanode);
     /// What `mini` has.
     MiniRows MiniFlags: |s| s.scopes.contains(&Scope::Mini);
+    /// What `healthcheck` has: where servers of this machine listen.
+    PortRows PortFlags: |s| matches!(s.key, Key::Listen | Key::HttpPort | Key::DatanodeHttpPort);
+    /// What `logs` has: where masters serve HTTP.
+    HttpPortRows HttpPortFlags: |s| s.key == Key::HttpPort;
     /// What `config` has: all that is not global.
     ConfigRows ConfigFlags: |s| !s.scopes.contains(&Scope::Global);
 }

@@ -426,7 +426,7 @@ mod tests {
                     super::super::value::Kind::Count { .. } => "2",
                     super::super::value::Kind::ChunkSize => "1MiB",
                     super::super::value::Kind::LogFilter => "debug",
-                    super::super::value::Kind::Seconds => "9",
+                    super::super::value::Kind::Seconds | super::super::value::Kind::Port => "9",
                     _ => "some",
                 },
             };

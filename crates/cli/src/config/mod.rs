@@ -12,7 +12,10 @@ mod masters;
 mod table;
 mod value;
 
-pub(crate) use flags::{ConfigFlags, DatanodeFlags, Flag, GlobalFlags, MasterFlags, MiniFlags, WriteFlags};
+pub(crate) use flags::{
+    ConfigFlags, DatanodeFlags, Flag, GlobalFlags, HttpPortFlags, MasterFlags, MiniFlags, PortFlags,
+    WriteFlags,
+};
 pub(crate) use layers::{Entry, Settings, Source};
 pub(crate) use masters::normalize_master as master_address;
 pub(crate) use table::{Fallback, Key};

@@ -13,6 +13,7 @@ pub(crate) enum Key {
     User,
     Groups,
     LogLevel,
+    LogFormat,
     Timeout,
     ReplicationFactor,
     ChunkSize,
@@ -22,6 +23,8 @@ pub(crate) enum Key {
     StoragePath,
     Listen,
     Advertise,
+    AdvertiseHttpPort,
+    HttpNames,
     HttpPort,
     DataPort,
     LocalSocket,
@@ -174,6 +177,10 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::LogFilter, Depends("info for master and datanode, warn for mini (of the Raft library less), error for client commands"))
         .on(&[Global])
         .doc("What is logged to stderr: off, error, warn, info, debug, trace, or a filter: info,consensus=debug; of a server, read again from config.yaml on SIGHUP"),
+    setting(Key::LogFormat, "log_format", "DISTRIFS_LOG_FORMAT", "log-format")
+        .kind(Kind::OneOf(&["text", "json"]), Is("text"))
+        .on(&[Global])
+        .doc("How it is logged: text for people, or a document of JSON a line"),
     setting(Key::Timeout, "timeout_s", "DISTRIFS_TIMEOUT_S", "timeout")
         .kind(Kind::Seconds, Is("60s"))
         .on(&[Global])
@@ -213,7 +220,20 @@ pub(crate) static TABLE: &[Setting] = &[
     setting(Key::Advertise, "advertise", "DISTRIFS_ADVERTISE", "advertise")
         .kind(Kind::Text, Depends("the address listened on; where that is all addresses, the one that masters see"))
         .on(&[Master, Datanode])
-        .doc("The host under which others reach this server; of a master, HOST or HOST:PORT"),
+        .doc("The address under which others reach this server, HOST or HOST:PORT, where it is not the one listened on"),
+    setting(
+        Key::AdvertiseHttpPort,
+        "advertise_http_port",
+        "DISTRIFS_ADVERTISE_HTTP_PORT",
+        "advertise-http-port",
+    )
+    .kind(Kind::Port, Depends("the port listened on"))
+    .on(&[Datanode])
+    .doc("The port under which others reach the HTTP of a datanode, on the host of --advertise"),
+    setting(Key::HttpNames, "http_names", "DISTRIFS_HTTP_NAMES", "http-names")
+        .kind(Kind::List, Depends("the names of this machine, and those that are advertised"))
+        .on(&[Master, Datanode, Mini])
+        .doc("Further names under which browsers reach this server (a proxy's): its pages may change something under no other"),
     setting(Key::HttpPort, "http_port", "DISTRIFS_HTTP_PORT", "http-port")
         .kind(Kind::Port, Is("9870"))
         .on(&[Master, Mini])
@@ -406,6 +426,7 @@ mod tests {
             Key::User,
             Key::Groups,
             Key::LogLevel,
+            Key::LogFormat,
             Key::Timeout,
             Key::ReplicationFactor,
             Key::ChunkSize,
@@ -414,6 +435,8 @@ mod tests {
             Key::StoragePath,
             Key::Listen,
             Key::Advertise,
+            Key::AdvertiseHttpPort,
+            Key::HttpNames,
             Key::HttpPort,
             Key::DataPort,
             Key::DatanodeHttpPort,

@@ -7,7 +7,7 @@ use datanode::{Datanode, LocalSocket, StartError};
 use env::Env;
 
 use super::master::no_directory;
-use super::options::{Listen, StartArgs, bare, can_not_listen, port};
+use super::options::{Listen, StartArgs, advertised, bare, can_not_listen, port};
 use super::rack;
 use super::ready::{Ready, reachable};
 use super::stop::shut_down;
@@ -35,6 +35,7 @@ Examples:
   distrifs datanode --dir /var/lib/distrifs/data --master master.example:9800
   distrifs datanode --dir /disk1/dfs,/disk2/dfs --rack /row-2 --master http://10.0.0.1:9800
   distrifs datanode --dir d --master m1.example:9800,m2.example:9800,m3.example:9800
+  distrifs datanode --dir d --advertise d1.example:19866       # a container behind a published port
   distrifs datanode --dir d --ports auto --ready-file d.json   # for scripts
 
 On SIGHUP it reads its configuration again: directories that storage_path of config.yaml names are taken in and left
@@ -56,8 +57,12 @@ pub(crate) async fn run(
     config.listen = listen.address();
     let http = listen.with_port(port(settings, &args.start, Key::DatanodeHttpPort));
     config.http = Some(http.address());
-    config.advertise_host = match settings.text(Key::Advertise) {
-        Some(host) => Some(bare(host).to_owned()),
+    config.advertise_http_port = settings.number(Key::AdvertiseHttpPort);
+    config.advertise_host = match settings.text(Key::Advertise).map(advertised) {
+        Some((host, port)) => {
+            config.advertise_port = port;
+            Some(bare(host).to_owned())
+        }
         // Where it listens on all addresses, it finds out under which a master sees it.
         None if ["0.0.0.0", "[::]"].contains(&listen.host.as_str()) => None,
         None => Some(bare(&listen.host).to_owned()),
@@ -66,10 +71,11 @@ pub(crate) async fn run(
         config.rack = rack::by_script(script).await?;
     }
     let advertised = config.advertise_host.clone();
+    let ports = (config.advertise_port, config.advertise_http_port);
     let node = Datanode::start(Env::real(), config)
         .await
         .map_err(|error| refused("datanode", &error))?;
-    web::mount_on_datanode(&node, masters.clone(), advertised.as_deref())?;
+    web::mount_on_datanode(settings, &node, masters.clone(), advertised.as_deref())?;
     let run = async {
         node.registered().await;
         if let Some(file) = &args.start.ready_file {
@@ -79,8 +85,8 @@ pub(crate) async fn run(
                 masters: if masters.len() > 1 { masters } else { Vec::new() },
                 http: node
                     .http_addr()
-                    .map(|address| reachable(address, advertised.as_deref())),
-                datanodes: vec![reachable(node.data_addr(), advertised.as_deref())],
+                    .map(|address| reachable(at(address, ports.1), advertised.as_deref())),
+                datanodes: vec![reachable(at(node.data_addr(), ports.0), advertised.as_deref())],
                 datanodes_http: Vec::new(),
             };
             ready.write(file)?;
@@ -100,6 +106,14 @@ pub(crate) async fn run(
         () = reloading => None,
     };
     shut_down(node.shutdown(), failure).await
+}
+
+/// An address with the port that is advertised for it.
+fn at(mut address: std::net::SocketAddr, port: Option<u16>) -> std::net::SocketAddr {
+    if let Some(port) = port {
+        address.set_port(port);
+    }
+    address
 }
 
 /// The directories that it keeps chunks in.

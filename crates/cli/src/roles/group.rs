@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use super::options::{Listen, bare};
+use super::options::{Listen, advertised, bare, machine_name};
 use crate::config::{Key, Settings};
 use crate::failure::{Failure, Result};
 
@@ -24,9 +24,10 @@ impl Place {
     /// When it is none of the masters that are named, or can be several of them.
     pub(super) async fn find(settings: &Settings, listen: &Listen) -> Result<Self> {
         let masters: Vec<String> = settings.list(Key::Masters).unwrap_or_default().to_vec();
-        let advertised = settings
-            .text(Key::Advertise)
-            .map(|text| advertised(text, listen.port));
+        let advertised = settings.text(Key::Advertise).map(|text| match advertised(text) {
+            (_, Some(_)) => text.to_owned(),
+            (host, None) => with_port(host, listen.port),
+        });
         if masters.is_empty() {
             let own = advertised.unwrap_or_else(|| with_port(&default_host(&listen.host), listen.port));
             return Ok(Self {
@@ -107,19 +108,6 @@ fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }
 
-/// `host:port` of what is advertised: a host, or a host with a port.
-fn advertised(text: &str, port: u16) -> String {
-    match text.rsplit_once(':') {
-        // The last part of an IPv6 address is no port.
-        Some((host, named))
-            if named.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            text.to_owned()
-        }
-        _ => with_port(text, port),
-    }
-}
-
 fn with_port(host: &str, port: u16) -> String {
     match host.contains(':') && !host.starts_with('[') {
         true => format!("[{host}]:{port}"),
@@ -130,13 +118,7 @@ fn with_port(host: &str, port: u16) -> String {
 /// What others may call this machine when nobody says: the address that is listened on, else the machine's name.
 fn default_host(listening: &str) -> String {
     match bare(listening).parse::<IpAddr>() {
-        Ok(ip) if ip.is_unspecified() => {
-            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            match name.trim() {
-                "" | "(none)" => "localhost".to_owned(),
-                name => name.to_owned(),
-            }
-        }
+        Ok(ip) if ip.is_unspecified() => machine_name().unwrap_or_else(|| "localhost".to_owned()),
         _ => listening.to_owned(),
     }
 }

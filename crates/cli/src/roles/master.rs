@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let master = Master::start(Env::real(), config)
         .await
         .map_err(|error| refused("master", &error))?;
-    web::mount_on_master(&master, &masters, &superuser)?;
+    web::mount_on_master(settings, &master, &masters, &superuser)?;
     let host = settings.text(Key::Advertise).and(place.own.as_deref());
     let host = host.and_then(|own| own.rsplit_once(':')).map(|(host, _)| host);
     if let Some(file) = &args.start.ready_file {

@@ -73,6 +73,18 @@ fn split(text: &str) -> (Option<&str>, Option<u16>) {
     ((!host.is_empty()).then_some(host), port)
 }
 
+/// What a server advertises: a host, in brackets where it is an IPv6 address and has a port, and perhaps a port.
+pub(crate) fn advertised(text: &str) -> (&str, Option<u16>) {
+    match text.rsplit_once(':') {
+        // The last part of an IPv6 address is no port.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => (text, None),
+        },
+        _ => (text, None),
+    }
+}
+
 /// A server that is a master was told where to find one.
 ///
 /// # Errors
@@ -85,6 +97,13 @@ pub(crate) fn no_master_named(role: &str, settings: &Settings) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What this machine calls itself.
+pub(crate) fn machine_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty() && name != "(none)").then(|| name.to_owned())
 }
 
 /// The host without the brackets of an IPv6 address.
@@ -163,6 +182,15 @@ mod tests {
             "h:0",
             "where clients look for a master is not where to be one"
         );
+    }
+
+    #[test]
+    fn what_is_advertised_may_have_a_port() {
+        assert_eq!(advertised("node"), ("node", None));
+        assert_eq!(advertised("node:7"), ("node", Some(7)));
+        assert_eq!(advertised("fe80::1"), ("fe80::1", None));
+        assert_eq!(advertised("[fe80::1]"), ("[fe80::1]", None));
+        assert_eq!(advertised("[fe80::1]:7"), ("[fe80::1]", Some(7)));
     }
 
     #[test]

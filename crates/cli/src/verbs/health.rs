@@ -134,7 +134,7 @@ fn repair_line(health: &Health) -> String {
         ByteSize(repairing.bytes_per_s)
     );
     if let Some(eta) = repairing.eta {
-        text.push_str(&format!(", done in about {}", words::about(eta)));
+        text.push_str(&format!(", done in about {}", types::about_duration(eta)));
     }
     if !repairing.held_up.is_empty() {
         text.push_str("; held up: ");
@@ -152,13 +152,13 @@ fn problem_text(problem: &Problem, coloured: bool) -> String {
     let mut text = format!("{}{}", paint(coloured, style, &level), problem.what);
     if let Some(since) = problem.since {
         let silent = Duration::from_millis(words::now().since_ms(since));
-        text.push_str(&format!(" (since {})", words::about(silent)));
+        text.push_str(&format!(" (since {})", types::about_duration(silent)));
     }
     text.push('\n');
     if !problem.action.is_empty() {
         text.push_str(&format!("{:<10}→ {}", "", problem.action));
         if let Some(eta) = problem.eta {
-            text.push_str(&format!(" (about {} more)", words::about(eta)));
+            text.push_str(&format!(" (about {} more)", types::about_duration(eta)));
         }
         text.push('\n');
     }

@@ -299,7 +299,7 @@ pub(super) fn table(nodes: &[NodeDetail], coloured: bool) -> String {
     for node in nodes {
         let live = match (node.liveness, node.silent) {
             (NodeLiveness::Live, _) | (_, None) => node.liveness.as_str().to_owned(),
-            (liveness, Some(silent)) => format!("{}, {}", liveness.as_str(), words::about(silent)),
+            (liveness, Some(silent)) => format!("{}, {}", liveness.as_str(), types::about_duration(silent)),
         };
         let live = match node.liveness {
             NodeLiveness::Live | NodeLiveness::Late => live,
@@ -416,7 +416,7 @@ pub(super) fn to_json(node: &NodeDetail) -> Value {
         "address": node.address,
         "rack": node.rack,
         "liveness": node.liveness.as_str(),
-        "admin": words::admin_word(node.admin),
+        "admin": node.admin.as_str(),
         "since": words::time_json(since),
         "maintenance_until": words::time_json(until),
         "silent_ms": words::millis_json(node.silent),

@@ -4,28 +4,14 @@ use std::time::Duration;
 
 use client::{Condition, ConditionCounts, DataClass, HealthLevel, Job};
 use serde_json::{Value, json};
-use types::{AdminState, UnixMillis};
+use types::{UnixMillis, millis, word};
 
 use crate::output::iso_time;
-
-/// A duration in one unit: for people.
-pub(super) fn about(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..=119 => format!("{seconds} s"),
-        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
-        seconds @ 7_200..=172_799 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}
 
 /// The time of this machine, which is near enough to that of the masters to say "since".
 pub(super) fn now() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     UnixMillis(since.map_or(0, millis))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A duration in JSON.
@@ -40,12 +26,12 @@ pub(super) fn time_json(at: Option<UnixMillis>) -> Value {
 
 /// A class in JSON and in tables, in one word.
 pub(super) fn class_word(class: DataClass) -> String {
-    class.as_str().replace(' ', "-")
+    word(class.as_str())
 }
 
 /// A level in one word.
 pub(super) fn level_word(level: HealthLevel) -> String {
-    level.as_str().replace(' ', "-")
+    word(level.as_str())
 }
 
 /// A condition in JSON.
@@ -63,28 +49,7 @@ pub(super) fn condition_json(condition: Condition) -> Value {
 
 /// Counts in JSON: the sum of each class, at risk by copies left, and how many have a corrupt replica.
 pub(super) fn counts_json(counts: &ConditionCounts) -> Value {
-    let of = |class| counts.count(|condition| condition.class == class);
-    let mut by_copies = serde_json::Map::new();
-    for (condition, count) in counts.iter() {
-        if let DataClass::AtRisk { copies } = condition.class {
-            let before = by_copies.get(&copies.to_string()).and_then(Value::as_u64);
-            by_copies.insert(copies.to_string(), json!(before.unwrap_or(0) + count));
-        }
-    }
-    json!({
-        "total": counts.total(),
-        "healthy": of(DataClass::Healthy),
-        "being_written": of(DataClass::BeingWritten),
-        "surplus": of(DataClass::Surplus),
-        "draining": of(DataClass::Draining),
-        "misplaced": of(DataClass::Misplaced),
-        "corrupt": of(DataClass::Corrupt),
-        "at_risk": counts.count(|condition| condition.class.is_at_risk()),
-        "at_risk_by_copies_left": by_copies,
-        "unavailable": of(DataClass::Unavailable),
-        "lost": of(DataClass::Lost),
-        "with_corrupt_replica": counts.count(|condition| condition.corrupt),
-    })
+    json!(counts.by_class())
 }
 
 /// Counts in one line, the worst first: `2 lost, 5 at risk, 1 copy left, 100 healthy`.
@@ -96,16 +61,6 @@ pub(super) fn counts_line(counts: &ConditionCounts) -> String {
     match texts.is_empty() {
         true => "none".to_owned(),
         false => texts.join("; "),
-    }
-}
-
-/// How a datanode takes part, in one word.
-pub(super) const fn admin_word(admin: AdminState) -> &'static str {
-    match admin {
-        AdminState::InService => "in-service",
-        AdminState::Decommissioning { .. } => "decommissioning",
-        AdminState::Decommissioned { .. } => "decommissioned",
-        AdminState::Maintenance { .. } => "maintenance",
     }
 }
 
@@ -141,9 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_one_unit() {
-        let texts = [5, 119, 120, 7_200, 172_800].map(|seconds| about(Duration::from_secs(seconds)));
-        assert_eq!(texts, ["5 s", "119 s", "2 min", "2 h", "2 d"]);
+    fn a_share_has_one_decimal() {
         assert_eq!(percent(0.1234), "12.3%");
     }
 

@@ -14,6 +14,7 @@
 )]
 
 mod abandoned;
+mod advertised;
 mod batch;
 mod chaos;
 mod corruption;
@@ -34,3 +35,5 @@ mod restart;
 mod scale;
 mod small_files;
 mod support;
+mod traced;
+mod watched;

@@ -189,3 +189,15 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     fastrand::Rng::with_seed(seed).fill(&mut bytes);
     bytes
 }
+
+/// Asks until there is an answer.
+pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < until, "still waiting");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}

@@ -15,6 +15,7 @@ use super::super::master as role;
 use super::super::options::Listen;
 use super::super::ready::reachable;
 use super::super::web;
+use crate::config::Settings;
 use crate::failure::{Exit, Failure, Result};
 
 /// Keeps the addresses of several masters.
@@ -212,9 +213,9 @@ impl Masters {
     ///
     /// # Errors
     /// When it can not be made.
-    pub(super) fn mount_gateways(&self, superuser: &str) -> Result<()> {
+    pub(super) fn mount_gateways(&self, settings: &Settings, superuser: &str) -> Result<()> {
         let mut masters = self.running.iter();
-        masters.try_for_each(|master| web::mount_on_master(master, &self.addresses, superuser))
+        masters.try_for_each(|master| web::mount_on_master(settings, master, &self.addresses, superuser))
     }
 
     /// Waits until they have a cluster; says which.

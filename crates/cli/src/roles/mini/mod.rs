@@ -103,7 +103,7 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         master_role::config(settings, dir, count.min(DATANODES))
     })
     .await?;
-    masters.mount_gateways(&master_role::config(settings, &dir, count).superuser)?;
+    masters.mount_gateways(settings, &master_role::config(settings, &dir, count).superuser)?;
 
     let first = port(settings, &args.start, Key::DataPort);
     let ports = data_ports(first, count, &masters.ports()).and_then(|data| {
@@ -195,7 +195,7 @@ async fn start_datanodes(
         let started = Datanode::start(Env::real(), config).await;
         let node =
             started.map_err(|error| datanode_role::refused(&format!("mini: datanode {}", n + 1), &error))?;
-        web::mount_on_datanode(&node, masters.to_vec(), advertised.as_deref())?;
+        web::mount_on_datanode(settings, &node, masters.to_vec(), advertised.as_deref())?;
         Ok(node)
     }))
     .await
