@@ -124,6 +124,7 @@ impl Wire {
             groups: Vec::new(),
             client_id: self.client_id.to_vec().into(),
             call_id: self.next_call(),
+            ..Default::default()
         })
     }
 }

@@ -1,10 +1,8 @@
 //! What everybody in a run shares: the model, the counts, the record of events, the clock of the run.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::FileSystem;
@@ -15,7 +13,7 @@ use crate::content::tag;
 use crate::model::{Model, Verdict};
 use crate::options::{Options, USER};
 use crate::report::{Finding, FindingKind};
-use crate::tally::{Operation, Outcome, Tally, millis};
+use crate::tally::{Counts, Operation, Outcome, Tally, millis};
 use crate::{Error, Result};
 
 /// A call that takes longer is stuck: every wait of the SDK has a limit, and a call is a few of them.
@@ -23,41 +21,69 @@ pub(crate) const CALL_MAX: Duration = Duration::from_secs(240);
 /// Findings beyond these are not recorded: the first ones tell.
 const FINDINGS_MAX: usize = 50;
 
+/// Hears of events: after how long, and what.
+pub type Tell = Box<dyn FnMut(Duration, &str) + Send>;
+
+/// Where clients live: on real machines, or in a simulation.
+pub struct World {
+    /// What a new client sees of the world.
+    pub env: Arc<dyn Fn() -> Env + Send + Sync>,
+    /// Takes down what happened, and when.
+    pub events: Tell,
+    /// Whether there can be processes that are killed.
+    pub processes: bool,
+    /// Pieces of files are so many times smaller.
+    pub smaller: u64,
+    /// Clients that change files, and clients that read them; none: as the profile says.
+    pub clients: Option<(usize, usize)>,
+}
+
 /// What everybody shares.
-pub(crate) struct Field {
+pub struct Field {
+    /// What the run is to be.
     pub options: Options,
+    /// Of the masters.
     pub addresses: Vec<String>,
     /// Clients hold it for reading while they call; whoever needs them to rest takes it for writing.
     pub gate: RwLock<()>,
+    pub(crate) processes: bool,
+    pub(crate) smaller: u64,
+    pub(crate) clients: (usize, usize),
+    env: Arc<dyn Fn() -> Env + Send + Sync>,
     model: Mutex<Model>,
     tally: Mutex<Tally>,
     findings: Mutex<Vec<Finding>>,
-    events: Mutex<File>,
+    events: Mutex<Tell>,
     begun: Instant,
     tags: AtomicU64,
     stop: watch::Sender<bool>,
 }
 
 impl Field {
-    pub(crate) fn new(options: &Options, addresses: &[String], base: &Path) -> Result<Self> {
-        let path = base.join("events.log");
-        let events = File::create(&path).map_err(|error| Error::Local { path, error })?;
-        Ok(Self {
+    /// A field on which nothing has happened.
+    #[must_use]
+    pub fn new(options: &Options, addresses: &[String], world: World) -> Self {
+        Self {
             options: options.clone(),
             addresses: addresses.to_vec(),
             gate: RwLock::new(()),
+            processes: world.processes,
+            smaller: world.smaller.max(1),
+            clients: world.clients.unwrap_or((options.writers(), options.readers())),
+            env: world.env,
             model: Mutex::default(),
             tally: Mutex::default(),
             findings: Mutex::default(),
-            events: Mutex::new(events),
+            events: Mutex::new(world.events),
             begun: Instant::now(),
             tags: AtomicU64::new(0),
             stop: watch::Sender::new(false),
-        })
+        }
     }
 
     /// The time of the run.
-    pub(crate) fn now(&self) -> Duration {
+    #[must_use]
+    pub fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 
@@ -69,7 +95,8 @@ impl Field {
         lock(&self.tally)
     }
 
-    pub(crate) fn findings(&self) -> MutexGuard<'_, Vec<Finding>> {
+    /// What is wrong.
+    pub fn findings(&self) -> MutexGuard<'_, Vec<Finding>> {
         lock(&self.findings)
     }
 
@@ -79,21 +106,23 @@ impl Field {
     }
 
     /// A client of its own, with a lease of its own.
-    pub(crate) fn client(&self) -> Result<FileSystem> {
+    ///
+    /// # Errors
+    /// When it can not be made.
+    pub fn client(&self) -> Result<FileSystem> {
         let mut config = client::Config::new(self.addresses.clone(), USER);
         config.memory_budget = 16 << 20;
         config.timeouts.call_total = Duration::from_secs(30);
-        FileSystem::connect(Env::real(), config).map_err(|error| Error::Cluster {
+        FileSystem::connect((self.env)(), config).map_err(|error| Error::Cluster {
             what: "a client",
             error,
         })
     }
 
     /// Writes down what happened.
-    pub(crate) fn event(&self, what: &str) {
-        let seconds = self.now().as_secs_f64();
-        // A record that can not be written is no reason to stop.
-        let _ = writeln!(lock(&self.events), "{seconds:9.3} {what}");
+    pub fn event(&self, what: &str) {
+        let now = self.now();
+        (lock(&self.events))(now, what);
     }
 
     /// A call has ended.
@@ -103,7 +132,7 @@ impl Field {
     }
 
     /// Writes down something that is wrong. Clients and faults stop.
-    pub(crate) fn found(&self, kind: FindingKind, subject: &str, what: &str) {
+    pub fn found(&self, kind: FindingKind, subject: &str, what: &str) {
         self.event(&format!("FOUND {} {subject}: {what}", kind.name()));
         let mut findings = self.findings();
         if findings.len() < FINDINGS_MAX {
@@ -131,11 +160,20 @@ impl Field {
     }
 
     /// Clients and faults are to stop.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.stop.send_replace(true);
     }
 
-    pub(crate) fn stopped(&self) -> bool {
+    /// Calls by kind and outcome, and how many bytes were read and compared.
+    #[must_use]
+    pub fn counts(&self) -> (BTreeMap<Operation, Counts>, u64) {
+        let tally = self.tally();
+        (tally.operations.clone(), tally.verified)
+    }
+
+    /// Whether they are.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
 

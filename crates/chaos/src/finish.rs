@@ -19,7 +19,7 @@ const TRIES: u32 = 10;
 const TRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Waits until the cluster is whole. Answers how long that took.
-pub(crate) async fn heal(field: &Field, watch: &Watch, calm: Duration) -> Option<Duration> {
+pub async fn heal(field: &Field, watch: &Watch, calm: Duration) -> Option<Duration> {
     let begun = Instant::now();
     let mut whole_since = None;
     loop {
@@ -42,7 +42,7 @@ pub(crate) async fn heal(field: &Field, watch: &Watch, calm: Duration) -> Option
 }
 
 /// Reads everything. Answers how many files there are.
-pub(crate) async fn read_back(field: &Field, fs: &FileSystem) -> u64 {
+pub async fn read_back(field: &Field, fs: &FileSystem) -> u64 {
     let cells: Vec<_> = field.model().connected().collect();
     let mut there = 0;
     for worlds in cells {

@@ -17,6 +17,10 @@
 //! allow to be destroyed. Contents follow from numbers ([`content`]), so nothing is kept to compare with. The seed gives the same
 //! plan, operations and contents; what happens between processes is up to the machine, so the same seed twice is not the same run.
 //!
+//! # Who else uses it
+//! Clients, model and the questions at the end know a [`World`] and nothing of processes: the simulator lets the same ones work in its
+//! own ([`Field`], [`spawn_clients`], [`Watch`], [`heal`], [`read_back`]).
+//!
 //! # What it does not do
 //! The power is never cut: what a process has handed to the operating system survives its death. Torn and lost writes are the matter
 //! of the tests of crash states.
@@ -37,9 +41,13 @@ mod run;
 mod tally;
 mod watch;
 
+pub use clients::spawn as spawn_clients;
 pub use error::{Error, Result};
+pub use field::{Field, Tell, World};
+pub use finish::{heal, read_back};
 pub use live::Live;
-pub use options::{Options, Profile};
+pub use options::{Options, Profile, USER};
 pub use report::{Finding, FindingKind, Report};
 pub use run::run;
 pub use tally::{Counts, Operation};
+pub use watch::Watch;

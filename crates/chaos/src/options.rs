@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 /// Who the clients are to the cluster: its superuser.
-pub(crate) const USER: &str = "chaos";
+pub const USER: &str = "chaos";
 
 /// What clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -43,12 +43,14 @@ pub struct Options {
 
 impl Options {
     /// Replicas of each chunk.
-    pub(crate) fn replication(&self) -> usize {
+    #[must_use]
+    pub fn replication(&self) -> usize {
         self.datanodes.clamp(1, 3)
     }
 
     /// Replicas without which nothing is acknowledged.
-    pub(crate) fn min_replicas(&self) -> usize {
+    #[must_use]
+    pub fn min_replicas(&self) -> usize {
         self.replication().min(2)
     }
 
@@ -58,7 +60,8 @@ impl Options {
     }
 
     /// How long until rot must have been found: a period, and what a datanode needs to tell.
-    pub(crate) const fn detection(&self) -> Duration {
+    #[must_use]
+    pub const fn detection(&self) -> Duration {
         match self.profile {
             Profile::Files => Duration::from_secs(30),
             // Nothing rots; a pipeline has to find a new datanode.

@@ -1,15 +1,18 @@
 //! A run, from the first process to the last comparison.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use env::Env;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cluster::{Cluster, Means};
 use crate::faults::Tormentor;
-use crate::field::Field;
+use crate::field::{Field, World};
 use crate::live::Live;
 use crate::options::{Options, Profile};
 use crate::report::{FindingKind, Report};
@@ -79,7 +82,7 @@ pub async fn run(options: &Options, live: &watch::Sender<Live>) -> Result<Report
         live.remarks.clone_from(&means.missing);
     });
     let cluster = tokio::task::block_in_place(|| Cluster::start(options, &means, &base.path))?;
-    let field = Arc::new(Field::new(options, &cluster.addresses, &base.path)?);
+    let field = Arc::new(Field::new(options, &cluster.addresses, world(&base.path)?));
     let fs = field.client()?;
     let watch = Arc::new(Watch::new(Arc::clone(&field), fs.clone()));
     up(&field, &watch).await?;
@@ -152,6 +155,22 @@ pub async fn run(options: &Options, live: &watch::Sender<Live>) -> Result<Report
         healed_ms: healed.map(millis),
         findings,
         directory: base.stays.then(|| kept(&base.path)),
+    })
+}
+
+/// The real world, where events are written to a file below `base`.
+fn world(base: &Path) -> Result<World> {
+    let path = base.join("events.log");
+    let mut events = File::create(&path).map_err(|error| Error::Local { path, error })?;
+    Ok(World {
+        env: Arc::new(Env::real),
+        events: Box::new(move |at, what| {
+            // A record that can not be written is no reason to stop.
+            let _ = writeln!(events, "{:9.3} {what}", at.as_secs_f64());
+        }),
+        processes: true,
+        smaller: 1,
+        clients: None,
     })
 }
 

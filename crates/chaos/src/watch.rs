@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LAG_MAX: u64 = 2_000;
 
 /// Asks, and remembers.
-pub(crate) struct Watch {
+pub struct Watch {
     field: Arc<Field>,
     fs: FileSystem,
     view: Mutex<View>,
@@ -25,7 +25,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(field: Arc<Field>, fs: FileSystem) -> Self {
+    /// Somebody who asks as `fs`.
+    #[must_use]
+    pub fn new(field: Arc<Field>, fs: FileSystem) -> Self {
         Self {
             field,
             fs,
@@ -35,17 +37,19 @@ impl Watch {
     }
 
     /// What was known last.
-    pub(crate) fn view(&self) -> View {
+    #[must_use]
+    pub fn view(&self) -> View {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why the cluster was not whole, as far as it said.
-    pub(crate) fn why(&self) -> String {
+    #[must_use]
+    pub fn why(&self) -> String {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks again and again.
-    pub(crate) async fn run(self: Arc<Self>) {
+    pub async fn run(self: Arc<Self>) {
         loop {
             self.ask().await;
             tokio::time::sleep(INTERVAL).await;
@@ -53,7 +57,7 @@ impl Watch {
     }
 
     /// Asks once. Answers whether the cluster is whole.
-    pub(crate) async fn ask(&self) -> bool {
+    pub async fn ask(&self) -> bool {
         let asked = self.field.now();
         let missing = match tokio::time::timeout(PATIENCE, self.missing()).await {
             Ok(missing) => missing,

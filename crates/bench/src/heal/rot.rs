@@ -98,12 +98,20 @@ impl Victim {
         found.len() == usize::from(REPLICATION)
             && found
                 .iter()
-                .all(|replica| is_right(replica, &self.chunk, self.number, content))
+                .all(|replica| wrong(replica, &self.chunk, self.number, content).is_none())
     }
 }
 
-/// Whether a replica has the bytes that were written.
-pub(super) fn is_right(found: &Found, chunk: &Chunk, number: u64, content: &Content) -> bool {
-    let written = content.part(number, chunk.offset, chunk.len);
-    found.read().is_ok_and(|bytes| written == Some(&*bytes))
+/// What is wrong with a replica, compared with what was written.
+pub(super) fn wrong(found: &Found, chunk: &Chunk, number: u64, content: &Content) -> Option<String> {
+    let written = content.part(number, chunk.offset, chunk.len).unwrap_or_default();
+    let bytes = match found.read() {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(format!("it can not be read: {error}")),
+    };
+    if bytes.len() != written.len() {
+        return Some(format!("it has {} bytes, not {}", bytes.len(), written.len()));
+    }
+    let other = bytes.iter().zip(written).position(|(is, was)| is != was)?;
+    Some(format!("byte {other} of {} is another one", bytes.len()))
 }

@@ -2,6 +2,7 @@
 //! the datanode's is used, and nobody is asked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -14,6 +15,15 @@ pub(super) enum Place {
     Files { data: PathBuf, sidecar: PathBuf },
     /// In a pack.
     Pack { file: PathBuf, at: u64 },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files { data, .. } => write!(f, "{}", data.display()),
+            Self::Pack { file, at } => write!(f, "{} from {at} on", file.display()),
+        }
+    }
 }
 
 /// A replica that is whole, as far as names and lengths tell.

@@ -54,6 +54,8 @@ impl State {
             command,
         };
         let done = self.namespace.apply(&entry);
+        // A master takes them with every batch; they are not part of the state.
+        drop(self.namespace.take_touched());
         done.with_context(|| format!("the namespace refuses {:?}", entry.command))
     }
 

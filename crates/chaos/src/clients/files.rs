@@ -45,7 +45,7 @@ impl Writer {
         while !field.stopped() {
             {
                 let _gate = field.gate.read().await;
-                bounded(&field, &who, self.step()).await;
+                bounded(&field, &who, Box::pin(self.step())).await;
             }
             let pause = self.random.u64(..PAUSE_MS);
             field.rest(Duration::from_millis(pause)).await;
@@ -69,14 +69,14 @@ impl Writer {
         match self.random.u32(0..100) {
             // A file whose length is not certain can only be opened for more: that tells.
             _ if !fixed => self.append(&changer, &name).await,
-            ..3 => changer.killed_put(&name, self.random.u64(1..3_000_000)).await,
+            ..3 if field.processes => changer.killed_put(&name, self.random.u64(1..3_000_000)).await,
             _ if !there && self.random.u32(0..6) == 0 => {
                 if let Some(writer) = changer.create(&name).await {
                     self.more(&changer, &name, writer).await;
                 }
             }
             _ if !there => changer.put(&name, self.length(), false).await,
-            3..30 => changer.put(&name, self.length(), true).await,
+            ..30 => changer.put(&name, self.length(), true).await,
             30..58 => self.append(&changer, &name).await,
             58..66 => {
                 let len = length_of(&possible);
@@ -132,12 +132,13 @@ impl Writer {
     }
 
     fn length(&mut self) -> u64 {
+        let smaller = self.field.smaller;
         match self.random.u32(0..20) {
             0 => 0,
             1..=4 => self.random.u64(1..1_500),
-            5..=10 => self.random.u64(1_500..65_536),
-            11..=17 => self.random.u64(65_536..1_100_000),
-            _ => self.random.u64(1_100_000..3_500_000),
+            5..=10 => self.random.u64(1_500..65_536) / smaller,
+            11..=17 => self.random.u64(65_536..1_100_000) / smaller,
+            _ => self.random.u64(1_100_000..3_500_000) / smaller,
         }
     }
 

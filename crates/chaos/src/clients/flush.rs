@@ -1,6 +1,6 @@
 //! A client that keeps files open, and flushes them piece by piece.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ pub(super) struct Writer {
     number: usize,
     random: Rng,
     names: Vec<Name>,
-    open: HashMap<Name, FileWriter>,
+    open: BTreeMap<Name, FileWriter>,
     made: u64,
 }
 
@@ -41,7 +41,7 @@ impl Writer {
             number,
             random,
             names: Vec::new(),
-            open: HashMap::new(),
+            open: BTreeMap::new(),
             made: 0,
         }
     }
@@ -52,7 +52,7 @@ impl Writer {
         while !field.stopped() {
             {
                 let _gate = field.gate.read().await;
-                bounded(&field, &who, self.step()).await;
+                bounded(&field, &who, Box::pin(self.step())).await;
             }
             let pause = self.random.u64(..PAUSE_MS);
             field.rest(Duration::from_millis(pause)).await;
@@ -109,10 +109,11 @@ impl Writer {
     /// A piece more, for all to see.
     async fn flush(&mut self, changer: &Changer<'_>, name: Name, mut writer: FileWriter) {
         let begun = Instant::now();
+        let smaller = self.field.smaller;
         let len = match self.random.u32(0..4) {
             0 => self.random.u64(1..600),
             1 | 2 => self.random.u64(600..20_000),
-            _ => self.random.u64(20_000..200_000),
+            _ => self.random.u64(20_000..200_000) / smaller,
         };
         let sync = self.random.u32(0..5) == 0;
         let operation = if sync { Operation::Sync } else { Operation::Flush };
@@ -131,7 +132,7 @@ impl Writer {
         let len = writer.position();
         self.field.model().sure(&name, len);
         self.field.ended(operation, Outcome::Done, begun);
-        if len > LENGTH_MAX {
+        if len > LENGTH_MAX / smaller {
             self.names.retain(|known| *known != name);
             changer.close(&name, writer, Instant::now()).await;
         } else if self.random.u32(0..12) == 0 {

@@ -18,9 +18,13 @@ use crate::options::Profile;
 use crate::report::FindingKind;
 
 /// Starts all clients. They end when the run says so, each after the call that it is at.
-pub(crate) fn spawn(tasks: &mut JoinSet<()>, field: &Arc<Field>) -> Result<()> {
+///
+/// # Errors
+/// When a client can not be made.
+pub fn spawn(tasks: &mut JoinSet<()>, field: &Arc<Field>) -> Result<()> {
     let options = &field.options;
-    for number in 0..options.writers() {
+    let (writers, readers) = field.clients;
+    for number in 0..writers {
         let field = Arc::clone(field);
         let fs = field.client()?;
         match options.profile {
@@ -28,7 +32,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, field: &Arc<Field>) -> Result<()> {
             Profile::Flush => drop(tasks.spawn(flush::Writer::new(field, fs, number).run())),
         }
     }
-    for number in 0..options.readers() {
+    for number in 0..readers {
         let fs = field.client()?;
         tasks.spawn(read::Reader::new(Arc::clone(field), fs, number).run());
     }

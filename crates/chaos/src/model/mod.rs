@@ -17,7 +17,7 @@ mod worlds;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use judge::{Seen, Verdict, judge, told};
@@ -28,11 +28,11 @@ use worlds::{Cell, World};
 pub type Name = Arc<str>;
 
 /// A change that is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Change(u64);
 
 /// A read that is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Read(u64);
 
 /// Everything that may be.
@@ -40,9 +40,9 @@ pub struct Read(u64);
 pub struct Model {
     next: u64,
     cell_of: BTreeMap<Name, u64>,
-    cells: HashMap<u64, Cell>,
-    changes: HashMap<Change, u64>,
-    reads: HashMap<Read, (Name, Vec<State>)>,
+    cells: BTreeMap<u64, Cell>,
+    changes: BTreeMap<Change, u64>,
+    reads: BTreeMap<Read, (Name, Vec<State>)>,
 }
 
 impl Model {

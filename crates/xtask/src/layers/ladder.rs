@@ -44,6 +44,7 @@ const LADDER: &[Rung] = &[
     rung("chaos", 7, World::Open),
     rung("cli", 8, World::Open),
     rung("bench", 8, World::Open),
+    rung("sim", 8, World::Open),
 ];
 
 /// Crates that stand apart: nothing of the workspace below them, nothing above.
