@@ -275,11 +275,12 @@ impl Balancer {
         let Some(round) = &mut self.round else {
             return;
         };
+        let loosened = round.is_over() && round.loosen() && !round.is_over();
         match (round.is_over(), round.rule()) {
             // Whole chunks do not come nearer.
             (true, _) if self.begun.1 == 0 => self.end(BalanceState::Balanced),
             (true, _) => self.settle(),
-            (false, _) if !idle => {}
+            (false, _) if !idle || loosened => {}
             (false, RackRule::Keep) => round.set_rule(RackRule::Two),
             (false, RackRule::Two) if self.begun.1 > 0 => self.settle(),
             (false, RackRule::Two) => self.end(BalanceState::Stuck),

@@ -10,6 +10,9 @@
 //!
 //! What has to move is the larger one of what is above the band and what is below it. Where one side alone is not enough,
 //! the line of the other lies nearer to the mean, so that both are equal: nothing is moved that need not be.
+//!
+//! What is to move by a line that lies nearer may be spread so thin that nobody has a whole chunk of it: a thousand nodes, each to take a thousandth
+//! of what one node has too much. Each of these may give or take more than its part, but not beyond the mean.
 
 use std::time::Duration;
 
@@ -32,6 +35,8 @@ pub struct NodeBalance {
     pub gives: u64,
     /// Bytes that it is to get.
     pub takes: u64,
+    /// Bytes that it may give, or get, beyond its part, where the parts are too small for whole chunks.
+    pub spare: u64,
 }
 
 impl NodeBalance {
@@ -92,6 +97,7 @@ impl BalancePlan {
                         usable,
                         gives: 0,
                         takes: 0,
+                        spare: 0,
                     });
                 }
                 Err(why) => left_out.push(LeftOut {
@@ -149,6 +155,12 @@ impl BalancePlan {
         for (node, takes) in self.nodes.iter_mut().zip(takers) {
             node.gives = whole(over(node, upper));
             node.takes = if *takes { whole(under(node, lower)) } else { 0 };
+            // Only where the line was drawn in: the other side's parts are what has to move.
+            node.spare = match *takes && under(node, self.mean) > 0.0 {
+                true if lower > low => whole(under(node, self.mean)).saturating_sub(node.takes),
+                false if upper < high => whole(over(node, self.mean)).saturating_sub(node.gives),
+                _ => 0,
+            };
         }
     }
 }
