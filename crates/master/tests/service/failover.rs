@@ -169,8 +169,9 @@ async fn who_waits_at_a_leader_that_falls_is_sent_on_at_once() {
     let calls = masters.at(leader).clone();
     let inode = calls.create(root(1), "/f").await.unwrap();
     let (chunk, _) = calls.add_chunk(root(2), inode, &[]).await.unwrap();
-    // Nobody has the chunk: this waits for its half minute, or for another leader.
-    let waiting = tokio::spawn(async move { calls.complete(root(3), inode, &[chunk]).await });
+    // Nobody has these bytes: this waits for its half minute, or for another leader.
+    let written = types::ChunkExtent { len: 1000, ..chunk };
+    let waiting = tokio::spawn(async move { calls.complete(root(3), inode, &[written]).await });
     masters.at(leader).stat("/").await.unwrap();
     masters.wires.cut(leader);
     let refusal: Result<_, Status> = waiting.await.unwrap();

@@ -1,7 +1,8 @@
 //! One server process: a master or a datanode.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -162,15 +163,19 @@ impl Role {
         self.child.is_some()
     }
 
-    /// Bytes that the process has read so far, from files and sockets.
-    pub(crate) fn bytes_read(&self) -> u64 {
-        let id = self.child.as_ref().unwrap().id();
-        let text = fs::read_to_string(format!("/proc/{id}/io")).unwrap();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("rchar: "))
+    /// Data bytes that the datanode has sent to readers so far, as its metrics say.
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        let ready: Ready = serde_json::from_str(&fs::read_to_string(&self.ready_file).unwrap()).unwrap();
+        let mut stream = TcpStream::connect(ready.http.unwrap()).unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
             .unwrap();
-        line.parse().unwrap()
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let told = text
+            .lines()
+            .find_map(|line| line.strip_prefix("distrifs_datanode_sent_bytes_total "));
+        told.unwrap().parse().unwrap()
     }
 
     pub(crate) fn dir(&self) -> &Path {
