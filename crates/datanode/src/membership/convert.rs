@@ -33,6 +33,7 @@ pub(super) fn storage_status(volume: VolumeStatus) -> v1::StorageStatus {
         read_us: micros(volume.read_time),
         scrub_begun_ms: volume.scrub_begun.map_or(0, UnixMillis::as_u64),
         scrub_done: volume.scrub_done,
+        taken_out: false,
     }
 }
 

@@ -266,7 +266,7 @@ impl Session {
 }
 
 /// The state of the storages; asks the disks. Those that were taken out are named too, for they are reported as empty: a master
-/// takes no report of a storage that it does not know.
+/// takes no report of a storage that it does not know. Masters older than `taken_out` know by `failed` that they hold nothing.
 pub(super) async fn storages(replicas: &Arc<Replicas>) -> Vec<v1::StorageStatus> {
     let replicas = Arc::clone(replicas);
     let (volumes, known) = env::blocking(move || (replicas.store.volumes(), replicas.store.storages())).await;
@@ -275,6 +275,7 @@ pub(super) async fn storages(replicas: &Arc<Replicas>) -> Vec<v1::StorageStatus>
     let taken_out = taken_out.map(|storage| v1::StorageStatus {
         id: storage_bytes(storage),
         failed: "it was taken out".to_owned(),
+        taken_out: true,
         ..Default::default()
     });
     volumes.into_iter().map(storage_status).chain(taken_out).collect()

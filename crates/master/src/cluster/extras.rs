@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use placement::{Node, Storage};
 use proto::v1;
 use types::{DatanodeId, StorageId, UnixMillis};
 
@@ -15,6 +16,8 @@ pub(crate) struct VolumeExtra {
     pub(crate) quarantined: u64,
     /// When the round of scrubbing began that runs, and how far it is, 0 to 1.
     pub(crate) scrub: Option<(UnixMillis, f64)>,
+    /// It is no volume of its datanode any more: it is known for as long as the datanode runs, and nothing is told of it.
+    pub(crate) taken_out: bool,
 }
 
 /// Of everybody.
@@ -48,6 +51,7 @@ impl Cluster {
                     directory: status.directory.clone(),
                     quarantined: status.quarantined,
                     scrub: (begun.0 > 0).then(|| (begun, status.scrub_done.clamp(0.0, 1.0))),
+                    taken_out: status.taken_out,
                 };
                 self.extras.volumes.insert(id, extra);
             }
@@ -102,6 +106,15 @@ impl Cluster {
     /// What was told of a volume.
     pub(crate) fn volume_extra(&self, storage: StorageId) -> VolumeExtra {
         self.extras.volumes.get(&storage).cloned().unwrap_or_default()
+    }
+
+    /// The volumes of a datanode, without those that were taken out.
+    pub(crate) fn volumes_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Storage> {
+        let is_out = |storage: &Storage| {
+            let extra = self.extras.volumes.get(&storage.reported.id);
+            extra.is_some_and(|extra| extra.taken_out)
+        };
+        node.storages.iter().filter(move |storage| !is_out(storage))
     }
 
     /// How many copies a datanode is at.

@@ -82,9 +82,7 @@ pub(crate) fn node_statuses(core: &Core) -> Vec<NodeStatus> {
             streams: node.busy_streams(),
             transfers: cluster.transfers_of(node.id),
             slow: node.slow.map(|slow| slow.to_string()),
-            volumes: node
-                .storages
-                .iter()
+            volumes: (cluster.volumes_of(node))
                 .map(|storage| volume(&cluster, storage))
                 .collect(),
             draining: draining(&cluster, member),

@@ -81,7 +81,7 @@ fn volumes(cluster: &Cluster, node: &Node) -> Vec<String> {
             ByteSize(reported.capacity)
         )
     };
-    node.storages.iter().map(volume).collect()
+    cluster.volumes_of(node).map(volume).collect()
 }
 
 fn leaving(cluster: &Cluster, node: &Node, now: Duration) -> Option<Paragraph> {

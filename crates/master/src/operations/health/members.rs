@@ -18,7 +18,7 @@ pub(super) fn problems(cluster: &Cluster, namespace: &Namespace, clock: &Clock) 
         found.extend(liveness(cluster, node, clock));
         found.extend(admin(cluster, namespace, node, clock));
         if node.liveness.is_usable() {
-            found.extend(volumes(node));
+            found.extend(volumes(cluster, node));
             found.extend(slow(node, clock));
             found.extend(full(node));
         }
@@ -120,7 +120,7 @@ fn admin(cluster: &Cluster, namespace: &Namespace, node: &Node, clock: &Clock) -
     Some(found)
 }
 
-fn volumes(node: &Node) -> Vec<Problem> {
+fn volumes(cluster: &Cluster, node: &Node) -> Vec<Problem> {
     let failed = |storage: &placement::Storage| {
         let why = storage.reported.failed.as_ref()?;
         Some(problem(
@@ -134,7 +134,7 @@ fn volumes(node: &Node) -> Vec<Problem> {
             "its chunks are copied elsewhere; replace the disk, or take the volume out of the configuration",
         ))
     };
-    node.storages.iter().filter_map(failed).collect()
+    cluster.volumes_of(node).filter_map(failed).collect()
 }
 
 fn slow(node: &Node, clock: &Clock) -> Vec<Problem> {
