@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use env::net::Network;
 use tokio::time::{Instant, timeout};
-use transfer::{Block, Node, Op, base_header, pb};
+use transfer::{Block, LOCAL_FILES_VERSION, Node, Op, base_header, pb};
 use types::{DatanodeId, PoolId};
 
 use crate::config::Timeouts;
@@ -67,7 +67,12 @@ impl DataPlane {
     }
 
     fn base_header(&self, block: &Block) -> pb::BaseHeaderProto {
-        transfer::with_trace(base_header(block), crate::rpc::trace(self.client).0)
+        transfer::with_trace(base_header(block), self.trace())
+    }
+
+    /// The id of what this task asks for.
+    pub(crate) fn trace(&self) -> u64 {
+        crate::rpc::trace(self.client).0
     }
 
     /// The request for the CRC32C of the bytes of a chunk.
@@ -78,6 +83,16 @@ impl DataPlane {
                 block_checksum_type: Some(pb::BlockChecksumTypeProto::CompositeCrc.into()),
                 stripe_length: None,
             }),
+        })
+    }
+
+    /// The request for the files of a replica.
+    pub(crate) fn files_op(&self, block: &Block) -> Op {
+        Op::RequestShortCircuitFds(pb::OpRequestShortCircuitAccessProto {
+            header: self.base_header(block),
+            max_version: LOCAL_FILES_VERSION,
+            slot_id: None,
+            supports_receipt_verification: None,
         })
     }
 

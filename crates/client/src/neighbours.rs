@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use transfer::{Block, LOCAL_FILES_VERSION, Node, Op, base_header, pb};
+use transfer::{Block, Node, Op, pb};
 use types::DatanodeId;
 
 use crate::dataplane::{Connection, DataPlane};
@@ -146,7 +146,7 @@ impl DataPlane {
             return Err("it is on another host".into());
         }
         let asking = async {
-            connection.writer.write_op(&request(block)).await?;
+            connection.writer.write_op(&self.files_op(block)).await?;
             connection.reader.read_response().await
         };
         let answer = timeout(self.timeouts.connect, asking)
@@ -164,7 +164,7 @@ impl DataPlane {
     async fn hand_over(&self, node: &Node, block: &Block, socket: &Path) -> Result<LocalReplica, Refused> {
         // Kept connections to a socket and to an address are told apart by their names.
         let name = socket.to_string_lossy();
-        let op = request(block);
+        let op = self.files_op(block);
         while let Some(mut connection) = self.idle(&name) {
             if let Ok(answer) = ask(&mut connection, &op).await {
                 self.keep(&name, connection);
@@ -184,15 +184,6 @@ type Answer = (pb::BlockOpResponseProto, Vec<Arc<dyn env::disk::File>>);
 async fn ask(connection: &mut Connection, op: &Op) -> Result<Answer, wire::Error> {
     connection.writer.write_op(op).await?;
     connection.reader.read_files().await
-}
-
-fn request(block: &Block) -> Op {
-    Op::RequestShortCircuitFds(pb::OpRequestShortCircuitAccessProto {
-        header: base_header(block),
-        max_version: LOCAL_FILES_VERSION,
-        slot_id: None,
-        supports_receipt_verification: None,
-    })
 }
 
 /// What an answer gives, when it is from `node` and fits `block`.

@@ -46,7 +46,17 @@ impl From<ChunkExtent> for SmallChunk {
             generation_stamp: extent.generation.as_u64(),
             length: u32::try_from(extent.len).unwrap_or(u32::MAX),
             token: None,
+            trace_id: None,
         }
+    }
+}
+
+impl SmallChunk {
+    /// The same, as a part of the request with this id; 0 is none.
+    #[must_use]
+    pub fn traced(mut self, trace: u64) -> Self {
+        self.trace_id = (trace != 0).then_some(trace);
+        self
     }
 }
 
@@ -139,6 +149,7 @@ mod tests {
             generation_stamp: 1,
             length,
             token: None,
+            trace_id: None,
         }
     }
 
@@ -231,6 +242,7 @@ mod tests {
                     generation_stamp,
                     length,
                     token: None,
+                    trace_id: None,
                 })
                 .collect();
             let op = Op::WriteSmall(pb::OpWriteSmallProto {

@@ -1,6 +1,6 @@
 //! The id of the request that a request on the data plane is a part of (`traceInfo` of its header).
 
-use crate::{Op, pb};
+use crate::{Op, SmallChunk, pb};
 
 /// `header`, with the id `trace`; 0 is none.
 #[must_use]
@@ -21,9 +21,8 @@ pub fn trace_of(op: &Op) -> u64 {
         Op::TransferBlock(op) => &op.header.base_header,
         Op::BlockChecksum(op) => &op.header,
         Op::RequestShortCircuitFds(op) => &op.header,
-        // These may be of several requests at once: they are told by who asks.
-        Op::WriteSmall(op) => return of_client(&op.client_name),
-        Op::ReadSmall(op) => return of_client(&op.client_name),
+        Op::WriteSmall(op) => return of_small(&op.chunks, &op.client_name),
+        Op::ReadSmall(op) => return of_small(&op.chunks, &op.client_name),
         _ => return 0,
     };
     header
@@ -31,6 +30,15 @@ pub fn trace_of(op: &Op) -> u64 {
         .as_ref()
         .and_then(|info| info.trace_id)
         .unwrap_or(0)
+}
+
+/// That of all chunks; of several requests at once, that of who asks.
+fn of_small(chunks: &[SmallChunk], client: &str) -> u64 {
+    let first = chunks.first().map_or(0, SmallChunk::trace_id);
+    match chunks.iter().all(|chunk| chunk.trace_id() == first) {
+        true if first != 0 => first,
+        _ => of_client(client),
+    }
 }
 
 /// What is asked by a client of our own, where nothing finer is known: half of its id, with which its name ends.
@@ -57,6 +65,15 @@ mod tests {
             types::TraceId::of(client).0
         );
         assert_eq!((of_client("me"), of_client("")), (0, 0));
+        let chunks = |traces: &[u64]| -> Vec<_> {
+            let traced = |&trace| SmallChunk::default().traced(trace);
+            traces.iter().map(traced).collect()
+        };
+        let name = format!("distrifs-{client}");
+        assert_eq!(of_small(&chunks(&[7, 7]), &name), 7);
+        for mixed in [&[7, 8][..], &[0, 0], &[]] {
+            assert_eq!(of_small(&chunks(mixed), &name), of_client(&name));
+        }
     }
 
     #[test]

@@ -64,9 +64,7 @@ fn a_request_is_found_at_every_server_by_its_id() {
         .flat_map(|line| line["spans"].as_array().cloned().unwrap_or_default())
         .map(|span| span["operation"].clone())
         .collect();
-    // Alone, or in a batch with others.
-    let has =
-        |operation: &str| operations.contains(&operation.into()) || operations.contains(&"batch".into());
+    let has = |operation: &str| operations.contains(&operation.into());
     assert!(has("create") && has("complete"), "{operations:?}");
     for datanode in &cluster.datanodes {
         until("the datanode has told of the write", || {

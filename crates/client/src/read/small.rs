@@ -21,6 +21,8 @@ pub(crate) struct SmallRead {
     pool: PoolId,
     node: Node,
     extent: ChunkExtent,
+    /// The id of the request that it is a part of.
+    trace: u64,
 }
 
 /// Why there is no answer.
@@ -42,6 +44,7 @@ impl Target {
             pool: self.info.pool.clone(),
             node,
             extent: chunk.extent,
+            trace: self.inner.plane.trace(),
         };
         let inner = Arc::clone(&self.inner);
         let gather = Arc::clone(&inner.small.reads);
@@ -77,7 +80,10 @@ async fn fetch(inner: Arc<Inner>, items: Vec<SmallRead>) -> Vec<Result<Bytes, St
     let op = Op::ReadSmall(pb::OpReadSmallProto {
         pool_id: pool.as_str().to_owned(),
         client_name: plane.client_name.clone(),
-        chunks: items.iter().map(|item| SmallChunk::from(item.extent)).collect(),
+        chunks: items
+            .iter()
+            .map(|item| SmallChunk::from(item.extent).traced(item.trace))
+            .collect(),
     });
     let limit = plane.timeouts.connect + plane.timeouts.read_stall;
     let why = match timeout(limit, ask(plane, node, &op, &items)).await {

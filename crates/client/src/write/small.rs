@@ -23,6 +23,8 @@ pub(crate) struct SmallWrite {
     nodes: Vec<Node>,
     extent: ChunkExtent,
     packet: Arc<Packet>,
+    /// The id of the request that it is a part of.
+    trace: u64,
 }
 
 /// Why a request has no answer.
@@ -48,6 +50,7 @@ pub(super) async fn write(target: &Target, first: Allocated, packet: &Arc<Packet
         nodes,
         extent: ChunkExtent { len, ..extent },
         packet: Arc::clone(packet),
+        trace: inner.plane.trace(),
     };
     let gather = Arc::clone(&inner.small.writes);
     let written = gather.join(pipeline, item, len, move |items| send(Arc::clone(&inner), items));
@@ -118,7 +121,10 @@ fn request(plane: &DataPlane, pool: &PoolId, nodes: &[Node], items: &[SmallWrite
         pool_id: pool.as_str().to_owned(),
         client_name: plane.client_name.clone(),
         targets: nodes.iter().skip(1).map(Into::into).collect(),
-        chunks: items.iter().map(|item| SmallChunk::from(item.extent)).collect(),
+        chunks: items
+            .iter()
+            .map(|item| SmallChunk::from(item.extent).traced(item.trace))
+            .collect(),
     });
     (op, sums, data)
 }

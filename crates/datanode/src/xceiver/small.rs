@@ -22,7 +22,7 @@ use transfer::{
     small_spans,
 };
 use types::limits::SMALL_CHUNK_BYTES_MAX;
-use types::{ChunkExtent, PoolId};
+use types::{ChunkExtent, PoolId, TraceId};
 use wire::{Packet, Reader, Writer};
 
 use super::deadline::{Lost, within};
@@ -38,6 +38,7 @@ pub(super) async fn write(
     reader: &mut Reader,
     writer: &mut Writer,
 ) -> Result<Next, Lost> {
+    tell(&op.chunks);
     let limit = context.timeouts().idle;
     // It comes whatever is wrong with the request.
     let mut packet = Packet::new();
@@ -70,12 +71,23 @@ pub(super) async fn write(
     Ok(Next::Request)
 }
 
+/// Tells of each chunk for whom it is asked: one request may be of several.
+fn tell(chunks: &[SmallChunk]) {
+    if tracing::enabled!(target: "request", tracing::Level::DEBUG) {
+        for chunk in chunks {
+            let id = TraceId(chunk.trace_id());
+            tracing::debug!(target: "request", %id, chunk = chunk.chunk_id, "a small chunk");
+        }
+    }
+}
+
 /// Carries a request to send small chunks out.
 pub(super) async fn read(
     context: &Context<'_>,
     op: &pb::OpReadSmallProto,
     writer: &mut Writer,
 ) -> Result<Next, Lost> {
+    tell(&op.chunks);
     let pool = context.replicas.store.pool();
     if let Err(refusal) = context.replicas.check_pool(&op.pool_id) {
         return answer(context.node, writer, refusal).await;

@@ -200,20 +200,43 @@ pub(crate) fn path_of(kind: &Kind) -> Option<&str> {
     }
 }
 
+/// What a message with these operations is called: as the only one of them, or as what it is.
+pub(crate) fn name_of(operations: &[v1::Operation]) -> &'static str {
+    match operations {
+        [v1::Operation { kind: Some(kind), .. }] => name(kind),
+        _ => "batch",
+    }
+}
+
+const fn name(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Stat(_) => "stat",
+        Kind::Locate(_) => "locate",
+        Kind::Mkdir(_) => "mkdir",
+        Kind::Rename(_) => "rename",
+        Kind::Delete(_) => "delete",
+        Kind::SetMode(_) => "set_mode",
+        Kind::SetOwner(_) => "set_owner",
+        Kind::SetTimes(_) => "set_times",
+        Kind::Create(_) => "create",
+        Kind::Complete(_) => "complete",
+    }
+}
+
 /// What an operation of a batch changes, with its name; its caller is the batch's.
 pub(super) fn of_operation<'a>(
     kind: &'a Kind,
     caller: Option<&'a v1::Caller>,
 ) -> Option<(&'static str, Change<'a>)> {
-    let (name, change) = match kind {
+    let change = match kind {
         Kind::Stat(_) | Kind::Locate(_) | Kind::Complete(_) => return None,
-        Kind::Mkdir(request) => ("mkdir", request.told()?),
-        Kind::Rename(request) => ("rename", request.told()?),
-        Kind::Delete(request) => ("delete", request.told()?),
-        Kind::SetMode(request) => ("set_mode", request.told()?),
-        Kind::SetOwner(request) => ("set_owner", request.told()?),
-        Kind::SetTimes(request) => ("set_times", request.told()?),
-        Kind::Create(request) => ("create", request.told()?),
+        Kind::Mkdir(request) => request.told()?,
+        Kind::Rename(request) => request.told()?,
+        Kind::Delete(request) => request.told()?,
+        Kind::SetMode(request) => request.told()?,
+        Kind::SetOwner(request) => request.told()?,
+        Kind::SetTimes(request) => request.told()?,
+        Kind::Create(request) => request.told()?,
     };
-    Some((name, Change { caller, ..change }))
+    Some((name(kind), Change { caller, ..change }))
 }

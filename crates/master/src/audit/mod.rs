@@ -29,7 +29,7 @@ use crate::config::AuditLog;
 use crate::rejection::Rejection;
 use crate::service::peer_host;
 
-pub(crate) use change::{Change, Told, path_of};
+pub(crate) use change::{Change, Told, name_of, path_of};
 
 /// Lines that wait for the writer. Beyond it callers wait.
 const QUEUE: usize = 4_096;

@@ -24,8 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 use types::{Caller, RequestId, TraceId};
 
-use crate::audit::Audit;
-use crate::audit::{Pending, Told as _};
+use crate::audit::{Audit, Pending, Told as _, name_of};
 use crate::core::Core;
 use crate::leadership::Lead;
 use crate::rejection::Rejection;
@@ -141,7 +140,7 @@ macro_rules! calls {
                 let (core, audit) = (&self.core, &self.core.audit);
                 core.activity.saw_batch(core.now(), &request);
                 let told = audit.of_batch(&request);
-                let span = asked("batch", request.get_ref().caller.as_ref());
+                let span = asked(name_of(&request.get_ref().operations), request.get_ref().caller.as_ref());
                 let work = async {
                     let result = batch::batch(core, request.into_inner()).await;
                     let refused = result.as_ref().err().map(|rejection| rejection.0.message.as_str());
