@@ -31,6 +31,9 @@ pub(crate) struct Cli {
     pub(crate) settings: GlobalFlags,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// What the command is called.
+    #[arg(skip)]
+    pub(crate) name: String,
 }
 
 const AFTER_HELP: &str = "\
@@ -102,7 +105,9 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 
 fn from<T: Into<std::ffi::OsString> + Clone>(args: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
-    Cli::from_arg_matches(&matches)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.name = matches.subcommand_name().unwrap_or_default().to_owned();
+    Ok(cli)
 }
 
 /// The command line as clap knows it.

@@ -20,6 +20,7 @@ static CONTROL: OnceLock<Control> = OnceLock::new();
 /// Begins logging at the level in force; `otherwise` is the level where nobody set one.
 pub(crate) fn start(settings: &Settings, otherwise: &str) {
     let (filter, handle) = reload::Layer::new(filter(settings, otherwise));
+    let traces = crate::traces::layer(settings);
     let json = settings.text(Key::LogFormat) == Some("json");
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(true);
     let lines = if json {
@@ -27,7 +28,10 @@ pub(crate) fn start(settings: &Settings, otherwise: &str) {
     } else {
         lines.with_ansi(colours(&std::io::stderr())).boxed()
     };
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces)
+        .init();
     let _ = CONTROL.set(Control {
         filter: handle,
         otherwise: otherwise.to_owned(),

@@ -18,6 +18,7 @@ mod remote;
 mod roles;
 mod run;
 mod signals;
+mod traces;
 mod verbs;
 
 use std::process::ExitCode;

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use env::Env;
+use tracing::Instrument as _;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Flag, Key, Settings};
 use crate::failure::{Exit, Failure, Result};
 use crate::identity::Identity;
 use crate::output::note;
-use crate::{logging, reach, roles, signals, verbs};
+use crate::{logging, reach, roles, signals, traces, verbs};
 
 /// How long blocking work (the removal of a temporary file) may go on when a command has ended.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,28 +42,28 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Mini(args) => serve(
             &settings,
             &again,
-            "warn,openraft=error",
+            ("mini", "warn,openraft=error"),
             roles::mini::run(&args, &settings),
         ),
         Command::Master(args) => serve(
             &settings,
             &again,
-            "info,openraft=warn",
+            ("master", "info,openraft=warn"),
             roles::master::run(&args, &settings),
         ),
         Command::Datanode(args) => serve(
             &settings,
             &again,
-            "info",
+            ("datanode", "info"),
             roles::datanode::run(&args, &settings, &again),
         ),
-        Command::Chaos(args) => serve(&settings, &again, "error", verbs::chaos::run(&args)),
+        Command::Chaos(args) => serve(&settings, &again, ("chaos", "error"), verbs::chaos::run(&args)),
         Command::Healthcheck(args) => alone(&settings, verbs::healthcheck::run(&args, &settings)),
         Command::Admin(args) if args.is_offline() => {
             logging::start(&settings, "error");
             verbs::admin::offline(&args).map(|()| Exit::Done)
         }
-        command => ask(settings, command),
+        command => ask(settings, command, &cli.name),
     }
 }
 
@@ -100,17 +101,19 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 fn serve(
     settings: &Settings,
     again: &dyn Fn() -> Result<Settings>,
-    level: &str,
+    (role, level): (&'static str, &str),
     server: impl Future<Output = Result<Exit>>,
 ) -> Result<Exit> {
     logging::start(settings, level);
     let runtime = runtime()?;
+    let sending = runtime.block_on(async { traces::send(settings, role) })?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = server => outcome,
             never = log_as_configured(again) => match never {},
         }
     });
+    sending.end();
     runtime.shutdown_timeout(GRACE);
     outcome
 }
@@ -137,20 +140,23 @@ fn alone(settings: &Settings, command: impl Future<Output = Result<()>>) -> Resu
     runtime()?.block_on(command).map(|()| Exit::Done)
 }
 
-fn ask(settings: Settings, command: Command) -> Result<Exit> {
+fn ask(settings: Settings, command: Command, name: &str) -> Result<Exit> {
     logging::start(&settings, "error");
     let umask = take_umask();
     let runtime = runtime()?;
+    let sending = runtime.block_on(async { traces::send(&settings, "client") })?;
     let outcome = runtime.block_on(async {
         let fs = connect(&settings).await?;
+        let root = tracing::debug_span!(target: "request", traces::ROOT, id = %fs.trace(), operation = name);
         tokio::spawn(say_what_is_waited_for(fs.waiting()));
         let context = Context { fs, settings, umask };
         tokio::select! {
             biased;
             signal = signals::stop() => Err(Failure::Told(signal)),
-            outcome = verb(&context, command) => outcome,
+            outcome = verb(&context, command).instrument(root) => outcome,
         }
     });
+    sending.end();
     runtime.shutdown_timeout(GRACE);
     outcome.map(|()| Exit::Done)
 }

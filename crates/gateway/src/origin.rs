@@ -7,6 +7,7 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use client::Origin;
+use tracing::Instrument as _;
 use types::TraceId;
 
 use crate::Gateway;
@@ -31,9 +32,12 @@ pub(crate) async fn carry(State(gateway): State<Arc<Gateway>>, request: Request,
         host: host.map(Arc::from),
     };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = Origin::carry(Some(origin), next.run(request)).await;
+    // Named as the span of who asks: what servers do for it is told as a part of it.
+    let span = tracing::debug_span!(target: "request", "root", id = %trace, operation = %method, path);
+    let answer = Origin::carry(Some(origin), next.run(request));
+    let mut response = answer.instrument(span.clone()).await;
     let status = response.status().as_u16();
-    tracing::debug!(target: "request", id = %trace, %method, path, status, "request");
+    span.in_scope(|| tracing::debug!(target: "request", status, "request"));
     if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
         response.headers_mut().insert(HEADER, value);
     }

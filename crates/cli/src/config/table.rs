@@ -14,6 +14,8 @@ pub(crate) enum Key {
     Groups,
     LogLevel,
     LogFormat,
+    OtlpEndpoint,
+    OtlpShare,
     Timeout,
     ReplicationFactor,
     ChunkSize,
@@ -181,6 +183,14 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::OneOf(&["text", "json"]), Is("text"))
         .on(&[Global])
         .doc("How it is logged: text for people, or a document of JSON a line"),
+    setting(Key::OtlpEndpoint, "otlp_endpoint", "DISTRIFS_OTLP_ENDPOINT", "otlp-endpoint")
+        .kind(Kind::Text, Depends("nothing is traced"))
+        .on(&[Global])
+        .doc("The gRPC port of an OpenTelemetry collector, http://HOST:4317, which is sent a span of each request"),
+    setting(Key::OtlpShare, "otlp_share", "DISTRIFS_OTLP_SHARE", "otlp-share")
+        .kind(Kind::Share, Is("100%"))
+        .on(&[Global])
+        .doc("The share of requests that is traced; the same ones at all servers"),
     setting(Key::Timeout, "timeout_s", "DISTRIFS_TIMEOUT_S", "timeout")
         .kind(Kind::Seconds, Is("60s"))
         .on(&[Global])

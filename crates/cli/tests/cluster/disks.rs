@@ -84,7 +84,11 @@ fn directories_are_taken_in_and_left_on_hangup() {
         (datanode.said("read the configuration again") == 2).then_some(())
     });
     put("/two");
-    assert_eq!(chunk_files(&first).len(), 6, "nothing is written to what was left");
+    assert_eq!(
+        chunk_files(&first).len(),
+        6,
+        "nothing is written to what was left"
+    );
     let there = chunk_files(&second).len();
     assert!(
         there >= 6,

@@ -17,6 +17,7 @@ mod abandoned;
 mod advertised;
 mod batch;
 mod chaos;
+mod collected;
 mod corruption;
 mod deaths;
 mod denied;
