@@ -90,6 +90,29 @@ pub(crate) struct EdgeKind {
     pub kind: Kind,
 }
 
+/// Whether `package`, built by itself, links `library`: what others of the workspace want of a library does not count.
+pub(crate) fn links(package: &str, library: &str) -> anyhow::Result<bool> {
+    let output = Command::new(cargo())
+        .args([
+            "tree",
+            "--locked",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--package",
+            package,
+        ])
+        .current_dir(root())
+        .output()
+        .context("cannot start `cargo tree`")?;
+    if !output.status.success() {
+        bail!("`cargo tree`: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let tree = String::from_utf8_lossy(&output.stdout);
+    Ok(tree.lines().any(|line| line.split(' ').next() == Some(library)))
+}
+
 impl Metadata {
     /// Asks cargo.
     pub(crate) fn read() -> anyhow::Result<Self> {

@@ -6,8 +6,11 @@ use super::Violation;
 use super::ladder::{IMPURE_DEPENDENCIES, PURE_DEPENDENCIES, Rung, Standing, World, standing};
 use crate::workspace::{Kind, Metadata, Package};
 
+/// Whether a crate, built by itself, links a library: `cargo metadata` tells the features of the whole workspace together.
+type Links<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<bool>;
+
 /// Checks every manifest of the workspace.
-pub(super) fn check(metadata: &Metadata) -> Vec<Violation> {
+pub(super) fn check(metadata: &Metadata, links: Links<'_>) -> anyhow::Result<Vec<Violation>> {
     let members: BTreeSet<&str> = metadata.members().map(|package| package.name.as_str()).collect();
     let mut violations = Vec::new();
     for package in metadata.members() {
@@ -32,12 +35,12 @@ pub(super) fn check(metadata: &Metadata) -> Vec<Violation> {
                 violations.extend(arrows(package, rung, &members));
                 if rung.world == World::Pure {
                     violations.extend(declared(package, &members));
-                    violations.extend(reached(metadata, package));
+                    violations.extend(reached(metadata, package, links)?);
                 }
             }
         }
     }
-    violations
+    Ok(violations)
 }
 
 /// Dependencies of every kind, tests' included, must point down the ladder.
@@ -85,7 +88,7 @@ fn declared(package: &Package, members: &BTreeSet<&str>) -> Vec<Violation> {
 }
 
 /// What the libraries of a pure crate bring along.
-fn reached(metadata: &Metadata, package: &Package) -> Vec<Violation> {
+fn reached(metadata: &Metadata, package: &Package, links: Links<'_>) -> anyhow::Result<Vec<Violation>> {
     let names: BTreeMap<&str, &str> = metadata
         .packages
         .iter()
@@ -117,6 +120,9 @@ fn reached(metadata: &Metadata, package: &Package) -> Vec<Violation> {
             let mut trail = trail.clone();
             trail.push(name);
             if IMPURE_DEPENDENCIES.contains(&name) {
+                if !links(&package.name, name)? {
+                    continue;
+                }
                 let way = trail.join(" → ");
                 violations.push(violation(
                     package,
@@ -127,7 +133,7 @@ fn reached(metadata: &Metadata, package: &Package) -> Vec<Violation> {
             }
         }
     }
-    violations
+    Ok(violations)
 }
 
 fn violation(package: &Package, what: String) -> Violation {
@@ -196,11 +202,13 @@ mod tests {
         }
     }
 
+    fn checked(metadata: &Metadata) -> Vec<String> {
+        let violations = check(metadata, &|_, _| Ok(true)).unwrap();
+        violations.iter().map(ToString::to_string).collect()
+    }
+
     fn found(crates: &[(&str, &[(&str, Kind)])]) -> Vec<String> {
-        check(&workspace(crates))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        checked(&workspace(crates))
     }
 
     #[test]
@@ -272,11 +280,27 @@ mod tests {
             pkg: "tokio".into(),
             dep_kinds: vec![EdgeKind { kind: Kind::Normal }],
         });
-        let found: Vec<String> = check(&metadata).iter().map(ToString::to_string).collect();
+        let found = checked(&metadata);
         assert_eq!(
             found,
             ["crates/transfer/Cargo.toml: `transfer` is a pure crate but reaches `tokio`: bytes → tokio"]
         );
+    }
+
+    #[test]
+    fn what_the_crate_does_not_link_by_itself_is_not_counted() {
+        let mut metadata = workspace(&[("transfer", &[("bytes", Kind::Normal)])]);
+        metadata.packages.push(package("tokio", &[]));
+        let bytes = metadata.resolve.nodes.iter_mut().find(|node| node.id == "bytes");
+        bytes.unwrap().deps.push(Edge {
+            pkg: "tokio".into(),
+            dep_kinds: vec![EdgeKind { kind: Kind::Normal }],
+        });
+        let alone = |package: &str, library: &str| {
+            assert_eq!((package, library), ("transfer", "tokio"));
+            Ok(false)
+        };
+        assert_eq!(check(&metadata, &alone).unwrap(), []);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::fmt;
 
 use anyhow::bail;
 
-use crate::workspace::Metadata;
+use crate::workspace::{self, Metadata};
 
 /// A broken rule, with where it is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl fmt::Display for Violation {
 /// Checks the workspace.
 pub(crate) fn run() -> anyhow::Result<()> {
     let metadata = Metadata::read()?;
-    let mut violations = arrows::check(&metadata);
+    let mut violations = arrows::check(&metadata, &workspace::links)?;
     violations.extend(sources::check(&metadata)?);
     if violations.is_empty() {
         println!("layers: {} crates in order", metadata.members().count());
