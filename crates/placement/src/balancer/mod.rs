@@ -275,7 +275,9 @@ impl Balancer {
         let Some(round) = &mut self.round else {
             return;
         };
-        let loosened = round.is_over() && round.loosen() && !round.is_over();
+        // Only where nothing could be moved by parts: what is left of them after moves is for the next plan.
+        let nothing = round.is_over() && self.begun.1 == 0;
+        let loosened = nothing && round.loosen() && !round.is_over();
         match (round.is_over(), round.rule()) {
             // Whole chunks do not come nearer.
             (true, _) if self.begun.1 == 0 => self.end(BalanceState::Balanced),

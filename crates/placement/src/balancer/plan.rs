@@ -151,14 +151,15 @@ impl BalancePlan {
         }
         let upper = line(self.mean, f64::max(high, 1.0), |line| above(line) > least);
         let lower = line(self.mean, 0.0, |line| below(line) > least);
+        // Only on the side whose line is drawn in: the parts of the other one are what has to move.
+        let (givers_may, takers_may) = (above(high) + 1.0 < least, below(low) + 1.0 < least);
         self.bytes = whole(least);
         for (node, takes) in self.nodes.iter_mut().zip(takers) {
             node.gives = whole(over(node, upper));
             node.takes = if *takes { whole(under(node, lower)) } else { 0 };
-            // Only where the line was drawn in: the other side's parts are what has to move.
-            node.spare = match *takes && under(node, self.mean) > 0.0 {
-                true if lower > low => whole(under(node, self.mean)).saturating_sub(node.takes),
-                false if upper < high => whole(over(node, self.mean)).saturating_sub(node.gives),
+            node.spare = match node.share() < self.mean {
+                true if takers_may && *takes => whole(under(node, self.mean)).saturating_sub(node.takes),
+                false if givers_may => whole(over(node, self.mean)).saturating_sub(node.gives),
                 _ => 0,
             };
         }

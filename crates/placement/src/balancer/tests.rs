@@ -314,7 +314,7 @@ fn one_that_never_succeeds_gives_up() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
     /// Checked move by move in `run`: no chunk is less safe. It ends, and no node is left farther from the mean than it was
     /// by more than a chunk or two; and it goes on from wherever another one has stopped.
     #[test]
