@@ -1,5 +1,8 @@
-//! Every stage of writing a file × every participant killed in it: the client, each datanode of the pipeline (its first, middle and
+//! Every stage of writing and of cutting a file × every participant killed in it: the client, each datanode of the pipeline (its first, middle and
 //! last one: there are three, and all are in it), and the master that leads. Each case ends with a full compare.
+
+use std::process::Stdio;
+use std::time::Duration;
 
 use crate::scale::full;
 use crate::support::{Appending, Group, bytes, until};
@@ -18,6 +21,8 @@ enum Stage {
     Close,
     /// The client is dead already, and its file is being recovered.
     Recover,
+    /// The end of a closed file is being cut off, within a chunk.
+    Truncate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +32,14 @@ enum Victim {
     Leader,
 }
 
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     Stage::Write,
     Stage::Flush,
     Stage::Sync,
     Stage::Append,
     Stage::Close,
     Stage::Recover,
+    Stage::Truncate,
 ];
 
 const VICTIMS: [Victim; 5] = [
@@ -70,6 +76,9 @@ fn case(group: &mut Group, stage: Stage, victim: Victim) {
     let path = format!("/{}", case.replace([' ', '(', ')'], "-"));
     let data = bytes(case.len() as u64 * 31 + path.len() as u64, LENGTH);
     let option = if stage == Stage::Sync { "--sync" } else { "--flush" };
+    if stage == Stage::Truncate {
+        return truncated(group, victim, &path, &data, &case);
+    }
     let mut before = 0;
     if stage == Stage::Append {
         before = 77_777;
@@ -97,7 +106,7 @@ fn case(group: &mut Group, stage: Stage, victim: Victim) {
             back(group, victim);
             return;
         }
-        Stage::Flush | Stage::Sync | Stage::Append => {}
+        Stage::Flush | Stage::Sync | Stage::Append | Stage::Truncate => {}
     }
     if victim == Victim::Client {
         appending.kill();
@@ -117,6 +126,42 @@ fn case(group: &mut Group, stage: Stage, victim: Victim) {
     assert!(group.client.ok(&["cat", &path]) == data, "{case}");
     back(group, victim);
     assert!(group.client.ok(&["cat", &path]) == data, "{case}, and back");
+}
+
+/// The file is cut when that was answered, and cut or whole when nobody was told; and can be written again.
+fn truncated(group: &mut Group, victim: Victim, path: &str, data: &[u8], case: &str) {
+    let cut = LENGTH / 2 + 1;
+    let mut whole = Appending::start(&group.client, path, &["--flush"]);
+    whole.feed(data, LENGTH);
+    whole.finish();
+    let length = cut.to_string();
+    let mut command = group.client.command(&["truncate", path, &length]);
+    let mut truncate = command.stderr(Stdio::piped()).spawn().unwrap();
+    // Before the master has heard of it, while datanodes shorten their replicas, or after all that.
+    std::thread::sleep(Duration::from_millis(fastrand::u64(0..60)));
+    kill(group, victim);
+    if victim == Victim::Client {
+        let _ = truncate.kill();
+    }
+    let output = truncate.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        victim == Victim::Client || output.status.success(),
+        "{case}: {told}"
+    );
+    back(group, victim);
+    let left = until(&format!("{case}: the file is closed"), || {
+        let stat = group.client.ok(&["stat", "--json", path]);
+        let stat: serde_json::Value = serde_json::from_slice(&stat).unwrap();
+        (stat["being_written"] == false).then(|| stat["length"].as_u64().unwrap())
+    });
+    let left = usize::try_from(left).unwrap();
+    assert!(
+        left == cut || (left == LENGTH && !output.status.success()),
+        "{case}: {left} bytes are left"
+    );
+    assert!(group.client.ok(&["cat", path]) == data[..left], "{case}");
+    recovered(group, path, data, left, case);
 }
 
 /// The file is closed with all that was acknowledged, and perhaps more of what was written; and can be written again.
