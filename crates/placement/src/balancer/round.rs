@@ -4,7 +4,7 @@
 //! is on as many nodes and hosts as before, and on as many racks ([`RackRule::Keep`]), or at least on two where it was on
 //! more ([`RackRule::Two`]).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use types::{ChunkExtent, DatanodeId, StorageId};
 
@@ -43,8 +43,9 @@ struct Member {
     usable: u64,
     gives: u64,
     takes: u64,
-    /// What it may give or take beyond that, on the side that it is on.
-    spare: u64,
+    /// What it may give, or take, beyond that.
+    spare_gives: u64,
+    spare_takes: u64,
     /// The volumes that can take something, and what is left on each.
     volumes: Vec<(StorageId, u64)>,
 }
@@ -56,8 +57,6 @@ pub struct Round {
     by_storage: HashMap<StorageId, u32>,
     /// Those that still take something.
     takers: Vec<u32>,
-    /// Those that are fuller than the mean.
-    above: HashSet<DatanodeId>,
     rule: RackRule,
     left: u64,
     /// The longest chunk that was considered.
@@ -83,7 +82,12 @@ impl Round {
                 usable: part.map_or(0, |part| part.usable),
                 gives: part.map_or(0, |part| part.gives),
                 takes: part.map_or(0, |part| part.takes),
-                spare: part.map_or(0, |part| part.spare),
+                spare_gives: part
+                    .filter(|part| part.share() > plan.mean)
+                    .map_or(0, |part| part.spare),
+                spare_takes: part
+                    .filter(|part| part.share() < plan.mean)
+                    .map_or(0, |part| part.spare),
                 volumes: node
                     .working()
                     .filter(|storage| storage.slow.is_none())
@@ -95,10 +99,8 @@ impl Round {
             .zip(&members)
             .filter(|(_, member)| member.takes > 0)
             .map(|(n, _)| n);
-        let above = (plan.nodes.iter().filter(|part| part.share() > plan.mean)).map(|part| part.datanode);
         Self {
             takers: takers.collect(),
-            above: above.collect(),
             members,
             by_storage,
             rule,
@@ -118,16 +120,14 @@ impl Round {
     pub fn loosen(&mut self) -> bool {
         let mut more = false;
         for (number, member) in (0..).zip(&mut self.members) {
-            let spare = std::mem::take(&mut member.spare);
-            more |= spare > 0;
-            if self.above.contains(&member.id) {
-                member.gives += spare;
-                continue;
-            }
-            if member.takes == 0 && spare > 0 {
+            let gives = std::mem::take(&mut member.spare_gives);
+            let takes = std::mem::take(&mut member.spare_takes);
+            more |= gives > 0 || takes > 0;
+            if member.takes == 0 && takes > 0 {
                 self.takers.push(number);
             }
-            member.takes += spare;
+            member.gives += gives;
+            member.takes += takes;
         }
         more && self.left > 0
     }
