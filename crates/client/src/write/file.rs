@@ -452,26 +452,19 @@ impl FileWriter {
             return Ok(false);
         };
         let position = self.position;
-        let small = |filling: &mut Filling| {
-            chunk.running.is_none()
-                && filling.has_news()
-                && filling.end() == position
-                && position <= SMALL_CHUNK_BYTES_MAX.into()
-        };
-        if !self
-            .target
-            .first_nodes()
-            .is_some_and(|nodes| self.target.inner.small.takes(&nodes))
-        {
+        if chunk.running.is_some() || position > SMALL_CHUNK_BYTES_MAX.into() {
             return Ok(false);
         }
-        let Some(filling) = chunk.filling.take_if(small) else {
+        let small = &self.target.inner.small;
+        let Some(first) = self.target.take_first_if(|first| small.takes(&first.nodes)) else {
+            return Ok(false);
+        };
+        let is_whole = |filling: &mut Filling| filling.has_news() && filling.end() == position;
+        let Some(filling) = chunk.filling.take_if(is_whole) else {
+            self.target.keep_first(first);
             return Ok(false);
         };
         let packet = Arc::new(filling.seal_whole());
-        let Some(first) = self.target.take_first() else {
-            return Ok(false);
-        };
         let extent = first.extent;
         match small::write(&self.target, first, &packet).await {
             Ok(()) => {

@@ -96,10 +96,15 @@ impl Target {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The datanodes of the chunk that came with the file, as long as it is not used.
-    pub(crate) fn first_nodes(&self) -> Option<Vec<Node>> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.as_ref().map(|first| first.nodes.clone())
+    /// The same, if it is one that is `wanted`; else it stays.
+    pub(crate) fn take_first_if(&self, wanted: impl FnOnce(&Allocated) -> bool) -> Option<Allocated> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.take_if(|first| wanted(first))
+    }
+
+    /// It was not used after all.
+    pub(crate) fn keep_first(&self, allocated: Allocated) {
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(allocated);
     }
 
     fn unreported(&self) -> std::sync::MutexGuard<'_, Vec<ChunkExtent>> {
