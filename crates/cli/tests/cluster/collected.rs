@@ -127,5 +127,11 @@ fn an_endpoint_that_is_none_is_refused_and_one_that_is_silent_costs_nothing() {
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
     let why = String::from_utf8(wrong.stderr).unwrap();
     assert!(why.contains("otlp_endpoint") && why.contains("4317"), "{why}");
-    assert!(list("http://127.0.0.1:1").status.success());
+    let silent = list("http://127.0.0.1:1");
+    assert!(silent.status.success(), "{silent:?}");
+    let told = String::from_utf8(silent.stderr).unwrap();
+    assert!(
+        told.contains("export failed"),
+        "it is said that spans are lost: {told}"
+    );
 }
