@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
 use placement::{ChunkFate, ClusterView, Condition, Facts, ReplicaMap, Storage, classify};
-use types::{ChunkId, StorageId};
+use types::{ChunkId, DatanodeId, StorageId};
 
 use super::{Cluster, expected, fate};
 
@@ -56,6 +56,15 @@ impl Cluster {
     pub(crate) fn facts(&self, info: &ChunkInfo) -> Facts {
         let wanted = usize::from(info.replication);
         Facts::of(&self.replicas, info.chunk, expected(info), wanted)
+    }
+
+    /// A datanode has come, or has got a volume: what is new counts at once, for the rest see [`Self::look_around`].
+    pub(crate) fn came(&mut self, now: Duration, id: DatanodeId) {
+        let Some(node) = self.view.node(id) else { return };
+        for storage in &node.storages {
+            let storage = storage.reported.id;
+            self.replicas.came(storage, self.view.place(node, storage, now));
+        }
     }
 
     /// Looks where everybody is now. When that matters for the chunks, all of them are to be judged anew.

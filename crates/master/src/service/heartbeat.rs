@@ -94,6 +94,13 @@ fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Re
             None => Err(unknown(id)),
         };
     }
+    if cluster
+        .storages_of(id)
+        .iter()
+        .any(|storage| !before.contains(storage))
+    {
+        cluster.came(core.now(), id);
+    }
     for storage in before {
         if cluster.view.owner(storage).is_none() {
             tracing::warn!(datanode = %id, %storage, "datanode has a storage no more");

@@ -115,6 +115,7 @@ pub(super) async fn register(
     cluster
         .view
         .register(core.now(), id, (host.clone(), data_port, rack), storages);
+    cluster.came(core.now(), id);
     cluster.http_port_said(id, u16::try_from(request.http_port).unwrap_or_default());
     drop(cluster);
     tracing::info!(datanode = %id, address = %format_args!("{host}:{data_port}"), version = %request.version, "datanode registered");

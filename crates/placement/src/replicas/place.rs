@@ -83,6 +83,14 @@ impl Places {
         });
         u32::try_from(number).unwrap_or(u32::MAX)
     }
+
+    fn known(&mut self, place: Place<'_>) -> Known {
+        Known {
+            node: Some(place.node),
+            rack: self.rack(place.rack),
+            reach: place.reach,
+        }
+    }
 }
 
 impl ReplicaMap {
@@ -93,11 +101,7 @@ impl ReplicaMap {
         let mut serving = Vec::new();
         let mut changed = false;
         for record in self.storages.iter_mut() {
-            let known = look(record.id).map_or_else(Known::default, |place| Known {
-                node: Some(place.node),
-                rack: self.places.rack(place.rack),
-                reach: place.reach,
-            });
+            let known = look(record.id).map_or_else(Known::default, |place| self.places.known(place));
             if known.reach == Reach::Serving && !serving.contains(&known.rack) {
                 serving.push(known.rack);
             }
@@ -109,6 +113,16 @@ impl ReplicaMap {
         self.places.serving_racks = serving.len();
         self.places.unheard = unheard;
         changed
+    }
+
+    /// Keeps where a storage is that has come; one that has replicas already stays where it was until all are asked. So what
+    /// it gets from now on counts from now on.
+    pub fn came(&mut self, storage: StorageId, place: Place<'_>) {
+        let number = self.storages.intern(storage);
+        let record = self.storages.get_mut(number);
+        if let Some(record) = record.filter(|record| record.chunks == 0) {
+            record.place = self.places.known(place);
+        }
     }
 
     /// What the replicas of a storage count for.

@@ -250,6 +250,25 @@ fn of_two_replicas_on_one_node_one_counts() {
 }
 
 #[test]
+fn what_has_come_counts_before_all_are_asked() {
+    let mut map = ReplicaMap::new();
+    let place = |reach| Place {
+        node: types::DatanodeId::from_random_bytes([1; 16]),
+        rack: "/a",
+        reach,
+    };
+    map.registered(storage(1));
+    map.came(storage(1), place(Reach::Serving));
+    map.received(storage(1), extent(1, 1, 5));
+    assert_eq!(map.reach(storage(1)), Reach::Serving);
+    // Chunks were judged by this one: they have to be judged anew when it is another, and that is told when all are asked.
+    map.came(storage(1), place(Reach::Draining));
+    assert_eq!(map.reach(storage(1)), Reach::Serving);
+    assert!(map.place(false, |_| Some(place(Reach::Draining))));
+    assert_eq!(map.reach(storage(1)), Reach::Draining);
+}
+
+#[test]
 fn freed_chunks_go_everywhere_in_exactly_their_version() {
     let mut map = ReplicaMap::new();
     map.received(storage(1), extent(1, 1, 5));
