@@ -447,6 +447,20 @@ fn merge(mut said: Vec<Said>) -> MasterGroup {
 }
 
 impl MasterGroup {
+    /// The master that is named by its address, as `host:port`, or by its id.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&MasterStatus> {
+        let id = name.parse().ok();
+        let by_address = self.masters.iter().find(|one| one.address == name);
+        by_address.or_else(|| self.masters.iter().find(|one| Some(one.id) == id))
+    }
+
+    /// The master of this id.
+    #[must_use]
+    pub fn of(&self, id: MasterId) -> Option<&MasterStatus> {
+        self.masters.iter().find(|one| one.id == id)
+    }
+
     /// The voter that has most of the log, other than the leader.
     fn furthest_follower(&self) -> Option<MasterId> {
         let others = self.masters.iter().filter(|one| one.answers && one.votes());

@@ -75,7 +75,7 @@ pub use operations::{
     Activity, ChunkHealth, ChunkVerdict, ClassCounts, Condition, ConditionCounts, DataClass, Draining,
     Explanation, FileHealth, FileVerdict, Fsck, FsckPart, FsckShow, Health, HealthLevel, Imbalance, Job,
     JobLimit, JobState, NodeDetail, NodeLiveness, Operations, Problem, RebalanceAction, RebalanceReport,
-    Repairing, ReplicaHealth, ReplicaVerdict, Setting, Standing, Subject, Sum, VolumeDetail,
+    Repairing, ReplicaHealth, ReplicaVerdict, Setting, Standing, Subject, Sum, Verified, VolumeDetail,
 };
 pub use origin::Origin;
 pub use read::{ByteStream, FileChecksum, FileReader, Location};

@@ -36,6 +36,11 @@ use env::Env;
 pub use events::Events;
 pub use look::{Before, Look};
 
+/// The SDK's words as JSON, as the API answers with them.
+pub mod json {
+    pub use crate::api::model::{activity, safe_mode, verified, wrong_replicas};
+}
+
 use api::watch::Watch;
 use nodes::Nodes;
 use users::Users;

@@ -1,6 +1,6 @@
 //! `fsck`: the files below a path, and how each of them is.
 
-use client::{ConditionCounts, DataClass, FileHealth, FileVerdict, FsckPart, FsckShow, Sum};
+use client::{ConditionCounts, DataClass, FileHealth, FileVerdict, FsckPart, FsckShow, Sum, Verified};
 use serde_json::{Value, json};
 use types::FsPath;
 
@@ -58,15 +58,6 @@ struct Summary {
     directories: u64,
     len: u64,
     verified: Verified,
-}
-
-/// What verifying has found.
-#[derive(Debug, Default)]
-struct Verified {
-    replicas: u64,
-    differing: u64,
-    unanswered: u64,
-    files_wrong: u64,
 }
 
 /// Looks.
@@ -141,13 +132,7 @@ impl Summary {
             "bytes": self.len,
         });
         if verify {
-            let verified = json!({
-                "replicas": self.verified.replicas,
-                "differing": self.verified.differing,
-                "unanswered": self.verified.unanswered,
-                "files_wrong": self.verified.files_wrong,
-            });
-            put(&mut document, "verified", verified);
+            put(&mut document, "verified", gateway::json::verified(&self.verified));
         }
         document
     }
@@ -175,20 +160,6 @@ impl Summary {
             ));
         }
         text
-    }
-}
-
-impl Verified {
-    fn add(&mut self, verdict: &FileVerdict) {
-        for replica in verdict.chunks.iter().flat_map(|chunk| &chunk.replicas) {
-            self.replicas += 1;
-            match replica.sum {
-                Sum::Agrees(_) => {}
-                Sum::Differs(_) => self.differing += 1,
-                Sum::Unknown(_) => self.unanswered += 1,
-            }
-        }
-        self.files_wrong += u64::from(!verdict.is_good());
     }
 }
 
@@ -319,27 +290,12 @@ fn file_json(file: &FileHealth, verdict: Option<&FileVerdict>, replicas: bool) -
         put(&mut document, "chunks", json!(chunks));
     }
     if let Some(verdict) = verdict {
-        let wrong = verdict.chunks.iter().flat_map(|chunk| {
-            let wrong = chunk
-                .replicas
-                .iter()
-                .filter(|replica| !matches!(replica.sum, Sum::Agrees(_)));
-            wrong.map(|replica| {
-                let (crc, why) = match &replica.sum {
-                    Sum::Agrees(crc) | Sum::Differs(crc) => (Some(format!("{crc:08x}")), None),
-                    Sum::Unknown(why) => (None, Some(why)),
-                };
-                json!({
-                    "chunk": chunk.extent.chunk.as_u64(),
-                    "datanode": replica.node.address(),
-                    "crc32c": crc,
-                    "unanswered": why,
-                })
-            })
-        });
-        let wrong: Vec<_> = wrong.collect();
         put(&mut document, "verified", json!(verdict.is_good()));
-        put(&mut document, "wrong_replicas", json!(wrong));
+        put(
+            &mut document,
+            "wrong_replicas",
+            gateway::json::wrong_replicas(verdict),
+        );
     }
     document
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Activity, HealthLevel, MasterRole, NodeLiveness};
 use gateway::{Before, Look};
-use serde_json::{Value, json};
+use serde_json::Value;
 use types::ByteSize;
 
 use super::words;
@@ -98,15 +98,9 @@ async fn look(
 }
 
 fn to_json(look: &Look, rates: &Value, activity: &Activity) -> Value {
-    let hot = |hot: &[(String, f64)]| -> Vec<Value> {
-        let hot = hot.iter();
-        hot.map(|(name, calls)| json!({ "name": name, "calls_per_s": calls }))
-            .collect()
-    };
     let mut document = look.to_json(rates);
     if let Some(fields) = document.as_object_mut() {
-        let hot = json!({ "clients": hot(&activity.clients), "directories": hot(&activity.directories) });
-        fields.insert("hot".to_owned(), hot);
+        fields.insert("hot".to_owned(), gateway::json::activity(activity));
     }
     document
 }

@@ -25,6 +25,8 @@ mod disks;
 mod flush;
 mod ha;
 mod healing;
+#[path = "../verbs/http.rs"]
+mod http;
 mod identity;
 mod kill_get;
 mod kill_put;

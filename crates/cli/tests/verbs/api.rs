@@ -1,15 +1,18 @@
 //! `/api/v1`: what operators ask and change, names, and the bytes of files.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::http::{Answer, get, request};
-use crate::support::{Server, noise, start_mini};
+use crate::support::{Server, distrifs, eventually, noise, start_mini};
 
 struct Cluster {
     _server: Server,
     ready: Value,
     user: &'static str,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -20,7 +23,7 @@ impl Cluster {
             _server: server,
             ready,
             user: "boss",
-            _home: home,
+            home,
         }
     }
 
@@ -205,13 +208,118 @@ fn what_operators_ask_and_change() {
 }
 
 #[test]
+fn safe_mode_checkpoints_and_copies_of_the_metadata() {
+    let mut cluster = Cluster::start();
+    cluster.bytes("PUT", "/kept", &[], b"bytes");
+    assert_eq!(cluster.ask("safemode")["on"], false);
+    let on = cluster.change("PUT", "safemode", &json!({"on": true}));
+    assert_eq!((&on["on"], &on["manual"]), (&json!(true), &json!(true)));
+    let mkdir = json!({"do": "mkdir"});
+    assert_eq!(
+        cluster.refused("POST", "names/d", &mkdir.to_string()),
+        (503, "safe-mode".to_owned())
+    );
+    assert_eq!(cluster.refused("PUT", "safemode", r#"{"on": 1}"#).0, 400);
+    cluster.change("PUT", "safemode", &json!({"on": false}));
+    cluster.change("POST", "names/d", &mkdir);
+
+    assert!(cluster.change("POST", "checkpoint", &json!({}))["index"].as_u64() > Some(0));
+    let copy = cluster.call("GET", "backup", "");
+    assert_eq!(copy.status, 200, "{copy:?}");
+    assert_eq!(
+        copy.header("content-length"),
+        Some(copy.body.len().to_string().as_str())
+    );
+    let file = cluster.home.path().join("copy");
+    std::fs::write(&file, &copy.body).unwrap();
+    let dumped = distrifs(cluster.home.path())
+        .args(["admin", "checkpoint", "dump"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let dumped = String::from_utf8(dumped.stdout).unwrap();
+    assert!(dumped.contains("/kept") && dumped.contains("/d"), "{dumped}");
+
+    cluster.user = "mallory";
+    for (method, path, body) in [
+        ("PUT", "safemode", r#"{"on": true}"#),
+        ("POST", "checkpoint", ""),
+        ("GET", "backup", ""),
+    ] {
+        let refused = cluster.refused(method, path, body);
+        assert_eq!(refused, (403, "permission-denied".to_owned()), "{path}");
+    }
+}
+
+#[test]
+fn a_file_that_was_left_open_is_closed() {
+    let cluster = Cluster::start();
+    cluster.bytes("PUT", "/f", &[], b"12345");
+    let closed = cluster.change("POST", "names/f", &json!({"do": "recover-lease"}));
+    assert_eq!(
+        (&closed["len"], &closed["being_written"], &closed["waits_for"]),
+        (&json!(5), &json!(false), &Value::Null)
+    );
+    // Its writer lives, and has more to say.
+    let master = cluster.ready["master"].as_str().unwrap();
+    let mut writer = distrifs(cluster.home.path());
+    let writer = writer
+        .args([
+            "append", "--flush", "-", "/f", "--user", "boss", "--master", master,
+        ])
+        .stdin(Stdio::piped());
+    let mut writer = Server(writer.spawn().unwrap());
+    writer.0.stdin.as_mut().unwrap().write_all(b"678").unwrap();
+    eventually(|| (cluster.bytes("GET", "/f", &[], b"").body == b"12345678").then_some(()));
+    assert_eq!(
+        cluster.ask("names/f?itself=true")["itself"]["being_written"],
+        true
+    );
+    eventually(|| {
+        let file = cluster.change("POST", "names/f", &json!({"do": "recover-lease"}));
+        file["waits_for"].is_null().then_some(())
+    });
+    let closed = cluster.ask("names/f?itself=true");
+    assert_eq!(
+        (&closed["itself"]["being_written"], &closed["itself"]["len"]),
+        (&json!(false), &json!(8))
+    );
+}
+
+/// A file that was just written is healthy at once, also in a cluster that has just begun.
+#[test]
+fn checksums_of_all_replicas_are_compared() {
+    let cluster = Cluster::start();
+    cluster.bytes("PUT", "/a/b", &[], &noise(5, 300_000));
+    let checked = cluster.ask("fsck?verify=true");
+    assert_eq!(checked["files"], json!([]), "{checked}");
+    assert!(checked["verified"]["replicas"].as_u64() > Some(0), "{checked}");
+    assert_eq!(checked["verified"]["files_wrong"], 0);
+    assert_eq!(cluster.ask("fsck")["verified"], Value::Null);
+}
+
+#[test]
+fn who_asks_the_most() {
+    let cluster = Cluster::start();
+    let hot = eventually(|| {
+        cluster.ask("names/");
+        let hot = cluster.ask("activity");
+        hot["clients"][0]["name"].is_string().then_some(hot)
+    });
+    assert!(hot["directories"][0]["calls_per_s"].is_number(), "{hot}");
+}
+
+#[test]
 fn the_description_names_what_is_served() {
     let cluster = Cluster::start();
     let document: Value = serde_json::from_str(&get(cluster.http(), "/api/v1/openapi.json")).unwrap();
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 15, "{paths:?}");
     for (path, operations) in paths {
-        if operations["get"].is_null() || path.contains('{') || path == "/api/v1/live" {
+        if operations["get"].is_null()
+            || path.contains('{')
+            || ["/api/v1/live", "/api/v1/backup"].contains(&path.as_str())
+        {
             continue;
         }
         let answer = request("GET", &format!("http://{}{path}", cluster.http()), &[], b"");

@@ -20,7 +20,7 @@ pub use fsck::{ChunkHealth, FileHealth, Fsck, FsckPart, FsckShow, ReplicaHealth,
 pub use health::{Health, HealthLevel, Problem, Repairing};
 pub use jobs::{Imbalance, Job, JobLimit, JobState, RebalanceAction, RebalanceReport, Setting};
 pub use nodes::{Draining, NodeDetail, NodeLiveness, VolumeDetail};
-pub use verify::{ChunkVerdict, FileVerdict, ReplicaVerdict, Sum};
+pub use verify::{ChunkVerdict, FileVerdict, ReplicaVerdict, Sum, Verified};
 
 use crate::Error;
 use crate::fs::Inner;

@@ -57,6 +57,34 @@ pub struct FileVerdict {
     pub chunks: Vec<ChunkVerdict>,
 }
 
+/// What verifying files has found so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Replicas that were asked.
+    pub replicas: u64,
+    /// Of these, with another checksum than most have.
+    pub differing: u64,
+    /// Of these, which no datanode answered for.
+    pub unanswered: u64,
+    /// Files that have one of either.
+    pub files_wrong: u64,
+}
+
+impl Verified {
+    /// With one more file.
+    pub fn add(&mut self, verdict: &FileVerdict) {
+        for replica in verdict.chunks.iter().flat_map(|chunk| &chunk.replicas) {
+            self.replicas += 1;
+            match replica.sum {
+                Sum::Agrees(_) => {}
+                Sum::Differs(_) => self.differing += 1,
+                Sum::Unknown(_) => self.unanswered += 1,
+            }
+        }
+        self.files_wrong += u64::from(!verdict.is_good());
+    }
+}
+
 impl FileVerdict {
     /// Whether every replica was asked, and all of each chunk agree.
     #[must_use]
@@ -72,20 +100,22 @@ impl FileVerdict {
 pub(super) async fn verify(inner: &Arc<Inner>, file: &FileHealth) -> Result<FileVerdict, Error> {
     let pool = inner.server_info().await?.pool.clone();
     let committed = file.chunks.iter().filter(|chunk| chunk.extent.len > 0);
-    let chunks: Vec<(&ChunkHealth, Block)> = committed
-        .map(|chunk| (chunk, block(&pool, chunk.extent)))
-        .collect();
-    let questions = chunks.iter().enumerate().flat_map(|(at, (chunk, block))| {
+    let chunks: Vec<&ChunkHealth> = committed.collect();
+    let mut questions: Vec<(usize, Node, Block)> = Vec::new();
+    for (at, chunk) in chunks.iter().enumerate() {
         let good = chunk
             .replicas
             .iter()
             .filter(|replica| replica.usable && replica.standing == Standing::Valid);
-        good.map(move |replica| (at, replica.node.clone(), block))
-    });
+        questions.extend(good.map(|replica| (at, replica.node.clone(), block(&pool, chunk.extent))));
+    }
     let mut answers = stream::iter(questions)
-        .map(async |(at, node, block)| {
-            let sum = inner.plane.checksum(&node, block).await;
-            (at, node, sum)
+        .map(|(at, node, block)| {
+            let inner = Arc::clone(inner);
+            async move {
+                let sum = inner.plane.checksum(&node, &block).await;
+                (at, node, sum)
+            }
         })
         .buffered(AT_A_TIME);
     let mut heard: Vec<Vec<(Node, Result<u32, String>)>> = chunks.iter().map(|_| Vec::new()).collect();
@@ -95,7 +125,7 @@ pub(super) async fn verify(inner: &Arc<Inner>, file: &FileHealth) -> Result<File
         }
     }
     drop(answers);
-    let verdicts = chunks.iter().zip(heard).map(|((chunk, _), heard)| ChunkVerdict {
+    let verdicts = chunks.iter().zip(heard).map(|(chunk, heard)| ChunkVerdict {
         extent: chunk.extent,
         replicas: compare(heard),
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
-use client::{FsckShow, RebalanceAction, Subject};
+use client::{DataClass, FsckShow, RebalanceAction, Subject};
 use serde_json::{Value, json};
 use types::ChunkId;
 
@@ -48,10 +48,6 @@ pub(super) async fn status(asked: Asked) -> Answer {
         "directories": space.directories,
         "chunks": space.chunks,
     })))
-}
-
-pub(super) async fn masters(asked: Asked) -> Answer {
-    Ok(Json(model::masters(&asked.fs.admin().masters().await?)))
 }
 
 pub(super) async fn nodes(asked: Asked) -> Answer {
@@ -138,6 +134,11 @@ pub(super) async fn explain(asked: Asked) -> Answer {
     Ok(Json(model::explanation(&explanation)))
 }
 
+/// Who asks the most at present, and about which directories.
+pub(super) async fn activity(asked: Asked) -> Answer {
+    Ok(Json(model::activity(&asked.fs.operations().activity().await?)))
+}
+
 /// Goes to the end of what is below the path; the files that are told one by one are cut off.
 pub(super) async fn fsck(asked: Asked) -> Answer {
     let below = asked.path_of("path")?;
@@ -153,25 +154,43 @@ pub(super) async fn fsck(asked: Asked) -> Answer {
             )));
         }
     };
-    let replicas = asked.flag("replicas")?;
-    let mut walk = asked.fs.operations().fsck(&below, show, replicas).await?;
+    let (replicas, verify) = (asked.flag("replicas")?, asked.flag("verify")?);
+    let show = if verify { Some(FsckShow::All) } else { show };
+    let operations = asked.fs.operations();
+    let mut walk = operations.fsck(&below, show, replicas || verify).await?;
     let mut total = client::FsckPart::default();
-    let mut cut = false;
+    let mut verified = client::Verified::default();
+    let (mut files, mut cut) = (Vec::new(), false);
     while let Some(part) = walk.next().await? {
         total.file_counts.add(&part.file_counts);
         total.chunk_counts.add(&part.chunk_counts);
         total.directories += part.directories;
         total.len += part.len;
-        let room = FILES_MAX.saturating_sub(total.files.len());
-        cut |= part.files.len() > room;
-        total.files.extend(part.files.into_iter().take(room));
+        for file in &part.files {
+            let mut told = model::file(file);
+            if verify {
+                let verdict = operations.verify(file).await?;
+                verified.add(&verdict);
+                let condition = file.condition;
+                if verdict.is_good() && condition.class == DataClass::Healthy && !condition.corrupt {
+                    continue;
+                }
+                told = model::with(told, "wrong_replicas", model::wrong_replicas(&verdict));
+            }
+            if files.len() < FILES_MAX {
+                files.push(told);
+            } else {
+                cut = true;
+            }
+        }
     }
     Ok(Json(json!({
-        "files": model::all(&total.files, model::file),
+        "files": files,
         "cut": cut,
         "file_counts": model::counts(&total.file_counts),
         "chunk_counts": model::counts(&total.chunk_counts),
         "directories": total.directories,
         "len": total.len,
+        "verified": verify.then(|| model::verified(&verified)),
     })))
 }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod files;
+mod masters;
 pub(crate) mod model;
 mod names;
 mod openapi;
@@ -106,7 +107,18 @@ fn endpoints() -> Vec<Endpoint> {
         new("get", "/api/v1/me", "who asks, and of which cluster", "user, superuser, cluster, defaults of new files", get(cluster::me)),
         new("get", "/api/v1/status", "masters, health and counts together", "health, masters, files, directories, chunks", get(cluster::status)),
         new("get", "/api/v1/health", "what is wrong, since when, what is being done about it", "level, problems, chunks, files, repair, space", get(cluster::health)),
-        new("get", "/api/v1/masters", "the masters", "leader, term, masters", get(cluster::masters)),
+        new("get", "/api/v1/activity", "who asks the most at present, and about which directories", "clients, directories", get(cluster::activity)),
+        new("get", "/api/v1/masters", "the masters", "leader, term, masters", get(masters::list)),
+        new("post", "/api/v1/masters", "makes a master that was started with an empty directory a member; it has caught up when this answers", "its id", post(masters::add))
+            .body(&[("address", "string", "host:port, as the other masters reach it")]),
+        new("delete", "/api/v1/masters/{master}", "takes a master (id or host:port) out of the group", "nothing", delete(masters::remove)).status("204"),
+        new("put", "/api/v1/leader", "hands the lead over", "the masters, as GET", put(masters::transfer))
+            .body(&[("to", "string", "id or host:port of the one that is to lead; without: the one whose log is furthest")]),
+        new("get", "/api/v1/safemode", "whether the cluster can only be read, and why", "on, manual, chunks, confirmed, reason", get(masters::safe_mode)),
+        new("put", "/api/v1/safemode", "makes the cluster read-only, or ends that", "safe mode, as GET", put(masters::set_safe_mode))
+            .body(&[("on", "boolean", "whether it can only be read")]),
+        new("post", "/api/v1/checkpoint", "has the leader write a checkpoint; it is durable when this answers", "index, bytes", post(masters::checkpoint)),
+        new("get", "/api/v1/backup", "all metadata as of now: the file that `distrifs admin backup` makes, for `distrifs admin restore`", "the bytes", get(masters::backup)),
         new("get", "/api/v1/nodes", "the datanodes", "nodes, with their volumes", get(cluster::nodes)),
         new("put", "/api/v1/nodes/{node}", "changes how a datanode (id or host:port) takes part", "the node", put(cluster::change_node))
             .body(&[("state", "string", "in-service, decommission or maintenance"), ("for_ms", "integer", "how long a maintenance may take")]),
@@ -120,12 +132,13 @@ fn endpoints() -> Vec<Endpoint> {
         new("get", "/api/v1/explain", "why a file, a datanode or a chunk is as it is", "subject, condition, paragraphs", get(cluster::explain))
             .query("path", "a file").query("node", "a datanode").query("chunk", "a chunk"),
         new("get", "/api/v1/fsck", "looks at all files below a path", "files, counts by condition", get(cluster::fsck))
-            .query("path", "where; the root").query("show", "none, all, unhealthy, at-risk or lost").query("replicas", "true: with the healthy chunks"),
+            .query("path", "where; the root").query("show", "none, all, unhealthy, at-risk or lost").query("replicas", "true: with the healthy chunks")
+            .query("verify", "true: compare the checksums of all replicas, and tell the files that have one that differs or does not answer"),
         new("get", "/api/v1/usage", "how much is below a path", "files, directories, len, space", get(names::usage)).query("path", "where; the root"),
         new("get", "/api/v1/names/{*path}", "a file, or a page of a directory", "itself, entries, next", get(names::list))
             .query("after", "go on behind this name").query("itself", "true: without the entries"),
-        new("post", "/api/v1/names/{*path}", "makes a directory, renames, changes attributes", "what is there then", post(names::change))
-            .body(&[("do", "string", "mkdir, rename or attributes"), ("to", "string", "rename: the whole new path"), ("replace", "boolean", "rename: whether a file in the way goes"),
+        new("post", "/api/v1/names/{*path}", "makes a directory, renames, changes attributes, closes what a writer left open", "what is there then; recover-lease: and what it waits for", post(names::change))
+            .body(&[("do", "string", "mkdir, rename, attributes or recover-lease"), ("to", "string", "rename: the whole new path"), ("replace", "boolean", "rename: whether a file in the way goes"),
                     ("mode", "string", "attributes: octal"), ("owner", "string", "attributes"), ("group", "string", "attributes"), ("replication", "integer", "attributes")]),
         new("delete", "/api/v1/names/{*path}", "removes a file or directory", "nothing", delete(names::delete)).status("204").query("recursive", "true: with everything in it"),
         new("get", "/api/v1/files/{*path}", "the bytes of a file; ranges are served", "the bytes", get(files::get))

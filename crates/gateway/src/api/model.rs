@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use client::{
-    ChunkHealth, ConditionCounts, Explanation, FileHealth, FileStatus, Health, Job, MasterGroup, MasterRole,
-    NodeDetail, Problem, RebalanceReport, ReplicaHealth, Setting, Standing, VolumeDetail,
+    Activity, ChunkHealth, ConditionCounts, Explanation, FileHealth, FileStatus, FileVerdict, Health, Job,
+    MasterGroup, MasterRole, NodeDetail, Problem, RebalanceReport, ReplicaHealth, SafeMode, Setting,
+    Standing, Sum, Verified, VolumeDetail,
 };
 use serde_json::{Value, json};
 use types::{AdminState, millis, word};
@@ -13,6 +14,14 @@ use types::{AdminState, millis, word};
 /// All of them.
 pub(crate) fn all<'a, T: 'a>(of: impl IntoIterator<Item = &'a T>, each: impl Fn(&T) -> Value) -> Value {
     Value::Array(of.into_iter().map(each).collect())
+}
+
+/// An object with one more field.
+pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
+    if let Value::Object(fields) = &mut object {
+        fields.insert(name.to_owned(), value);
+    }
+    object
 }
 
 pub(crate) fn counts(counts: &ConditionCounts) -> Value {
@@ -133,6 +142,28 @@ pub(crate) fn masters(group: &MasterGroup) -> Value {
     })
 }
 
+/// Whether the cluster can only be read.
+pub fn safe_mode(mode: &SafeMode) -> Value {
+    json!({
+        "on": mode.on,
+        "manual": mode.manual,
+        "chunks": mode.chunks,
+        "confirmed": mode.confirmed,
+        "needed_share": mode.needed_share,
+        "reason": mode.reason,
+    })
+}
+
+/// Who asks the most, and about what.
+pub fn activity(activity: &Activity) -> Value {
+    let hot = |hot: &[(String, f64)]| -> Vec<Value> {
+        let hot = hot.iter();
+        hot.map(|(name, calls)| json!({ "name": name, "calls_per_s": calls }))
+            .collect()
+    };
+    json!({ "clients": hot(&activity.clients), "directories": hot(&activity.directories) })
+}
+
 pub(crate) fn job(job: &Job) -> Value {
     let limits = job.limits.iter();
     let limits: BTreeMap<_, _> = limits.map(|limit| (&limit.key, &limit.value)).collect();
@@ -227,5 +258,36 @@ pub(crate) fn file(file: &FileHealth) -> Value {
         "condition": file.condition.to_string(),
         "chunk_count": file.chunk_count,
         "chunks": all(&file.chunks, chunk),
+    })
+}
+
+/// The replicas that are not what most are of their chunk.
+pub fn wrong_replicas(verdict: &FileVerdict) -> Value {
+    let mut wrong = Vec::new();
+    for chunk in &verdict.chunks {
+        for replica in &chunk.replicas {
+            let (crc, why) = match &replica.sum {
+                Sum::Agrees(_) => continue,
+                Sum::Differs(crc) => (Some(format!("{crc:08x}")), None),
+                Sum::Unknown(why) => (None, Some(why)),
+            };
+            wrong.push(json!({
+                "chunk": chunk.extent.chunk.as_u64(),
+                "datanode": replica.node.address(),
+                "crc32c": crc,
+                "unanswered": why,
+            }));
+        }
+    }
+    Value::Array(wrong)
+}
+
+/// What verifying has found.
+pub fn verified(verified: &Verified) -> Value {
+    json!({
+        "replicas": verified.replicas,
+        "differing": verified.differing,
+        "unanswered": verified.unanswered,
+        "files_wrong": verified.files_wrong,
     })
 }

@@ -49,7 +49,7 @@ pub(super) async fn usage(asked: Asked) -> Answer {
     })))
 }
 
-/// Makes a directory, renames, changes attributes.
+/// Makes a directory, renames, changes attributes, takes a file from its writer.
 pub(super) async fn change(asked: Asked) -> Answer {
     let path = asked.path(PREFIX)?;
     let (asked, body) = asked.json().await?;
@@ -79,9 +79,14 @@ pub(super) async fn change(asked: Asked) -> Answer {
                 fs.set_replication(&path, replication).await?;
             }
         }
+        "recover-lease" => {
+            let waits_for = fs.recover_lease(&path).await?;
+            let file = model::entry(&fs.stat(&path).await?);
+            return Ok(Json(model::with(file, "waits_for", json!(waits_for))));
+        }
         other => {
             return Err(Problem::request(format!(
-                "do {other:?} is none of mkdir, rename, attributes"
+                "do {other:?} is none of mkdir, rename, attributes, recover-lease"
             )));
         }
     }

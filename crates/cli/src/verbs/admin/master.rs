@@ -112,8 +112,11 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
             let leader = admin.transfer_leadership(to).await;
             let leader = leader.map_err(|error| Failure::from_client(what, &error))?;
             let group = admin.masters().await.ok();
-            let address = group.as_ref().and_then(|group| address_of(group, leader));
-            note(&format!("{} leads now", address.unwrap_or(&leader.to_string())));
+            let address = group.and_then(|group| Some(group.of(leader)?.address.clone()));
+            note(&format!(
+                "{} leads now",
+                address.unwrap_or_else(|| leader.to_string())
+            ));
             Ok(())
         }
     }
@@ -133,19 +136,8 @@ async fn find(context: &Context, named: &str) -> Result<MasterId> {
 }
 
 fn identify(group: &MasterGroup, named: &str) -> Option<MasterId> {
-    let address = master_address(named).ok();
-    let by_address = group
-        .masters
-        .iter()
-        .find(|one| one.address == named || Some(&one.address) == address.as_ref());
-    let id = named.parse().ok();
-    let by_id = || group.masters.iter().find(|one| Some(one.id) == id);
-    by_address.or_else(by_id).map(|one| one.id)
-}
-
-fn address_of(group: &MasterGroup, id: MasterId) -> Option<&str> {
-    let one = group.masters.iter().find(|one| one.id == id)?;
-    Some(&one.address)
+    let in_full = || group.named(&master_address(named).ok()?);
+    group.named(named).or_else(in_full).map(|one| one.id)
 }
 
 #[cfg(test)]
@@ -183,6 +175,9 @@ mod tests {
         ] {
             assert_eq!(identify(&group, named), id.map(MasterId), "{named}");
         }
-        assert_eq!(address_of(&group, MasterId(2)), Some("m2:1"));
+        assert_eq!(
+            group.of(MasterId(2)).map(|one| one.address.as_str()),
+            Some("m2:1")
+        );
     }
 }

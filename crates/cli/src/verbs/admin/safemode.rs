@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use client::SafeMode;
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 use types::{format_duration, parse_duration};
 
@@ -99,15 +98,7 @@ async fn status(context: &Context, args: &Status) -> Result<()> {
     let mode = mode.map_err(|error| Failure::from_client("admin safemode", &error))?;
     let mut out = Out::stdout()?;
     if args.json {
-        let document = json!({
-            "on": mode.on,
-            "manual": mode.manual,
-            "chunks": mode.chunks,
-            "confirmed": mode.confirmed,
-            "needed_share": mode.needed_share,
-            "reason": mode.reason,
-        });
-        out.line(&format!("{document:#}"))?;
+        out.line(&format!("{:#}", gateway::json::safe_mode(&mode)))?;
     } else {
         out.line(&describe(&mode))?;
     }

@@ -1,5 +1,8 @@
 //! Masters come, go, lose their disks, and hand over the lead, while the cluster is used.
 
+use serde_json::{Value, json};
+
+use crate::http::request;
 use crate::scale::MIB;
 use crate::support::{Content, Group};
 
@@ -87,6 +90,50 @@ fn the_lead_is_handed_over_and_nobody_notices() {
     }
     let listed = group.client.ok(&["ls", "/"]);
     assert_eq!(String::from_utf8(listed).unwrap().lines().count(), 4);
+}
+
+/// As scripts do it, at any of the masters.
+#[test]
+fn masters_are_changed_over_http() {
+    let mut group = Group::start_calm(3, 0);
+    let ask = |group: &Group, place: usize, method: &str, path: &str, body: &Value| {
+        let url = format!("http://{}/api/v1/{path}", group.masters[place].http());
+        let me = request("GET", &url.replace(path, "me"), &[], b"").json();
+        let user = format!("X-Distrifs-User: {}", me["superuser"].as_str().unwrap());
+        request(method, &url, &[&user], body.to_string().as_bytes())
+    };
+    let fourth = group.spawn_master();
+    let address = group.addresses[fourth].clone();
+    let added = ask(
+        &group,
+        group.standby(),
+        "POST",
+        "masters",
+        &json!({ "address": address }),
+    );
+    assert_eq!(
+        (added.status, &added.json()["address"]),
+        (200, &json!(address)),
+        "{added:?}"
+    );
+    assert_eq!(added.header("content-type"), Some("application/json"));
+    group.wait_for_members(&[0, 1, 2, fourth]);
+
+    let handed = ask(&group, 0, "PUT", "leader", &json!({ "to": address }));
+    assert_eq!(handed.json()["leader"], added.json()["id"], "{handed:?}");
+    assert_eq!(group.leader(), fourth);
+    let away = ask(&group, 0, "PUT", "leader", &json!({}));
+    assert_eq!(away.status, 200, "{away:?}");
+    assert_ne!(group.leader(), fourth);
+    let gone = ask(&group, 0, "DELETE", &format!("masters/{address}"), &Value::Null);
+    assert_eq!(gone.status, 204, "{gone:?}");
+    group.masters[fourth].kill();
+    group.wait_for_members(&[0, 1, 2]);
+    let unknown = ask(&group, 0, "DELETE", "masters/nobody:1", &Value::Null);
+    assert_eq!(
+        (unknown.status, &unknown.json()["error"]["kind"]),
+        (404, &json!("not-found"))
+    );
 }
 
 #[test]

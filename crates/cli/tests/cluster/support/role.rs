@@ -1,8 +1,7 @@
 //! One server process: a master or a datanode.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -10,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
 use super::until;
+use crate::http::get;
 
 /// Where a server serves, as it writes it down itself.
 #[derive(Debug, Clone, Deserialize)]
@@ -163,15 +163,15 @@ impl Role {
         self.child.is_some()
     }
 
+    /// Where it serves HTTP.
+    pub(crate) fn http(&self) -> String {
+        let ready: Ready = serde_json::from_str(&fs::read_to_string(&self.ready_file).unwrap()).unwrap();
+        ready.http.unwrap()
+    }
+
     /// Data bytes that the datanode has sent to readers so far, as its metrics say.
     pub(crate) fn bytes_sent(&self) -> u64 {
-        let ready: Ready = serde_json::from_str(&fs::read_to_string(&self.ready_file).unwrap()).unwrap();
-        let mut stream = TcpStream::connect(ready.http.unwrap()).unwrap();
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+        let text = get(&self.http(), "/metrics");
         let told = text
             .lines()
             .find_map(|line| line.strip_prefix("distrifs_datanode_sent_bytes_total "));
