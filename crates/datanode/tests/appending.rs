@@ -200,12 +200,20 @@ async fn a_writer_goes_on_with_datanodes_that_have_restarted() {
     }
     drop(pipeline);
     let nodes = cluster.pipeline(&[0, 1]);
+    // It does not know what of it was acknowledged, and says so: a reader asks others first.
+    let shown_of_itself = async |generation| {
+        let shown = shown(&nodes[0], &cluster.block(1, generation)).await;
+        (shown.visible, shown.restarted)
+    };
+    assert_eq!(shown_of_itself(1).await, (Some(0), Some(true)));
     // Who was told of more acknowledged bytes can not go on here.
     let more = Setup::recovery(Stage::PipelineSetupStreamingRecovery, 2, 701, 900);
     assert!(Pipeline::try_open(&block, &more, &nodes).await.is_err());
     let setup = Setup::recovery(Stage::PipelineSetupStreamingRecovery, 2, 700, 900);
     let mut pipeline = Pipeline::open(&block, &setup, &nodes).await;
+    assert_eq!(shown_of_itself(2).await, (Some(700), Some(false)));
     pipeline.write(&data, 700).await;
+    assert_eq!(shown_of_itself(2).await, (Some(2 * PACKET as u64), Some(false)));
     let answer = cluster.master.recover(nodes[0].id, order(1, 3, None)).await;
     assert_eq!(
         (answer.length, answer.restarted),
