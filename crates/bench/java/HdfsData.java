@@ -1,7 +1,7 @@
-// The caller of HDFS for `bench data`: its own client, as many threads as streams, one process.
+// The caller of HDFS for `bench data` and `bench small`: its own client, so many threads, one process.
 //
-// Reads a line for each measurement, `OPERATION REPLICATION STREAMS BYTES DIRECTORY`, does it, and answers with a line,
-// `done BYTES SECONDS` or `failed WHY`. BYTES is what all streams move together.
+// Reads a line for each measurement, `OPERATION REPLICATION FILES THREADS BYTES DIRECTORY`, does it, and answers with a line,
+// `done FILES SECONDS` or `failed WHY`. BYTES is the length of each file.
 
 import java.io.BufferedReader;
 import java.io.InputStream;
@@ -9,6 +9,7 @@ import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.net.URI;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.hdfs.DFSClient;
@@ -29,7 +30,7 @@ public class HdfsData {
       String[] words = line.split(" ");
       try {
         System.out.println(measure(words[0], Short.parseShort(words[1]), Integer.parseInt(words[2]),
-            Long.parseLong(words[3]), words[4]));
+            Integer.parseInt(words[3]), Long.parseLong(words[4]), words[5]));
       } catch (Exception error) {
         System.out.println("failed " + String.valueOf(error).replace('\n', ' '));
       }
@@ -37,30 +38,28 @@ public class HdfsData {
     System.exit(0);
   }
 
-  static String measure(String operation, short replication, int streams, long bytes, String directory)
+  static String measure(String operation, short replication, int files, int many, long bytes, String directory)
       throws Exception {
-    if (operation.equals("remove")) {
-      client.delete(directory, true);
-      return "done 0 0";
-    }
     AtomicReference<Exception> failure = new AtomicReference<>();
-    Thread[] threads = new Thread[streams];
-    long share = bytes / streams;
+    AtomicInteger next = new AtomicInteger();
+    Thread[] threads = new Thread[many];
     long start = System.nanoTime();
-    for (int stream = 0; stream < streams; stream++) {
-      String path = directory + "/" + stream;
-      threads[stream] = new Thread(() -> {
+    for (int thread = 0; thread < many; thread++) {
+      threads[thread] = new Thread(() -> {
         try {
-          if (operation.equals("write")) {
-            write(path, replication, share);
-          } else {
-            read(path, share);
+          for (int file = next.getAndIncrement(); file < files; file = next.getAndIncrement()) {
+            String path = directory + "/" + file;
+            switch (operation) {
+              case "write" -> write(path, replication, bytes);
+              case "read" -> read(path, bytes);
+              default -> client.delete(path, false);
+            }
           }
         } catch (Exception error) {
           failure.set(error);
         }
       });
-      threads[stream].start();
+      threads[thread].start();
     }
     for (Thread thread : threads) {
       thread.join();
@@ -68,7 +67,7 @@ public class HdfsData {
     if (failure.get() != null) {
       throw failure.get();
     }
-    return "done " + share * streams + " " + (System.nanoTime() - start) / 1e9;
+    return "done " + files + " " + (System.nanoTime() - start) / 1e9;
   }
 
   static void write(String path, short replication, long bytes) throws Exception {

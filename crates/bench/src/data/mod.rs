@@ -3,19 +3,19 @@
 //! Every round measures each pair (DistriFS and its limit, where there is one) back to back; which of the two goes first alternates from
 //! round to round, so that neither always finds the colder disk. A ratio is that of one round's pair.
 
-mod hdfs;
+mod peers;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use types::ByteSize;
 
 use crate::bare::{Chain, Source};
 use crate::cluster::{self, Cluster, DATANODES};
 use crate::machine::Machine;
+use crate::peers::PeerOptions;
 use crate::report::{Report, print_columns, write_markdown};
 use crate::samples::Samples;
 use crate::system::System;
@@ -38,25 +38,12 @@ pub(crate) struct Options {
     /// How often everything is measured.
     #[arg(long, default_value_t = 5, value_name = "COUNT")]
     rounds: u32,
-    /// Also measure this in the same run.
-    #[arg(long, value_delimiter = ',', value_name = "PEER")]
-    peers: Vec<Peer>,
-    /// The script that starts and stops HDFS.
-    #[arg(long, default_value = "../shared/peers/hdfs", value_name = "FILE")]
-    hdfs_script: PathBuf,
+    #[command(flatten)]
+    peers: PeerOptions,
     /// How much a process of the bare write moves at once. More is not faster where three of them share two cores: 1 MiB
     /// takes two thirds more CPU time than 256 KiB, because a buffer has left the cache before its next use.
     #[arg(long, default_value = "256KiB", value_name = "SIZE")]
     bare_buffer: ByteSize,
-}
-
-/// What else can be measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Peer {
-    /// Apache HDFS with its defaults: an acknowledgement is in the memory of the datanodes.
-    Hdfs,
-    /// Apache HDFS whose datanodes sync a block when it is closed.
-    HdfsSync,
 }
 
 /// The options, as they are written down.
@@ -109,15 +96,6 @@ struct Comparison {
     peers: BTreeMap<&'static str, Side>,
     /// DistriFS's rate by the limit's, of the same round.
     ratio: Samples,
-}
-
-impl Peer {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Hdfs => "HDFS",
-            Self::HdfsSync => "HDFS, synced at close",
-        }
-    }
 }
 
 impl Case {
@@ -220,9 +198,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     // The machine is theirs alone.
     drop(clients);
     drop(bench);
-    for peer in &options.peers {
+    for peer in &options.peers.peers {
         let base = crate::base(&options.common)?;
-        if let Err(error) = hdfs::measure(options, *peer, base.path(), &mut results) {
+        if let Err(error) = peers::measure(options, *peer, base.path(), &mut results) {
             println!("{} is left out: {error:#}", peer.name());
         }
     }

@@ -1,28 +1,23 @@
-//! The same of Apache HDFS. What is there of it is one stream and many, written at replication 1 and 3, and read over the network
-//! out of the page cache.
+//! The same of other systems. What is there of them is one stream and many, written at replication 1 and 3, and read over the
+//! network out of the page cache.
 
 use std::path::Path;
 
-use super::{Comparison, GIB, Options, Peer};
-use crate::peers::{Caller, Hdfs};
+use super::{Comparison, GIB, Options};
+use crate::peers::{Deed, Load, Peer, Running};
 use crate::took::float;
 
-/// The program that calls it.
-const CALLER: &str = include_str!("../../java/HdfsData.java");
-
-/// Starts HDFS below `base`, measures it in the same way, and stops it.
+/// Starts `peer` below `base`, measures it in the same way, and stops it.
 ///
 /// # Errors
-/// When it can not be started: it needs Java, and its jars or a way to get them.
+/// When it can not be started.
 pub(super) fn measure(
     options: &Options,
     peer: Peer,
     base: &Path,
     results: &mut [Comparison],
 ) -> anyhow::Result<()> {
-    let durable = peer == Peer::HdfsSync;
-    let hdfs = Hdfs::start(&options.hdfs_script, base, durable)?;
-    let mut caller = Caller::start(base, "HdfsData", CALLER)?;
+    let mut running = Running::start(peer, &options.peers.peer_scripts, base)?;
     for round in 0..options.rounds {
         for result in &mut *results {
             let case = result.case;
@@ -34,23 +29,27 @@ pub(super) fn measure(
             } else {
                 1
             };
-            let rest = format!("{} {streams} {} /data", case.replication(), options.size.0);
-            if !case.writes() {
-                caller.ask(&format!("write {rest}"))?;
+            let load = Load {
+                dir: "/data",
+                files: streams,
+                at_a_time: streams,
+                bytes: usize::try_from(options.size.0)? / streams,
+                replication: case.replication(),
+            };
+            let deed = if case.writes() { Deed::Write } else { Deed::Read };
+            if deed == Deed::Read {
+                running.took(Deed::Write, &load)?;
             }
             rustix::fs::sync();
-            let client = caller.cpu_seconds()?;
-            let servers = hdfs.cpu_seconds();
-            let what = if case.writes() { "write" } else { "read" };
-            let (bytes, seconds) = caller.ask(&format!("{what} {rest}"))?;
-            let gib = float(bytes) / GIB;
+            let took = running.took(deed, &load)?;
+            let bytes = float(u64::try_from(load.bytes * streams)?);
             let side = result.peers.entry(peer.name()).or_default();
-            side.gigabytes_per_second.push(float(bytes) / seconds / 1e9);
+            side.gigabytes_per_second.push(bytes / took.seconds / 1e9);
             side.client_cpu_seconds_per_gib
-                .push((caller.cpu_seconds()? - client) / gib);
+                .push(took.client_cpu / (bytes / GIB));
             side.server_cpu_seconds_per_gib
-                .push((hdfs.cpu_seconds() - servers) / gib);
-            caller.ask(&format!("remove {rest}"))?;
+                .push(took.server_cpu / (bytes / GIB));
+            running.took(Deed::Remove, &load)?;
         }
         println!("{}: round {} of {}", peer.name(), round + 1, options.rounds);
     }
