@@ -40,15 +40,20 @@ const REQUEST_BYTES: usize = 64;
 type Request = AppendEntriesRequest<TypeConfig>;
 type Answer = Result<StreamAppendResult<TypeConfig>, RpcError>;
 
-/// Sends what comes from `input`, and gives the answers.
+/// Sends what comes from `input`, and gives the answers. The peer is not asked before there is something to send: there the
+/// library rests after a peer could not be reached, and would try again at once where nobody takes the first request.
 pub(crate) async fn stream<S>(
     remote: &Remote,
-    input: S,
+    mut input: S,
     option: RPCOption,
 ) -> Result<BoxStream<'_, Answer>, RpcError>
 where
     S: Stream<Item = Request> + Send + Unpin + 'static,
 {
+    let Some(first) = input.next().await else {
+        return Ok(futures_util::stream::empty().boxed());
+    };
+    let input = futures_util::stream::iter([first]).chain(input);
     let link = remote.link()?;
     let (mut client, used) = link.client();
     let flow = Arc::new(Flow::default());

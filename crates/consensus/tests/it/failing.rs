@@ -128,3 +128,28 @@ async fn time_to_the_first_acknowledgement() {
         times[times.len() - 1]
     );
 }
+
+/// The leader has an idea of when it may try again, and does not burn its processor meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_is_away_is_asked_now_and_then() {
+    let mut masters = Masters::formed(3).await;
+    let leader = masters.leader().await;
+    let away = (leader + 1) % 3;
+    masters.kill(away).await;
+    let masters = Arc::new(RwLock::new(masters));
+    let load = Arc::new(Load::default());
+    let callers = load.start(&masters, 4);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let connected = async || masters.read().await.links.connected(leader, away);
+    let (before, seconds) = (connected().await, 3);
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let attempts = connected().await - before;
+    assert!(attempts < 100, "{attempts} times in {seconds} s");
+    // It is found soon when it is back.
+    masters.write().await.start(away).await;
+    let acknowledged = load.end(callers).await;
+    let masters = Arc::into_inner(masters).unwrap().into_inner();
+    masters.agree("the end").await;
+    masters.check(&acknowledged);
+    masters.end().await;
+}

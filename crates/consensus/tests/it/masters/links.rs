@@ -24,6 +24,8 @@ struct State {
     /// Where each master listens at present.
     listens: HashMap<usize, String>,
     wires: HashMap<Pair, Wire>,
+    /// How often each was connected to.
+    connected: HashMap<Pair, usize>,
 }
 
 struct Wire {
@@ -47,7 +49,8 @@ impl Links {
         let links = self.clone();
         Network::translated(move |address| {
             let to = place(address).ok_or(io::ErrorKind::HostUnreachable)?;
-            let state = links.0.lock().unwrap();
+            let mut state = links.0.lock().unwrap();
+            *state.connected.entry((from, to)).or_default() += 1;
             let wire = state
                 .wires
                 .get(&(from, to))
@@ -73,6 +76,12 @@ impl Links {
     /// The master at `place` listens there now.
     pub(crate) fn listens(&self, place: usize, address: String) {
         self.0.lock().unwrap().listens.insert(place, address);
+    }
+
+    /// How often the master at `from` has begun to connect to the one at `to`.
+    pub(crate) fn connected(&self, from: usize, to: usize) -> usize {
+        let state = self.0.lock().unwrap();
+        state.connected.get(&(from, to)).copied().unwrap_or_default()
     }
 
     /// Cuts or mends the wire, this way only.
