@@ -163,6 +163,7 @@ impl ChunkWriter {
         }
         chunk.len = self.window.acknowledged();
         self.target.acknowledged(chunk);
+        self.target.tell_soon();
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The file that is written, as the masters know it: every question that a writer asks them.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use proto::v1;
 use transfer::Node;
@@ -10,6 +11,9 @@ use crate::fs::Inner;
 use crate::rpc::call;
 use crate::status::{FileStatus, ServerInfo, node_from_wire};
 use crate::{Attempt, Error, together};
+
+/// How long a chunk may be acknowledged before the masters know of it. As long as they do not, it is not repaired.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Target {
     pub(crate) inner: Arc<Inner>,
@@ -114,6 +118,32 @@ impl Target {
     /// The chunk is on disk on every datanode of its pipeline.
     pub(crate) fn acknowledged(&self, extent: ChunkExtent) {
         self.unreported().push(extent);
+    }
+
+    /// Sees to it that the masters get to know what is acknowledged by now. Mostly the next chunk or the end of the file tells
+    /// them, and then nothing is sent: but a program may write slowly, or close a file that waits for a datanode that is gone.
+    pub(crate) fn tell_soon(self: &Arc<Self>) {
+        let target = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TOLD_AFTER).await;
+                let Some(target) = target.upgrade() else { return };
+                if target.unreported().is_empty() {
+                    return;
+                }
+                match target.sync(None).await {
+                    Ok(()) => return,
+                    Err(error @ Error::Unavailable { .. }) => {
+                        tracing::info!(path = %target.path, %error, "the masters do not know yet what is acknowledged");
+                    }
+                    // It was closed meanwhile, or taken away: then the next call of the writer says why.
+                    Err(error) => {
+                        tracing::debug!(path = %target.path, %error, "the masters are not told what is acknowledged");
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     fn written(&self) -> Vec<v1::Extent> {
@@ -293,6 +323,7 @@ impl Target {
             written: self.written(),
         };
         let answer = together::complete(&self.inner, &self.path, request).await?;
+        self.unreported().clear();
         FileStatus::from_wire("close", answer.status)
     }
 

@@ -386,6 +386,35 @@ async fn a_sync_is_asked_of_every_datanode_and_told_to_the_master() {
     cluster.assert_stored("/f", &data);
 }
 
+/// What no master knows to be finished is repaired by nobody, and a program that logs may need hours for the next chunk.
+#[tokio::test]
+async fn a_finished_chunk_is_told_to_the_master_though_the_next_one_is_not() {
+    let cluster = Cluster::start(3).await;
+    let data = bytes(2 * CHUNK);
+    let at = path("/f");
+    let create = cluster.fs.create(&at, CreateOptions::default());
+    let mut file = create.await.unwrap();
+    file.write(&data[..CHUNK + 700]).await.unwrap();
+    file.hflush().await.unwrap();
+    let told = async || {
+        let chunks = cluster.master.chunks("/f");
+        chunks.iter().map(|chunk| chunk.acknowledged).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, [false, false]);
+    let waiting = async {
+        while told().await != [true, false] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting)
+        .await
+        .unwrap();
+    file.write(&data[CHUNK + 700..]).await.unwrap();
+    file.close().await.unwrap();
+    cluster.assert_stored("/f", &data);
+    assert_eq!(cluster.master.calls("sync").len(), 1, "a closed file is known");
+}
+
 #[tokio::test]
 async fn a_sync_goes_to_those_that_are_left() {
     let cluster = Cluster::start(3).await;
