@@ -175,11 +175,10 @@ fn processes(programs: &[&str], dir: &Path) -> Vec<u32> {
     };
     let ids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     ids.filter(|id| {
-        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line);
-        let program = line.split('\0').next().unwrap_or_default();
-        let program = program.rsplit('/').next().unwrap_or_default();
-        programs.contains(&program) && line.contains(&*dir)
+        let read = |what: &str| fs::read(format!("/proc/{id}/{what}")).unwrap_or_default();
+        let (program, line) = (read("comm"), read("cmdline"));
+        let program = String::from_utf8_lossy(&program);
+        programs.contains(&program.trim()) && String::from_utf8_lossy(&line).contains(&*dir)
     })
     .collect()
 }
