@@ -24,6 +24,7 @@ mod cluster;
 mod faults;
 mod host;
 mod invariants;
+mod names;
 pub mod options;
 mod process;
 mod report;

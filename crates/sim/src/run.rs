@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::cluster::{Cluster, SMALLER};
 use crate::faults::Faults;
 use crate::invariants::Invariants;
+use crate::names::Names;
 use crate::options::Options;
 use crate::report::{Counts, Report};
 use crate::simulation::Simulation;
@@ -81,9 +82,11 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
         .and_then(|host| host.running.as_ref())
         .ok_or_else(|| anyhow!("no client runs"))?;
     let telling = Rc::clone(&done);
-    let (story_field, given, quiet) = (Arc::clone(&field), orders.clone(), options.quiet);
+    let names: Arc<Names> = Arc::default();
+    let (story_field, story_names) = (Arc::clone(&field), Arc::clone(&names));
+    let (given, quiet) = (orders.clone(), options.quiet);
     client.process.spawn(async move {
-        let outcome = story(&story_field, &given, forecast, quiet).await;
+        let outcome = story(&story_field, &story_names, &given, forecast, quiet).await;
         *telling.borrow_mut() = Some(outcome);
     });
 
@@ -126,7 +129,9 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
     trace.flush();
     let outcome = done.borrow_mut().take().unwrap_or_default();
     let took = processor_time().saturating_sub(began);
-    Ok(report(options, &simulation, &field, &faults, outcome, took))
+    let mut report = report(options, &simulation, &field, &faults, outcome, took);
+    report.operations.extend(names.counts());
+    Ok(report)
 }
 
 /// An invariant does not hold. More of the same says nothing new.
@@ -185,7 +190,13 @@ fn field(
 }
 
 /// What the clients' host does.
-async fn story(field: &Arc<Field>, orders: &Orders, forecast: Forecast, quiet: bool) -> Outcome {
+async fn story(
+    field: &Arc<Field>,
+    names: &Arc<Names>,
+    orders: &Orders,
+    forecast: Forecast,
+    quiet: bool,
+) -> Outcome {
     let fs = match field.client() {
         Ok(fs) => fs,
         Err(error) => {
@@ -207,7 +218,8 @@ async fn story(field: &Arc<Field>, orders: &Orders, forecast: Forecast, quiet: b
         field.event(&format!("repair.settle_ms is not set: {error}"));
     }
     let mut tasks = JoinSet::new();
-    if let Err(error) = chaos::spawn_clients(&mut tasks, field) {
+    let spawned = chaos::spawn_clients(&mut tasks, field).and_then(|()| names.spawn(&mut tasks, field));
+    if let Err(error) = spawned {
         field.found(FindingKind::Died, "clients", &error.to_string());
     }
     let watching = tokio::spawn(Arc::clone(&watch).run());
@@ -226,6 +238,7 @@ async fn story(field: &Arc<Field>, orders: &Orders, forecast: Forecast, quiet: b
     }
     watching.abort();
     field.event("clients have ended");
+    names.check(field);
     let calm = field.options.detection();
     let healed = chaos::heal(field, &watch, calm).await;
     field.event(&format!("whole after {healed:?}"));
