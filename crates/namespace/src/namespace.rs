@@ -39,8 +39,9 @@ impl Namespace {
     /// # Errors
     /// When the command is refused; nothing is changed then.
     pub fn apply(&mut self, entry: &Entry) -> Result<Outcome, NamespaceError> {
+        let before = self.now;
         self.now = self.now.max(entry.at);
-        self.retries.expire(self.now);
+        self.retries.pass(before, self.now);
         let key = CallKey::of(entry);
         if let Some(answer) = key.as_ref().and_then(|key| self.retries.find(key)) {
             return answer.clone();

@@ -58,6 +58,14 @@ pub const RETRY_CACHE_ENTRIES_MAX: usize = 64 << 10;
 /// How long such an answer is kept, in milliseconds.
 pub const RETRY_CACHE_MS_MAX: u64 = 10 * 60 * 1_000;
 
+/// What counts for that age of the time between two entries of the log, at most: a leader whose date is far ahead makes
+/// nobody's answers old.
+pub const RETRY_CACHE_STEP_MS_MAX: u64 = 60 * 1_000;
+const _: () = assert!(
+    RETRY_CACHE_STEP_MS_MAX * 10 <= RETRY_CACHE_MS_MAX,
+    "several dates that are ahead, one after the other, are survived too"
+);
+
 /// Bytes of a user or group name.
 pub const PRINCIPAL_BYTES_MAX: usize = 255;
 

@@ -1,7 +1,10 @@
 //! The answers to recent calls, so that a call that comes again (its answer was lost, the master changed) gets the first
 //! answer and is not carried out twice.
 //!
-//! Bounded by count and by age; both are measured by the log alone, so that all masters forget alike. A call is known by
+//! Bounded by count and by age; both are measured by the log alone, so that all masters forget alike. Dates in the log are
+//! those of leaders' clocks: where one is far ahead of the one before (or nothing was logged for long), only a part of
+//! the difference counts, else the calls that come again because the leader has changed would be forgotten by that
+//! very change. A call is known by
 //! client, number, user and kind of command: another user who guesses a client's numbers neither sees its answers nor
 //! spoils its calls, and a client that uses a number twice is never answered with the outcome of another kind of
 //! command. Refusals are kept as well: who wants another try must make another call.
@@ -9,7 +12,7 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use types::limits::{RETRY_CACHE_ENTRIES_MAX, RETRY_CACHE_MS_MAX};
+use types::limits::{RETRY_CACHE_ENTRIES_MAX, RETRY_CACHE_MS_MAX, RETRY_CACHE_STEP_MS_MAX};
 use types::{RequestId, UnixMillis};
 
 use crate::{Command, Entry, NamespaceError, Outcome};
@@ -69,8 +72,14 @@ impl RetryCache {
         self.order.len()
     }
 
-    /// Forgets what is too old at `now`.
-    pub(crate) fn expire(&mut self, now: UnixMillis) {
+    /// The log's time goes on: forgets what is too old at `now`.
+    pub(crate) fn pass(&mut self, before: UnixMillis, now: UnixMillis) {
+        let uncounted = now.since_ms(before).saturating_sub(RETRY_CACHE_STEP_MS_MAX);
+        if uncounted > 0 {
+            for (at, _) in self.order.iter_mut() {
+                at.0 = at.0.saturating_add(uncounted);
+            }
+        }
         while let Some((at, _)) = self.order.front() {
             if now.since_ms(*at) <= RETRY_CACHE_MS_MAX {
                 break;
@@ -214,6 +223,12 @@ mod tests {
         let entry = create(&mut fs);
         fs.ns.apply(&entry).unwrap();
         fs.by("ann").delete("/tmp/f").unwrap();
+        let mut minutes = 0;
+        while fs.at + RETRY_CACHE_STEP_MS_MAX < entry.at.0 + RETRY_CACHE_MS_MAX {
+            fs.at += RETRY_CACHE_STEP_MS_MAX - 1;
+            minutes += 1;
+            fs.by("bob").mkdir(&format!("/tmp/{minutes}")).unwrap();
+        }
         fs.at = entry.at.0 + RETRY_CACHE_MS_MAX - 1;
         fs.by("bob").mkdir("/tmp/now").unwrap();
         fs.ns.apply(&entry).unwrap();
@@ -221,6 +236,20 @@ mod tests {
         fs.by("bob").mkdir("/tmp/later").unwrap();
         fs.ns.apply(&entry).unwrap();
         assert!(fs.exists("/tmp/f"), "forgotten, and carried out");
+    }
+
+    #[test]
+    fn a_leader_whose_date_is_far_ahead_makes_nobodys_call_be_carried_out_twice() {
+        let mut fs = Fs::new();
+        let entry = create(&mut fs);
+        fs.ns.apply(&entry).unwrap();
+        fs.by("ann").delete("/tmp/f").unwrap();
+        for date in ["/tmp/hours", "/tmp/days"] {
+            fs.at += 100 * RETRY_CACHE_MS_MAX;
+            fs.by("bob").mkdir(date).unwrap();
+            fs.ns.apply(&entry).unwrap();
+            assert!(!fs.exists("/tmp/f"));
+        }
     }
 
     #[test]
