@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use namespace::Namespace;
+use placement::Class;
 use types::Term;
 
 use crate::Master;
@@ -19,6 +20,17 @@ impl Master {
     #[must_use]
     pub fn metadata(&self) -> (u64, Arc<Namespace>) {
         (self.core().machine.applied(), self.core().machine.snapshot())
+    }
+
+    /// How many chunks have fewer good replicas than are wanted, as far as this master has counted.
+    #[must_use]
+    pub fn chunks_in_need(&self) -> u64 {
+        let cluster = self.core().cluster();
+        let in_need = |class| class <= Class::Corrupt;
+        cluster
+            .ledger
+            .chunks()
+            .count(|condition| in_need(condition.class))
     }
 
     /// In which chunks the ledger differs from a count of all of them; none as long as nothing is counted, all is being counted

@@ -1,6 +1,6 @@
 //! Carries out faults: on hosts, disks, clocks, and the network between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chaos::plan::{Fault, Kind, Target};
@@ -8,7 +8,9 @@ use env::disk::{Disk as _, Effect, Fault as DiskFault, Op, SimDisk};
 use fastrand::Rng;
 
 use crate::cluster::Cluster;
-use crate::options::Plant;
+use crate::coverage::State;
+use crate::options::{Options, Plant};
+use crate::report::Happened;
 use crate::simulation::{Death, Simulation};
 use crate::weather::{Weather, What};
 
@@ -18,6 +20,19 @@ const SYNC: Duration = Duration::from_micros(400);
 const ROTTEN_MAX: usize = 6;
 /// How long a server that has ended by itself stays away.
 const RESTART: Duration = Duration::from_secs(1);
+
+const WITHOUT_POWER: &str = ", without power";
+const CUT_ONE_WAY: &str = "cut off one way";
+const CUT_PARTLY: &str = "cut off from some";
+
+/// The names of all kinds of faults that can happen.
+pub(crate) fn kinds() -> Vec<String> {
+    let mut kinds: Vec<String> = Kind::ALL.iter().map(|kind| kind.name().to_owned()).collect();
+    kinds.extend([Kind::Kill, Kind::Blackout].map(|kind| format!("{}{WITHOUT_POWER}", kind.name())));
+    kinds.extend([CUT_ONE_WAY, CUT_PARTLY].map(str::to_owned));
+    kinds.extend(What::NAMES.map(str::to_owned));
+    kinds
+}
 
 /// What whoever torments wants done.
 #[derive(Debug, Clone)]
@@ -29,11 +44,26 @@ pub(crate) enum Order {
     Calm,
 }
 
+impl Order {
+    /// What a fault is called that can be left out: the order that begins it, and the one that ends it.
+    fn key(&self) -> Option<String> {
+        match self {
+            Self::Begin(fault) | Self::End(fault) => Some(format!("f{}", fault.number)),
+            Self::Weather(weather) => Some(format!("w{}", weather.number)),
+            Self::Calm => None,
+        }
+    }
+}
+
 /// What is wrong at the moment.
 pub(crate) struct Faults {
     cluster: Cluster,
     plant: Option<Plant>,
+    /// What each fault chooses follows from this and its number, so that it is the same without those before it.
+    seed: u64,
     random: Rng,
+    /// Faults that are left out.
+    skip: BTreeSet<String>,
     /// Ways that are cut, by the number of the fault.
     cut: BTreeMap<u64, Vec<(usize, usize)>>,
     /// Hosts that a fault keeps from running.
@@ -44,30 +74,43 @@ pub(crate) struct Faults {
     failing: BTreeMap<usize, Duration>,
     /// Servers that have ended by themselves, and when they start again.
     restarting: BTreeMap<usize, Duration>,
-    pub(crate) counts: BTreeMap<String, u64>,
+    /// How often each happened, by how the cluster was.
+    pub(crate) counts: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Which happened, in order.
+    pub(crate) happened: Vec<Happened>,
 }
 
 impl Faults {
-    pub(crate) fn new(cluster: &Cluster, plant: Option<Plant>, seed: u64) -> Self {
+    pub(crate) fn new(cluster: &Cluster, options: &Options, seed: u64) -> Self {
         Self {
             cluster: cluster.clone(),
-            plant,
+            plant: options.plant,
+            seed,
             random: Rng::with_seed(seed),
+            skip: options.skip.clone(),
             cut: BTreeMap::new(),
             held: BTreeMap::new(),
             passing: Vec::new(),
             failing: BTreeMap::new(),
             restarting: BTreeMap::new(),
             counts: BTreeMap::new(),
+            happened: Vec::new(),
         }
     }
 
     pub(crate) fn carry_out(&mut self, simulation: &mut Simulation, order: Order) -> std::io::Result<()> {
+        if let Some(key) = order.key()
+            && self.skip.contains(&key)
+        {
+            return Ok(());
+        }
         match order {
             Order::Begin(fault) => {
                 simulation
                     .trace
                     .tell(format_args!("FAULT {fault}, for {:?}", fault.lasts));
+                self.happens(simulation, format!("f{}", fault.number), &fault.to_string());
+                self.random = Rng::with_seed(self.seed.wrapping_add(fault.number));
                 self.begin(simulation, &fault);
             }
             Order::End(fault) => {
@@ -76,6 +119,12 @@ impl Faults {
             }
             Order::Weather(weather) => {
                 simulation.trace.tell(format_args!("WEATHER {weather:?}"));
+                let host = simulation
+                    .hosts
+                    .get(weather.host)
+                    .map_or("", |host| host.name.as_str());
+                let what = format!("{host}: {}", weather.what.name());
+                self.happens(simulation, format!("w{}", weather.number), &what);
                 self.blow(simulation, weather);
             }
             Order::Calm => self.calm(simulation)?,
@@ -119,8 +168,22 @@ impl Faults {
         held || failing
     }
 
-    fn count(&mut self, what: &str) {
-        *self.counts.entry(what.to_owned()).or_default() += 1;
+    fn count(&mut self, simulation: &Simulation, what: &str) {
+        let state = State::of(simulation).name().to_owned();
+        *self
+            .counts
+            .entry(what.to_owned())
+            .or_default()
+            .entry(state)
+            .or_default() += 1;
+    }
+
+    fn happens(&mut self, simulation: &Simulation, key: String, what: &str) {
+        self.happened.push(Happened {
+            key,
+            at_s: simulation.now.as_secs_f64(),
+            what: what.to_owned(),
+        });
     }
 
     fn hosts(&self, target: &Target) -> Vec<usize> {
@@ -140,26 +203,21 @@ impl Faults {
         let hosts = self.hosts(&fault.target);
         let power = self.random.bool();
         let name = match fault.kind {
-            Kind::Kill | Kind::Blackout if power => format!("{}, without power", fault.kind.name()),
+            Kind::Kill | Kind::Blackout if power => format!("{}{WITHOUT_POWER}", fault.kind.name()),
             kind => kind.name().to_owned(),
         };
         let death = if power { Death::Power } else { Death::Kill };
         match fault.kind {
             Kind::Cut => {
-                let ways = self.ways(simulation, &hosts);
+                let (how, ways) = self.ways(simulation, &hosts);
+                self.count(simulation, how);
                 for (from, to) in &ways {
                     cut(simulation, *from, *to);
                 }
-                let how = if ways.iter().any(|(from, to)| ways.contains(&(*to, *from))) {
-                    "cut off"
-                } else {
-                    "cut off one way"
-                };
-                self.count(how);
                 self.cut.insert(fault.number, ways);
                 return;
             }
-            _ => self.count(&name),
+            _ => self.count(simulation, &name),
         }
         for host in hosts {
             match fault.kind {
@@ -232,8 +290,8 @@ impl Faults {
         Ok(())
     }
 
-    /// What is cut when these hosts are cut off: everything, one direction of everything, or a part.
-    fn ways(&mut self, simulation: &Simulation, hosts: &[usize]) -> Vec<(usize, usize)> {
+    /// What is cut when these hosts are cut off: everything, one direction of everything, or a part. With its name.
+    fn ways(&mut self, simulation: &Simulation, hosts: &[usize]) -> (&'static str, Vec<(usize, usize)>) {
         let kind = self.random.u32(0..4);
         let mut ways = Vec::new();
         for other in 0..simulation.hosts.len() {
@@ -250,7 +308,12 @@ impl Faults {
                 }
             }
         }
-        ways
+        let how = match kind {
+            0 => Kind::Cut.name(),
+            3 => CUT_PARTLY,
+            _ => CUT_ONE_WAY,
+        };
+        (how, ways)
     }
 
     /// Cuts and slow ways that are still in force.
@@ -266,10 +329,10 @@ impl Faults {
     }
 
     fn blow(&mut self, simulation: &mut Simulation, weather: Weather) {
+        self.count(simulation, weather.what.name());
         let Some(host) = simulation.hosts.get(weather.host) else {
             return;
         };
-        self.count(weather.what.name());
         match weather.what {
             What::Slow { to, by } => slow(simulation, weather.host, to, by),
             What::Reset { to } => {

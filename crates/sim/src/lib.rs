@@ -21,6 +21,7 @@
 
 pub mod clock;
 mod cluster;
+mod coverage;
 mod faults;
 mod host;
 mod invariants;
@@ -29,6 +30,7 @@ pub mod options;
 mod process;
 mod report;
 mod run;
+mod shrink;
 mod simulation;
 mod speech;
 mod sweep;
@@ -37,6 +39,7 @@ mod trace;
 mod weather;
 
 pub use options::{Options, Plant};
-pub use report::Report;
+pub use report::{Happened, Report};
 pub use run::run;
+pub use shrink::{Shrunk, shrink};
 pub use sweep::{Sweep, Swept, sweep};

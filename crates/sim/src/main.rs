@@ -33,6 +33,9 @@ struct Arguments {
     /// Begins no new seed after so many seconds.
     #[arg(long, requires = "seeds")]
     within: Option<u64>,
+    /// Ends with the first seed in which something is wrong. That there is one is what is wanted: for bugs on purpose.
+    #[arg(long, requires = "seeds")]
+    find: bool,
     /// Processes at a time; else one for each processor.
     #[arg(long, requires = "seeds")]
     jobs: Option<usize>,
@@ -51,6 +54,12 @@ struct Arguments {
     /// Without faults.
     #[arg(long)]
     quiet: bool,
+    /// Without these faults: their numbers with an 'f', of small ones with a 'w', and commas between.
+    #[arg(long, value_delimiter = ',', requires = "seed")]
+    skip: Vec<String>,
+    /// Looks for the fewest faults with which the seed still fails, in so many runs.
+    #[arg(long, requires = "seed", conflicts_with_all = ["trace", "json", "skip"])]
+    shrink: Option<usize>,
     /// Writes all that happened here.
     #[arg(long, conflicts_with = "seeds")]
     trace: Option<PathBuf>,
@@ -77,9 +86,10 @@ fn plant(name: &str) -> Result<Plant, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.seed {
-        Some(seed) => one(&arguments, seed),
-        None => many(&arguments),
+    let done = match (arguments.seed, arguments.shrink) {
+        (Some(seed), Some(tries)) => fewer(&arguments, seed, tries),
+        (Some(seed), None) => one(&arguments, seed),
+        (None, _) => many(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -99,6 +109,7 @@ fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<bool> {
     options.time = arguments.time.map_or(options.time, Duration::from_secs);
     options.plant = arguments.plant;
     options.quiet = arguments.quiet;
+    options.skip = arguments.skip.iter().cloned().collect();
     options.trace.clone_from(&arguments.trace);
     options.log.clone_from(&arguments.log);
     let report = sim::run(&options)?;
@@ -113,8 +124,8 @@ fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<bool> {
     Ok(report.findings.is_empty())
 }
 
-/// Simulates many. Answers whether all is well.
-fn many(arguments: &Arguments) -> anyhow::Result<bool> {
+/// What each process of many is to be told, beside its seed.
+fn further(arguments: &Arguments) -> Vec<String> {
     let mut further = Vec::new();
     for (name, value) in [
         ("--time", arguments.time),
@@ -136,6 +147,25 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     if arguments.quiet {
         further.push("--quiet".to_owned());
     }
+    further
+}
+
+/// Looks for the fewest faults. Answers whether all is well.
+fn fewer(arguments: &Arguments, seed: u64, tries: usize) -> anyhow::Result<bool> {
+    let Some(shrunk) = sim::shrink(seed, &further(arguments), tries)? else {
+        println!("seed {seed}: nothing is wrong");
+        return Ok(true);
+    };
+    for event in &shrunk.report.events {
+        print!("{event}");
+    }
+    print!("{}", shrunk.report);
+    println!("{shrunk}");
+    Ok(false)
+}
+
+/// Simulates many. Answers whether all is well.
+fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     let fresh = || {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or_default()
@@ -150,10 +180,11 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
         from: arguments.from.unwrap_or_else(fresh),
         count: arguments.seeds.unwrap_or_default(),
         time: arguments.within.map(Duration::from_secs),
+        until_found: arguments.find,
         jobs: arguments
             .jobs
             .unwrap_or_else(|| available_parallelism().map_or(1, std::num::NonZero::get)),
-        arguments: further,
+        arguments: further(arguments),
     };
     let tell = |report: &Report| {
         if let Some(first) = report.findings.first() {
@@ -177,7 +208,15 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
             sweep.arguments.join(" ")
         );
     }
-    Ok(swept.failed.is_empty())
+    if arguments.find {
+        let found = if swept.failed.is_empty() {
+            "nothing found"
+        } else {
+            "found"
+        };
+        println!("{found} in {} seeds", swept.seeds);
+    }
+    Ok(swept.failed.is_empty() != arguments.find)
 }
 
 /// The seeds in a file.

@@ -1,5 +1,6 @@
 //! What a simulation is to be. What is not said follows from the seed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Options {
     pub plant: Option<Plant>,
     /// Whether no fault happens.
     pub quiet: bool,
+    /// Faults that are left out: `f` and `w` with their numbers, as [`Report::happened`](crate::Report::happened) has them.
+    pub skip: BTreeSet<String>,
     /// Where the whole trace is written.
     pub trace: Option<PathBuf>,
     /// What the servers say: a filter as in `RUST_LOG`.
@@ -73,6 +76,7 @@ impl Options {
             time: Duration::from_secs(60),
             plant: None,
             quiet: false,
+            skip: BTreeSet::new(),
             trace: None,
             log: LOG.to_owned(),
         }

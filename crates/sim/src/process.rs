@@ -53,6 +53,11 @@ impl Process {
         }
     }
 
+    /// How many tasks it has, without its data streams.
+    pub(crate) fn tasks(&self) -> usize {
+        self.runtime.metrics().num_alive_tasks()
+    }
+
     /// Lets it run until `now`.
     pub(crate) fn run_until(&self, now: Duration) {
         let Some(local) = &self.local else { return };

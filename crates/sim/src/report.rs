@@ -16,6 +16,17 @@ pub struct Counts {
     pub unknown: u64,
 }
 
+/// A fault that happened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Happened {
+    /// What it is called by who leaves it out.
+    pub key: String,
+    /// When it began, in seconds of the simulation.
+    pub at_s: f64,
+    /// In words.
+    pub what: String,
+}
+
 /// What came of one seed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Report {
@@ -31,8 +42,16 @@ pub struct Report {
     pub trace: (u64, u64),
     /// Calls of clients, by kind.
     pub operations: BTreeMap<String, Counts>,
-    /// Faults, by kind.
-    pub faults: BTreeMap<String, u64>,
+    /// Faults, by kind and by how the cluster was when they began.
+    pub faults: BTreeMap<String, BTreeMap<String, u64>>,
+    /// All of them in order.
+    pub happened: Vec<Happened>,
+    /// When the faults could begin, and when the first thing was found, in seconds of the simulation.
+    pub begun_s: Option<f64>,
+    /// See [`Report::begun_s`].
+    pub found_s: Option<f64>,
+    /// The most that there was of what is bounded.
+    pub peaks: BTreeMap<String, u64>,
     /// Files that were there at the end.
     pub files: u64,
     /// Bytes that were read and compared.
@@ -74,8 +93,11 @@ impl fmt::Display for Report {
                 "  {name:<14} {done:>6} done {refused:>5} refused {unknown:>5} unknown"
             )?;
         }
-        for (name, count) in &self.faults {
-            writeln!(f, "  {name:<24} {count:>6}")?;
+        for (name, states) in &self.faults {
+            writeln!(f, "  {name:<28} {:>6}", states.values().sum::<u64>())?;
+        }
+        for (name, count) in &self.peaks {
+            writeln!(f, "  {name:<28} {count:>6} at most")?;
         }
         writeln!(
             f,

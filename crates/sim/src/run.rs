@@ -1,6 +1,7 @@
 //! A simulation, from the first process to the last comparison.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::rc::Rc;
@@ -69,7 +70,7 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
         simulation.start(*number)?;
     }
     simulation.start(cluster.client)?;
-    let mut faults = Faults::new(&cluster, options.plant, simulation.random.u64(..));
+    let mut faults = Faults::new(&cluster, options, simulation.random.u64(..));
     let forecast = Forecast::new(&cluster, simulation.hosts.len(), simulation.random.u64(..));
     let orders = Orders::default();
 
@@ -91,6 +92,7 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
     });
 
     let mut invariants = Invariants::default();
+    let mut found_at = None;
     let end = options.time + END;
     while done.borrow().is_none() && simulation.now < end {
         simulation.step();
@@ -117,6 +119,10 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
         for what in invariants.look(&simulation) {
             found(&field, &what);
         }
+        if found_at.is_none() && !field.findings().is_empty() {
+            found_at = Some(simulation.now);
+            trace.found();
+        }
     }
     if done.borrow().is_none() {
         field.found(FindingKind::Stuck, "the simulation", "it has no end");
@@ -131,6 +137,8 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
     let took = processor_time().saturating_sub(began);
     let mut report = report(options, &simulation, &field, &faults, outcome, took);
     report.operations.extend(names.counts());
+    report.peaks = invariants.peaks();
+    report.found_s = found_at.map(|at| at.as_secs_f64());
     Ok(report)
 }
 
@@ -144,6 +152,8 @@ fn found(field: &Field, what: &str) {
 #[derive(Debug, Default)]
 struct Outcome {
     files: u64,
+    /// When the faults could begin.
+    begun: Option<Duration>,
     healed: Option<Duration>,
 }
 
@@ -224,6 +234,7 @@ async fn story(
     }
     let watching = tokio::spawn(Arc::clone(&watch).run());
     let time = field.options.time;
+    let faults_begun = field.now();
     if quiet {
         tokio::time::sleep(time).await;
     } else {
@@ -244,7 +255,11 @@ async fn story(
     field.event(&format!("whole after {healed:?}"));
     let files = chaos::read_back(field, &fs).await;
     field.event("the end");
-    Outcome { files, healed }
+    Outcome {
+        files,
+        begun: Some(faults_begun),
+        healed,
+    }
 }
 
 fn report(
@@ -282,6 +297,10 @@ fn report(
             })
             .collect(),
         faults: faults.counts.clone(),
+        happened: faults.happened.clone(),
+        begun_s: outcome.begun.map(|at| at.as_secs_f64()),
+        found_s: None,
+        peaks: BTreeMap::new(),
         files: outcome.files,
         bytes_verified,
         healed_s: outcome.healed.map(|time| time.as_secs_f64()),

@@ -11,7 +11,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 
+use crate::coverage::State;
+use crate::faults;
 use crate::report::Report;
+
+/// Of a cluster, in a day of one processor.
+const YEARS_AIMED_AT: f64 = 2.0;
+const HOURS_OF_A_YEAR: f64 = 8_766.0;
 
 /// What is to be swept.
 #[derive(Debug, Clone)]
@@ -24,6 +30,8 @@ pub struct Sweep {
     pub count: u64,
     /// No new one after so long.
     pub time: Option<Duration>,
+    /// No new one when something was found.
+    pub until_found: bool,
     /// Processes at a time.
     pub jobs: usize,
     /// Further arguments for each.
@@ -41,7 +49,8 @@ pub struct Swept {
     took_s: f64,
     calls: u64,
     bytes: u64,
-    faults: BTreeMap<String, u64>,
+    peaks: BTreeMap<String, u64>,
+    faults: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Sweeps. `tell` is called with each report.
@@ -52,7 +61,16 @@ pub fn sweep(sweep: &Sweep, tell: impl Fn(&Report) + Sync) -> anyhow::Result<Swe
     let program = std::env::current_exe().context("this program is not known to itself")?;
     let begun = Instant::now();
     let next = Mutex::new((0_usize, 0_u64));
+    let swept = Mutex::new(Swept::default());
     let take = || {
+        let found = !swept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failed
+            .is_empty();
+        if sweep.until_found && found {
+            return None;
+        }
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seed) = sweep.known.get(next.0) {
             next.0 += 1;
@@ -65,7 +83,6 @@ pub fn sweep(sweep: &Sweep, tell: impl Fn(&Report) + Sync) -> anyhow::Result<Swe
         next.1 += 1;
         Some(sweep.from.wrapping_add(next.1 - 1))
     };
-    let swept = Mutex::new(Swept::default());
     let work = || -> anyhow::Result<()> {
         while let Some(seed) = take() {
             let report = one(&program, seed, &sweep.arguments)?;
@@ -85,7 +102,7 @@ pub fn sweep(sweep: &Sweep, tell: impl Fn(&Report) + Sync) -> anyhow::Result<Swe
     Ok(swept.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn one(program: &Path, seed: u64, arguments: &[String]) -> anyhow::Result<Report> {
+pub(crate) fn one(program: &Path, seed: u64, arguments: &[String]) -> anyhow::Result<Report> {
     let output = Command::new(program)
         .args(["--seed", &seed.to_string(), "--json"])
         .args(arguments)
@@ -111,8 +128,15 @@ impl Swept {
         self.took_s += report.took_s;
         self.calls += report.calls();
         self.bytes += report.bytes_verified;
-        for (name, count) in &report.faults {
-            *self.faults.entry(name.clone()).or_default() += count;
+        for (name, states) in &report.faults {
+            let sums = self.faults.entry(name.clone()).or_default();
+            for (state, count) in states {
+                *sums.entry(state.clone()).or_default() += count;
+            }
+        }
+        for (name, count) in &report.peaks {
+            let peak = self.peaks.entry(name.clone()).or_default();
+            *peak = (*peak).max(*count);
         }
         if let Some(first) = report.findings.first() {
             self.failed.insert(report.seed, first.clone());
@@ -120,23 +144,62 @@ impl Swept {
     }
 }
 
-impl fmt::Display for Swept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Swept {
+    /// A line for each kind of fault, also for those that have not happened: how often in which state of the cluster.
+    fn write_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<28} {:>8}", "faults", "all")?;
+        for state in State::ALL {
+            write!(f, " {:>14}", state.name())?;
+        }
+        writeln!(f)?;
+        let mut missing = 0;
+        let kinds = faults::kinds();
+        for kind in &kinds {
+            let states = self.faults.get(kind);
+            let of = |state: State| {
+                let count = states.and_then(|states| states.get(state.name()));
+                count.copied().unwrap_or_default()
+            };
+            let all: u64 = State::ALL.into_iter().map(of).sum();
+            write!(f, "  {kind:<26} {all:>8}")?;
+            for state in State::ALL {
+                missing += usize::from(of(state) == 0);
+                write!(f, " {:>14}", of(state))?;
+            }
+            writeln!(f)?;
+        }
+        let cells = kinds.len() * State::ALL.len();
         writeln!(
             f,
-            "{} seeds; {:.2} simulated hours in {:.1} minutes of processor time: {:.1} hours in a core-hour",
+            "{} of {cells} pairs of fault and state have happened",
+            cells - missing
+        )
+    }
+}
+
+impl fmt::Display for Swept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = if self.took_s > 0.0 {
+            self.simulated_s / self.took_s
+        } else {
+            0.0
+        };
+        writeln!(
+            f,
+            "{} seeds; {:.2} simulated hours in {:.1} minutes of processor time",
             self.seeds,
             self.simulated_s / 3600.0,
             self.took_s / 60.0,
-            if self.took_s > 0.0 {
-                self.simulated_s / self.took_s
-            } else {
-                0.0
-            },
+        )?;
+        writeln!(
+            f,
+            "{hours:.0} hours in a core-hour, {:.3} cluster-years in a core-day; the aim is {YEARS_AIMED_AT:.0}",
+            hours * 24.0 / HOURS_OF_A_YEAR,
         )?;
         writeln!(f, "{} calls, {} bytes read and compared", self.calls, self.bytes)?;
-        for (name, count) in &self.faults {
-            writeln!(f, "  {name:<28} {count:>8}")?;
+        self.write_faults(f)?;
+        for (name, count) in &self.peaks {
+            writeln!(f, "{name:<28} {count:>8} at most")?;
         }
         for (seed, finding) in &self.failed {
             writeln!(f, "FAILED seed {seed}: {finding}")?;

@@ -1,4 +1,4 @@
-//! What happened, in lines; their sum; and the last ones, for when something goes wrong.
+//! What happened, in lines; their sum; and those around the first thing that went wrong.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Lines that are kept.
 const KEPT: usize = 4_000;
+/// Of these, lines after something was found: what came before tells why, and the end of a run can be long.
+const KEPT_AFTER: usize = 400;
 
 /// Where lines go. Clones are the same trace.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ struct Inner {
     sum: Cell<u64>,
     lines: Cell<u64>,
     last: RefCell<VecDeque<String>>,
+    /// How many more are kept, when something was found.
+    left: Cell<Option<usize>>,
     out: RefCell<Option<Box<dyn Write>>>,
 }
 
@@ -29,6 +33,7 @@ impl Trace {
             sum: Cell::new(0xcbf2_9ce4_8422_2325),
             lines: Cell::default(),
             last: RefCell::default(),
+            left: Cell::default(),
             out: RefCell::new(out),
         }))
     }
@@ -49,7 +54,8 @@ impl Trace {
             // A trace that can not be written is missed soon enough.
             let _ = out.write_all(line.as_bytes());
         }
-        if told {
+        if told && self.0.left.get() != Some(0) {
+            self.0.left.set(self.0.left.get().map(|left| left - 1));
             let mut last = self.0.last.borrow_mut();
             if last.len() == KEPT {
                 last.pop_front();
@@ -63,12 +69,19 @@ impl Trace {
         self.line(true, format_args!("{text}"));
     }
 
+    /// Something is wrong: what was told until now stays, and little is kept of what follows.
+    pub(crate) fn found(&self) {
+        if self.0.left.get().is_none() {
+            self.0.left.set(Some(KEPT_AFTER));
+        }
+    }
+
     /// The sum of all lines, and how many there were.
     pub(crate) fn sum(&self) -> (u64, u64) {
         (self.0.sum.get(), self.0.lines.get())
     }
 
-    /// The last lines that people want to know.
+    /// The last lines that people want to know: of the run, or around what was found first.
     pub(crate) fn last(&self) -> Vec<String> {
         self.0.last.borrow().iter().cloned().collect()
     }

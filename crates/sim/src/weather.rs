@@ -10,6 +10,8 @@ use crate::cluster::Cluster;
 /// What is wrong for a while.
 #[derive(Debug, Clone)]
 pub(crate) struct Weather {
+    /// The how many-th.
+    pub(crate) number: u64,
     /// Where.
     pub(crate) host: usize,
     pub(crate) what: What,
@@ -32,6 +34,20 @@ pub(crate) enum What {
 }
 
 impl What {
+    /// What all of them are called.
+    pub(crate) const NAMES: [&'static str; 10] = [
+        "slow way",
+        "connections reset",
+        "clock jumped",
+        "slow disk",
+        "EIO on write",
+        "EIO on fsync",
+        "EIO on fsync of a directory",
+        "EIO on read",
+        "EIO on rename",
+        "EIO on create",
+    ];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Slow { .. } => "slow way",
@@ -55,6 +71,7 @@ pub(crate) struct Forecast {
     random: Rng,
     hosts: usize,
     servers: Vec<usize>,
+    number: u64,
 }
 
 impl Forecast {
@@ -64,6 +81,7 @@ impl Forecast {
             random: Rng::with_seed(seed),
             hosts,
             servers: all.copied().collect(),
+            number: 0,
         }
     }
 
@@ -74,6 +92,8 @@ impl Forecast {
 
     /// The next one. Disks fail only where it is `rough`: nothing was destroyed that is not there again.
     pub(crate) fn next(&mut self, rough: bool) -> Weather {
+        self.number += 1;
+        let number = self.number;
         let random = &mut self.random;
         let millis = |random: &mut Rng, from, to| Duration::from_millis(random.u64(from..to));
         let host = random.choice(&self.servers).copied().unwrap_or_default();
@@ -85,12 +105,14 @@ impl Forecast {
                     by: millis(random, 5, 400),
                 };
                 Weather {
+                    number,
                     host,
                     what,
                     lasts: millis(random, 500, 6_000),
                 }
             }
             3..=4 => Weather {
+                number,
                 host,
                 what: What::Reset { to },
                 lasts: Duration::ZERO,
@@ -99,6 +121,7 @@ impl Forecast {
                 // Mostly a little, sometimes by hours.
                 let most = if random.u8(..4) == 0 { 7_200_000 } else { 20_000 };
                 Weather {
+                    number,
                     host,
                     what: What::Jump {
                         by_ms: random.i64(-most..=most),
@@ -117,6 +140,7 @@ impl Forecast {
                 ];
                 let op = random.choice(&ops).copied().unwrap_or(Op::Write);
                 Weather {
+                    number,
                     host,
                     what: What::DiskFails {
                         op,
@@ -130,6 +154,7 @@ impl Forecast {
                     by: millis(random, 5, 600),
                 };
                 Weather {
+                    number,
                     host,
                     what,
                     lasts: millis(random, 500, 5_000),

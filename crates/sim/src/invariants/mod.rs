@@ -3,11 +3,13 @@
 //! What clients see of files is judged by the torment's model (`chaos::model`): no acknowledged byte lost or changed, no byte read
 //! that was not written there, no acknowledged change undone; and that all replicas of a chunk are equal (`chaos::read_back`).
 
+mod bounds;
 mod leader;
 mod leaks;
 mod ledger;
 mod masters;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use master::Master;
@@ -15,6 +17,7 @@ use master::Master;
 use crate::host::Server;
 use crate::simulation::Simulation;
 
+use bounds::Bounds;
 use leader::Leader;
 use masters::Masters;
 
@@ -26,6 +29,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) struct Invariants {
     leader: Leader,
     masters: Masters,
+    bounds: Bounds,
     next_at: Duration,
 }
 
@@ -37,8 +41,14 @@ impl Invariants {
             self.next_at = simulation.now + INTERVAL;
             wrong.extend(self.masters.look(simulation));
             wrong.extend(ledger::look(simulation));
+            wrong.extend(self.bounds.look(simulation));
         }
         wrong
+    }
+
+    /// The most that there was at any time of what is bounded.
+    pub(crate) fn peaks(&self) -> BTreeMap<String, u64> {
+        self.bounds.peaks()
     }
 
     /// Looks when the faults are over, the cluster is whole and nobody calls.
