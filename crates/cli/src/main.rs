@@ -29,6 +29,11 @@ use failure::Exit;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+const _: () = assert!(
+    !plant::POSSIBLE,
+    "bugs on purpose are for the simulator: build this without the feature `bugs` of `plant`"
+);
+
 fn main() -> ExitCode {
     match cli::parse() {
         Ok(cli) => run::run(cli).unwrap_or_else(|failure| failure.tell()).into(),

@@ -410,7 +410,7 @@ pub(crate) fn new_disk(plant: Option<Plant>) -> SimDisk {
 fn usual(disk: &SimDisk, plant: Option<Plant>) {
     disk.faults().clear();
     let bug = match plant {
-        None => None,
+        None | Some(Plant::Bug(_)) => None,
         Some(Plant::ReplicaSync) => Some((Op::SyncData, "/data-")),
         Some(Plant::ReplicaNameSync) => Some((Op::SyncDir, "/data-")),
         Some(Plant::LogSync) => Some((Op::SyncData, "/meta")),

@@ -48,7 +48,8 @@ struct Arguments {
     /// Datanodes; else as the seed says.
     #[arg(long)]
     datanodes: Option<usize>,
-    /// With a bug on purpose: replica-sync, replica-name-sync or log-sync (these do not happen).
+    /// With a bug on purpose: replica-sync, replica-name-sync or log-sync (these do not happen); in a build with the feature
+    /// `bugs` also acknowledge-early, ignore-fence, destroy-unverified or reuse-generation.
     #[arg(long, value_parser = plant)]
     plant: Option<Plant>,
     /// Without faults.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chaos::Profile;
 use fastrand::Rng;
+use plant::Bug;
 
 /// A bug on purpose, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +17,27 @@ pub enum Plant {
     ReplicaNameSync,
     /// Masters do not sync their logs.
     LogSync,
+    /// One of the product's own, which only a build with the feature `bugs` can have.
+    Bug(Bug),
 }
 
 impl Plant {
     /// All, by their names.
-    pub const ALL: [(&'static str, Self); 3] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("replica-sync", Self::ReplicaSync),
         ("replica-name-sync", Self::ReplicaNameSync),
         ("log-sync", Self::LogSync),
+        ("acknowledge-early", Self::Bug(Bug::AcknowledgeEarly)),
+        ("ignore-fence", Self::Bug(Bug::IgnoreFence)),
+        ("destroy-unverified", Self::Bug(Bug::DestroyUnverified)),
+        ("reuse-generation", Self::Bug(Bug::ReuseGeneration)),
     ];
+
+    /// Whether this build can have it.
+    #[must_use]
+    pub const fn is_possible(self) -> bool {
+        plant::POSSIBLE || !matches!(self, Self::Bug(_))
+    }
 }
 
 /// What is listened to.

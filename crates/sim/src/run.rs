@@ -19,7 +19,7 @@ use crate::cluster::{Cluster, SMALLER};
 use crate::faults::Faults;
 use crate::invariants::Invariants;
 use crate::names::Names;
-use crate::options::Options;
+use crate::options::{Options, Plant};
 use crate::report::{Counts, Report};
 use crate::simulation::Simulation;
 use crate::speech;
@@ -39,6 +39,9 @@ const UP_PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the simulation itself is not possible. What is wrong with the cluster is in the report.
 pub fn run(options: &Options) -> anyhow::Result<Report> {
+    if let Some(planted) = options.plant {
+        sow(planted)?;
+    }
     crate::clock::begin(options.seed);
     // A new thread: what this one has got from the system before, as the seeds of its hash maps, is not the simulation's.
     std::thread::scope(|scope| {
@@ -50,6 +53,19 @@ pub fn run(options: &Options) -> anyhow::Result<Report> {
             .join()
             .map_err(|_| anyhow!("the simulation itself has panicked"))?
     })
+}
+
+/// Makes the product have a bug, if it is one of its own.
+fn sow(planted: Plant) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        planted.is_possible(),
+        "this build can not have that bug: build the simulator with `--features bugs`"
+    );
+    #[cfg(feature = "bugs")]
+    if let Plant::Bug(bug) = planted {
+        plant::plant(bug);
+    }
+    Ok(())
 }
 
 fn simulate(options: &Options) -> anyhow::Result<Report> {

@@ -1,5 +1,6 @@
 //! `AddChunk`, `AbandonChunk`, `BumpGeneration`, `UpdatePipeline`: a chunk while it is being written.
 
+use plant::Bug;
 use types::limits::FILE_UNCOMMITTED_CHUNKS_MAX;
 use types::{ChunkExtent, ChunkId, FsPath, InodeId};
 
@@ -69,7 +70,9 @@ pub(crate) fn bump(files: &mut Files, call: &Call<'_>, inode: InodeId, id: Chunk
         let why = format!("all of its {GENERATION_MAX} generations are given out");
         return Err(wrong_chunk(inode, id, why));
     }
-    *highest = highest.next();
+    if !plant::is_planted(Bug::ReuseGeneration) {
+        *highest = highest.next();
+    }
     let given = *highest;
     files.chunks.set(id, chunk);
     Ok(Outcome::Generation(given))

@@ -21,6 +21,7 @@ pub(super) struct Rung {
 
 /// Bottom up. A new crate gets its line here first.
 const LADDER: &[Rung] = &[
+    rung("plant", 0, World::Pure),
     rung("types", 0, World::Pure),
     rung("transfer", 1, World::Pure),
     rung("proto", 1, World::Open),
