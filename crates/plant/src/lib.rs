@@ -3,7 +3,7 @@
 //! # What it costs, and what it can not do
 //! Without the feature `bugs` (which only the simulator has, and which is off there, too, until somebody asks for it) [`is_planted`] is
 //! `false` for the compiler: the branch behind it is not in the program. With the feature there is one bug at most, in the process that
-//! has called [`plant`]; nothing reads it from a file, an argument or the environment. The `distrifs` binary asserts at compile time that
+//! has called `plant`; nothing reads it from a file, an argument or the environment. The `distrifs` binary asserts at compile time that
 //! bugs are not [`POSSIBLE`].
 
 #[cfg(feature = "bugs")]
