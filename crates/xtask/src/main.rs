@@ -38,6 +38,14 @@ enum Command {
     Deaths,
     /// 10 GiB through a pipe, with the client's memory watched (release build; needs 30 GiB of disk).
     SoakPipe,
+    /// An hour of clusters in the simulator, from seeds that nobody has tried (release build).
+    SoakSimulation,
+    /// Looks for every bug that can be planted, in the simulator (release build with these bugs, minutes).
+    Plants {
+        /// Seeds in which each must be found.
+        #[arg(long, default_value_t = 50)]
+        seeds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -49,6 +57,8 @@ fn main() -> ExitCode {
         Command::SmallFiles => long::small_files(),
         Command::Deaths => long::deaths(),
         Command::SoakPipe => long::soak_pipe(),
+        Command::SoakSimulation => long::soak_simulation(),
+        Command::Plants { seeds } => long::plants(seeds),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
