@@ -5,8 +5,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
+use super::succeed;
 use crate::process::cpu_seconds_of;
 
 /// Where the script lets the NameNode serve.
@@ -37,19 +38,8 @@ impl Hdfs {
             processes: Vec::new(),
         };
         println!("HDFS starts (the first time, its jars are fetched, which takes minutes)");
-        let output = hdfs
-            .script("up")
-            .arg(DATANODES)
-            .env("SYNC", if durable { "1" } else { "0" })
-            .output()
-            .with_context(|| format!("cannot run {}", script.display()))?;
-        if !output.status.success() {
-            bail!(
-                "{} failed: {}",
-                script.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
+        let mut up = hdfs.script("up");
+        succeed(up.arg(DATANODES).env("SYNC", if durable { "1" } else { "0" }))?;
         let ids = fs::read_to_string(hdfs.dir.join("pids"))?;
         hdfs.processes = ids.lines().filter_map(|id| id.trim().parse().ok()).collect();
         Ok(hdfs)

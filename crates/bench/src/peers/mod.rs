@@ -10,7 +10,9 @@ pub(crate) use hdfs::{Caller, Hdfs};
 pub(crate) use threads::in_threads;
 
 use std::path::PathBuf;
+use std::process::Command;
 
+use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
 /// What else can be measured.
@@ -47,4 +49,16 @@ pub(crate) struct PeerOptions {
     /// Where the scripts are that start and stop them: `hdfs` and `moosefs`.
     #[arg(long, default_value = "../shared/peers", value_name = "DIR")]
     pub(crate) peer_scripts: PathBuf,
+}
+
+/// Runs a script to its end.
+///
+/// # Errors
+/// When it can not be run, or fails: with what it says.
+fn succeed(script: &mut Command) -> anyhow::Result<()> {
+    let name = script.get_program().to_string_lossy().into_owned();
+    let output = script.output().with_context(|| format!("cannot run {name}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} failed: {}", said.trim());
+    Ok(())
 }

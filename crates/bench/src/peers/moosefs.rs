@@ -8,9 +8,9 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-use super::{Deed, Load, in_threads};
+use super::{Deed, Load, in_threads, succeed};
 use crate::payload;
 use crate::process::{cpu_seconds_of, own_cpu_seconds};
 
@@ -49,18 +49,8 @@ impl Moosefs {
             mount: Vec::new(),
         };
         println!("MooseFS starts");
-        let output = moosefs
-            .script("up")
-            .env("FSYNC", if durable { "1" } else { "0" })
-            .output()
-            .with_context(|| format!("cannot run {}", script.display()))?;
-        if !output.status.success() {
-            bail!(
-                "{} failed: {}",
-                script.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
+        let mut up = moosefs.script("up");
+        succeed(up.env("FSYNC", if durable { "1" } else { "0" }))?;
         moosefs.servers = processes(&["mfsmaster", "mfschunkserver"], &moosefs.dir);
         moosefs.mount = processes(&["mfsmount"], &moosefs.dir);
         ensure!(
