@@ -10,7 +10,7 @@ use types::{ChunkExtent, ChunkId, ChunkSize, DatanodeId, FsPath, Generation, Ino
 use crate::fs::Inner;
 use crate::rpc::call;
 use crate::status::{FileStatus, ServerInfo, node_from_wire};
-use crate::{Attempt, Error, together};
+use crate::{Attempt, Error, ErrorKind, together};
 
 /// How long a chunk may be acknowledged before the masters know of it. As long as they do not, it is not repaired.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
@@ -133,7 +133,7 @@ impl Target {
                 }
                 match target.sync(None).await {
                     Ok(()) => return,
-                    Err(error @ Error::Unavailable { .. }) => {
+                    Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::ReadOnly) => {
                         tracing::info!(path = %target.path, %error, "the masters do not know yet what is acknowledged");
                     }
                     // It was closed meanwhile, or taken away: then the next call of the writer says why.
