@@ -8,7 +8,7 @@ mod peers;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use types::ByteSize;
 
@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// How often everything is measured.
     #[arg(long, default_value_t = 5, value_name = "COUNT")]
     rounds: u32,
+    /// Only these [default: all].
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    cases: Vec<Case>,
     #[command(flatten)]
     peers: PeerOptions,
     /// How much a process of the bare write moves at once. More is not faster where three of them share two cores: 1 MiB
@@ -56,7 +59,7 @@ struct Written {
 }
 
 /// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 enum Case {
     WriteReplication1,
@@ -99,18 +102,6 @@ struct Comparison {
 }
 
 impl Case {
-    const ALL: [Self; 9] = [
-        Self::WriteReplication1,
-        Self::WriteReplication3,
-        Self::WriteManyReplication3,
-        Self::Read,
-        Self::ReadMany,
-        Self::ReadCold,
-        Self::ReadLocal,
-        Self::ReadManyLocal,
-        Self::ReadLocalCold,
-    ];
-
     const fn name(self) -> &'static str {
         match self {
             Self::WriteReplication1 => "write, replication 1",
@@ -187,7 +178,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         far: System::remote(bench.cluster.master(), DATANODES)?,
     };
 
-    let mut results: Vec<Comparison> = Case::ALL.into_iter().map(Comparison::new).collect();
+    let cases = match &*options.cases {
+        [] => Case::value_variants(),
+        some => some,
+    };
+    let mut results: Vec<Comparison> = cases.iter().copied().map(Comparison::new).collect();
     for round in 0..options.rounds {
         for result in &mut results {
             bench.compare(&clients, round, result)?;
