@@ -7,9 +7,10 @@
 //! the end, every replica on every disk.
 //!
 //! The rate of repair is that of the bytes that were missing, over the time in which copies came; beside it stands what the disk
-//! takes at most (written, synced, renamed, by eight threads). All datanodes of a run share one disk, so that it is the limit of
-//! them all together. Fails when something acknowledged can not be read, is other than it was written, is not healed in time, or
-//! is not known to `health`.
+//! takes at most (written, synced, renamed, by eight threads) beside the same writer and reader, measured before and after each
+//! step, for disks of virtual machines change their mind within minutes. All datanodes of a run share one disk, so that it is
+//! the limit of them all together. Fails when something acknowledged can not be read, is other than it was written, is not healed
+//! in time, or is not known to `health`.
 
 mod cluster;
 mod files;
@@ -40,6 +41,7 @@ use crate::wire::Wire;
 use crate::{Common, shown};
 use cluster::{Cluster, Shape};
 use files::{Content, FILE_MAX};
+use limit::Limit;
 use load::Shared;
 use result::{Results, Step};
 
@@ -54,6 +56,9 @@ const SMALL_FILE: u64 = 16 << 10;
 
 /// Files that are stored at once before the first step.
 const WRITERS: u64 = 4;
+
+/// What is written at most to see what the disk takes.
+const LIMIT_BYTES: u64 = 2 << 30;
 
 /// What `bench heal` takes.
 #[derive(Debug, clap::Args)]
@@ -97,8 +102,7 @@ struct Written {
 struct Run {
     shared: Shared,
     runtime: Runtime,
-    /// What the disk takes, bytes a second.
-    limit: f64,
+    limit: Limit,
     patience: Duration,
     /// Last: clients end before it does.
     cluster: Cluster,
@@ -115,8 +119,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         options.size, options.small, options.datanodes
     );
     let base = crate::base(&options.common)?;
-    let limit = limit::write(base.path(), options.size.0.min(2 << 30), options.chunk_size.0)?;
-    println!("the disk takes {:.0} MB/s", limit / 1e6);
+    let limit = Limit::new(base.path(), options.size.0.min(LIMIT_BYTES), options.chunk_size.0)?;
     // Room for twice its share.
     let share = options.size.0 * u64::from(REPLICATION) / options.datanodes as u64;
     let shape = Shape {
@@ -199,7 +202,6 @@ impl Run {
             last.problems.extend(wrong);
         }
         Ok(Results {
-            limit: self.limit,
             loaded_bytes,
             loaded_seconds,
             steps,
@@ -210,12 +212,13 @@ impl Run {
     fn steps(&mut self, wanted: &[String]) -> anyhow::Result<Vec<Step>> {
         let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|step| step == name);
         let mut steps = Vec::new();
+        let mut before = self.limit.measure()?;
         for name in ["kill", "wipe", "fill", "rot", "slow", "cut", "two", "three"] {
             if !is_wanted(name) {
                 continue;
             }
             println!("{name} …");
-            steps.extend(match name {
+            let step = match name {
                 "kill" => Some(self.kill_one()?),
                 "wipe" => Some(self.wipe_one()?),
                 "fill" => self.fill_one()?,
@@ -224,7 +227,10 @@ impl Run {
                 "cut" => self.cut_one()?,
                 "two" => Some(self.lose_two()?),
                 _ => Some(self.lose_three()?),
-            });
+            };
+            let after = self.limit.measure()?;
+            steps.extend(step.map(|step| step.beside(before, after)));
+            before = after;
         }
         Ok(steps)
     }

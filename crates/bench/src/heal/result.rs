@@ -31,7 +31,10 @@ pub(super) struct Step {
     pub copy_seconds: f64,
     /// Bytes a second of that.
     pub rate: f64,
-    /// The share of what the disk takes.
+    /// What the disk took before the step and after it, bytes a second.
+    pub limit_before: f64,
+    pub limit_after: f64,
+    /// The share of the mean of the two.
     pub of_limit: f64,
     /// What writer and reader had meanwhile.
     pub writes: Option<Percentiles>,
@@ -69,14 +72,20 @@ impl Step {
         self.read_failures = kept(seen.read_failures);
     }
 
-    /// So many bytes were copied in this time, where the disk takes `limit` bytes a second.
-    pub(super) fn copied(&mut self, bytes: u64, took: Duration, limit: f64) {
+    /// So many bytes were copied in this time.
+    pub(super) fn copied(&mut self, bytes: u64, took: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
         let rate = bytes as f64 / took.as_secs_f64().max(f64::EPSILON);
         self.copied_bytes = bytes;
         self.copy_seconds = took.as_secs_f64();
         self.rate = rate;
-        self.of_limit = rate / limit.max(f64::EPSILON);
+    }
+
+    /// With what the disk took before it and after it, bytes a second.
+    pub(super) fn beside(mut self, before: f64, after: f64) -> Self {
+        (self.limit_before, self.limit_after) = (before, after);
+        self.of_limit = self.rate / f64::midpoint(before, after).max(f64::EPSILON);
+        self
     }
 }
 
@@ -92,8 +101,6 @@ fn kept(failures: Vec<String>) -> Vec<String> {
 /// All of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Results {
-    /// What the disk takes, bytes a second.
-    pub limit: f64,
     /// What was written before the first step, and how fast.
     pub loaded_bytes: u64,
     pub loaded_seconds: f64,
@@ -112,7 +119,8 @@ impl Results {
             "tidy s",
             "copied MiB",
             "MB/s",
-            "of limit",
+            "the disk, before and after",
+            "share",
             "apart",
             "writes failed",
             "p99 ms",
@@ -122,7 +130,7 @@ impl Results {
         ];
         let mut rows = vec![heading.map(str::to_owned).to_vec()];
         rows.extend(self.steps.iter().map(row));
-        println!("\nthe disk takes {:.0} MB/s", self.limit / 1e6);
+        println!();
         print_columns(&rows);
         for step in &self.steps {
             for (what, lines) in [
@@ -162,6 +170,7 @@ fn row(step: &Step) -> Vec<String> {
         seconds(step.tidy_seconds),
         when((step.copied_bytes >> 20).to_string()),
         when(format!("{:.0}", step.rate / 1e6)),
+        format!("{:.0}, {:.0}", step.limit_before / 1e6, step.limit_after / 1e6),
         when(format!("{:.0} %", step.of_limit * 100.0)),
         step.apart_max.to_string(),
         step.write_failures.len().to_string(),

@@ -103,7 +103,7 @@ impl Run {
             thread::sleep(PAUSE);
         }
         if let Some((bytes, took)) = copying(&missing) {
-            step.copied(bytes, took, self.limit);
+            step.copied(bytes, took);
         }
         Ok(())
     }
