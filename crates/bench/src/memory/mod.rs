@@ -6,6 +6,7 @@
 
 mod figures;
 mod files;
+mod stall;
 mod state;
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use self::figures::{Pace, Sizes};
 use self::files::Files;
+use self::stall::Stall;
 use self::state::{State, caller};
 use crate::machine::Machine;
 use crate::report::Report;
@@ -55,6 +57,7 @@ struct Result {
     files: u64,
     sizes: Vec<Sizes>,
     paces: Vec<Pace>,
+    stalls: Vec<Stall>,
     /// Bytes a file after the churn, as a share of those of the fresh build; none when it was left out.
     churned_to_fresh: Option<f64>,
     saved_bytes: u64,
@@ -111,10 +114,12 @@ fn measure(options: &Options, count: u64) -> anyhow::Result<Result> {
         churned_to_fresh = sizes.last().map(|sizes| sizes.bytes_per_file / built);
     }
 
+    let stalls = Stall::measure(&mut state, files, 4 * count)?;
     let saved_bytes = save_and_load(&options.common, &mut state, &mut paces)?;
     ensure!(state.namespace.totals().files == count, "files got lost");
     sizes.push(printed(Sizes::of("loaded", &state, count, rss)?));
     Pace::print(&paces);
+    Stall::print(&stalls);
     if let Some(share) = churned_to_fresh {
         println!("after the churn {share:.2} times the bytes of the fresh build");
     }
@@ -122,6 +127,7 @@ fn measure(options: &Options, count: u64) -> anyhow::Result<Result> {
         files: count,
         sizes,
         paces,
+        stalls,
         churned_to_fresh,
         saved_bytes,
     })
