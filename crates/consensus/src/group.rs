@@ -13,6 +13,7 @@ use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use types::{MasterId, Term};
 
+use crate::acknowledged::Acknowledged;
 use crate::backup::Backup;
 use crate::error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError};
 use crate::followers::{self, Follower};
@@ -83,18 +84,22 @@ impl<M: StateMachine> Group<M> {
         machine: Arc<M>,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        Self::open_over(env, directory, machine, settings, |id| {
-            transport::Network::new(env, id)
+        let acknowledged = Acknowledged::default();
+        let known = Some(acknowledged.clone());
+        Self::open_over(env, directory, machine, settings, known, |id| {
+            transport::Network::new(env, id, acknowledged)
         })
         .await
     }
 
-    /// As [`Group::open`], over a network that is told who this member is.
+    /// As [`Group::open`], over a network that is told who this member is, and tells what is `acknowledged`; none: it has one message
+    /// under way to each member, and what Raft tells of that is right.
     pub(crate) async fn open_over<N>(
         env: &Env,
         directory: &Path,
         machine: Arc<M>,
         settings: Settings,
+        acknowledged: Option<Acknowledged>,
         network: impl FnOnce(MasterId) -> N,
     ) -> Result<Self, OpenError>
     where
@@ -163,6 +168,7 @@ impl<M: StateMachine> Group<M> {
         let observer = Observer {
             id,
             metrics: raft.metrics(),
+            acknowledged,
             raft,
             machine,
             refresh: open::lease_time(&config) / 4,

@@ -24,6 +24,7 @@
 //! Raft itself is the `openraft` library. What it stands on is in `store/`, what masters say to each other in `transport/`,
 //! how a group begins and changes in `form/`, and all of it is tried together in `sim/`.
 
+mod acknowledged;
 mod backup;
 mod error;
 mod followers;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{MasterId, Term};
 
+use crate::acknowledged::Acknowledged;
 use crate::error::Failure;
 use crate::lease::{Leading, Lease};
 use crate::raft::{Raft, TypeConfig, record_id, record_index};
@@ -25,6 +26,8 @@ type Metrics = openraft::RaftMetrics<TypeConfig>;
 pub(crate) struct Observer {
     pub(crate) id: MasterId,
     pub(crate) metrics: WatchReceiverOf<TypeConfig, Metrics>,
+    /// When the others have answered; none: Raft's own word is right.
+    pub(crate) acknowledged: Option<Acknowledged>,
     pub(crate) raft: Raft,
     pub(crate) machine: Adapter,
     pub(crate) lease: Arc<Lease>,
@@ -113,13 +116,18 @@ impl Observer {
         if !elected || !ready || !membership.voter_ids().any(|voter| voter == id) {
             return None;
         }
+        // Rather too early than too late: now is asked for first.
+        let now = Instant::now();
+        let told = metrics
+            .last_quorum_acked
+            .and_then(|at| now.checked_sub(at.elapsed()));
+        let acknowledged = match &self.acknowledged {
+            Some(known) => told.min(known.quorum(self.id, &metrics.vote, membership.get_joint_config(), now)),
+            None => told,
+        };
         Some(Leading {
             term: Term(term),
-            acknowledged: metrics.last_quorum_acked.and_then(|at| {
-                // Rather too early than too late: now is asked for first.
-                let now = Instant::now();
-                now.checked_sub(at.elapsed())
-            }),
+            acknowledged,
             alone: membership.voter_ids().all(|voter| voter == id),
         })
     }

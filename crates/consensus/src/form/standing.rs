@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, watch};
 use types::MasterId;
 
 use super::decide::Waiting;
+use crate::acknowledged::Acknowledged;
 use crate::node::Node;
 use crate::transport::Network;
 
@@ -35,7 +36,7 @@ impl State {
     /// The state of a member that has just been opened.
     pub(crate) fn new(env: &Env, id: MasterId) -> Self {
         Self {
-            network: Network::new(env, id),
+            network: Network::new(env, id, Acknowledged::default()),
             standing: watch::Sender::default(),
             changing: Arc::default(),
         }

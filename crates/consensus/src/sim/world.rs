@@ -178,7 +178,7 @@ impl World {
         };
         let router = self.router.clone();
         let network = |id| router.from(id);
-        let opened = Group::open_over(&env, directory(), Arc::clone(&history), settings, network);
+        let opened = Group::open_over(&env, directory(), Arc::clone(&history), settings, None, network);
         let group = Arc::new(opened.await?);
         self.router
             .join(group.id(), group.node.raft.clone(), Arc::new(faults.clone()));

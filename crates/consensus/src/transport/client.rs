@@ -14,6 +14,7 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RPCTypes};
 use proto::v1::consensus_client::ConsensusClient;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 use types::MasterId;
@@ -22,6 +23,7 @@ use super::convert::{self, Malformed};
 use super::link::{Kind, Link};
 use super::network::Network;
 use super::{checkpoint, replicate};
+use crate::acknowledged::Acknowledged;
 use crate::raft::{Snapshot, TypeConfig, Vote};
 use crate::store::SnapshotData;
 
@@ -40,6 +42,7 @@ pub(crate) struct Remote {
     small: Option<Arc<Link>>,
     /// For what this remote was made for.
     link: Option<Arc<Link>>,
+    acknowledged: Acknowledged,
 }
 
 impl Remote {
@@ -51,6 +54,7 @@ impl Remote {
             address: address.to_owned(),
             small: link(Kind::Small),
             link: link(kind),
+            acknowledged: network.acknowledged().clone(),
         }
     }
 
@@ -60,6 +64,11 @@ impl Remote {
 
     pub(crate) fn link(&self) -> Result<Arc<Link>, RpcError> {
         self.link.clone().ok_or_else(|| self.no_address())
+    }
+
+    /// It has answered to a message that was sent at `sent` by the leader of `vote`, and follows it.
+    pub(crate) fn follows(&self, vote: Vote, sent: Instant) {
+        self.acknowledged.note(self.target, vote, sent);
     }
 
     fn no_address(&self) -> RpcError {

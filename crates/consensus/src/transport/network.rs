@@ -9,6 +9,7 @@ use types::MasterId;
 
 use super::client::Remote;
 use super::link::{Kind, Link};
+use crate::acknowledged::Acknowledged;
 use crate::raft::{Address, TypeConfig};
 
 /// Connections that are kept though nobody uses them; members are few.
@@ -23,15 +24,17 @@ pub(crate) struct Network {
     net: env::net::Network,
     own: MasterId,
     links: Arc<Mutex<Links>>,
+    acknowledged: Acknowledged,
 }
 
 impl Network {
-    /// The network as `own` uses it.
-    pub(crate) fn new(env: &Env, own: MasterId) -> Self {
+    /// The network as `own` uses it. What the others acknowledge is noted in `acknowledged`.
+    pub(crate) fn new(env: &Env, own: MasterId, acknowledged: Acknowledged) -> Self {
         Self {
             net: env.net.clone(),
             own,
             links: Arc::default(),
+            acknowledged,
         }
     }
 
@@ -51,6 +54,10 @@ impl Network {
         let link = Arc::new(Link::new(&self.net, address)?);
         links.insert(key, Arc::clone(&link));
         Ok(link)
+    }
+
+    pub(crate) const fn acknowledged(&self) -> &Acknowledged {
+        &self.acknowledged
     }
 
     fn remote(&self, target: u64, address: &Address, kind: Kind) -> Remote {

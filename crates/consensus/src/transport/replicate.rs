@@ -148,6 +148,7 @@ struct UnderWay {
 /// A request, as far as its answer has to do with it.
 #[derive(Debug)]
 struct Sent {
+    at: Instant,
     bytes: usize,
     vote: Vote,
     previous: Option<LogId>,
@@ -182,6 +183,7 @@ impl Flow {
         }
         under_way.bytes += bytes;
         under_way.requests.push_back(Sent {
+            at: Instant::now(),
             bytes,
             vote: request.vote,
             previous: request.prev_log_id,
@@ -256,8 +258,13 @@ impl Incoming<'_> {
         match answer {
             Ok(Some(answer)) => {
                 self.link.answered(self.used);
-                let checked = self.flow.answered().map(|sent| checked(answer, &sent));
-                let checked = checked.unwrap_or(Err(Malformed::Missing("a question")));
+                let Some(sent) = self.flow.answered() else {
+                    return Some(Err(self.remote.malformed(&Malformed::Missing("a question"))));
+                };
+                let checked = checked(answer, &sent);
+                if matches!(checked, Ok(Ok(_) | Err(StreamAppendError::Conflict(_)))) {
+                    self.remote.follows(sent.vote, sent.at);
+                }
                 Some(checked.map_err(|malformed| self.remote.malformed(&malformed)))
             }
             Ok(None) => None,
