@@ -1,7 +1,9 @@
 //! The time of the simulation, and the clocks of its hosts.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use env::clock::Clock;
@@ -15,6 +17,48 @@ const BEGIN_MS: u64 = 1_893_456_000_000;
 static NOW: AtomicU64 = AtomicU64::new(0);
 /// What random bytes follow from.
 static ENTROPY: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Whether a process runs on this thread.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+    /// For how long its runtime has wanted to wait for the system, since somebody asked; within: none, for ever.
+    static WAIT: Cell<Option<Option<Duration>>> = const { Cell::new(None) };
+    /// Who is told when it has.
+    static WAITED: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+/// A runtime has nothing to do, and would wait for the system: for so many milliseconds at most, or for ever if there are less than
+/// none. False when it is to: no process of a simulation runs here.
+#[must_use]
+pub fn wait(timeout_ms: i32) -> bool {
+    let runs = RUNS.get();
+    if runs && timeout_ms != 0 {
+        WAIT.set(Some(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
+    }
+    runs
+}
+
+/// How long a runtime has wanted to wait since this was asked last; within: none, for ever. From the first question on, runtimes of this
+/// thread do not wait.
+pub(crate) fn take_wait() -> Option<Option<Duration>> {
+    RUNS.set(true);
+    WAIT.take()
+}
+
+/// Wakes who asked for it: a runtime has come back from waiting.
+pub(crate) fn waited() {
+    if let Some(waker) = WAITED.take() {
+        waker.wake();
+    }
+}
+
+/// See [`waited`].
+pub(crate) fn wake_when_waited(waker: &Waker) {
+    WAITED.with_borrow_mut(|waited| match waited {
+        Some(known) => known.clone_from(waker),
+        None => *waited = Some(waker.clone()),
+    });
+}
 
 /// A simulation begins. All random bytes that this process asks the system for follow from `seed`.
 pub(crate) fn begin(seed: u64) {

@@ -157,6 +157,14 @@ impl Faults {
         Ok(())
     }
 
+    /// When the next of what passes by itself is due.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        let passing = self.passing.iter().map(|(until, _)| *until);
+        let restarting = self.restarting.iter();
+        let restarting = restarting.filter(|(host, _)| !self.held.contains_key(*host));
+        passing.chain(restarting.map(|(_, at)| *at)).min()
+    }
+
     /// A server has ended by itself. Answers whether that is no wonder. It is started again soon.
     pub(crate) fn ended(&mut self, simulation: &Simulation, host: usize) -> bool {
         self.restarting.insert(host, simulation.now + RESTART);
@@ -230,6 +238,7 @@ impl Faults {
                     if let Some(running) = simulation.hosts.get(host).and_then(|host| host.running.as_ref()) {
                         running.stop();
                     }
+                    simulation.poke(host);
                 }
                 Kind::Stop => {
                     if let Some(host) = simulation.hosts.get_mut(host) {

@@ -1,12 +1,12 @@
 //! The system's time and random numbers, for all code of this process: in a simulation they are the simulation's.
 //!
 //! Some libraries ask the system themselves: hash maps for their seeds, HTTP for the date that it puts into each answer. Their calls
-//! go through these two functions of the C library, which an executable may define itself. Without a simulation both do what the
-//! system does.
+//! go through functions of the C library, which an executable may define itself; so does a runtime that has nothing to do any more,
+//! and waits. Without a simulation all of them do what the system does.
 
 use std::time::Duration;
 
-use libc::{c_int, c_long, c_uint, c_void, clockid_t, size_t, ssize_t, timespec};
+use libc::{c_int, c_long, c_uint, c_void, clockid_t, epoll_event, size_t, ssize_t, timespec};
 
 /// See `getrandom(2)`.
 ///
@@ -50,6 +50,33 @@ pub(crate) unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut times
     }
     // SAFETY: as the caller promises.
     let answer = unsafe { libc::syscall(libc::SYS_clock_gettime, c_long::from(clock), time) };
+    c_int::try_from(answer).unwrap_or(-1)
+}
+
+/// See `epoll_wait(2)`. The processes of a simulation wait for nothing: their time does not pass by itself.
+///
+/// # Safety
+/// `events` has room for `count` of them.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn epoll_wait(
+    epoll: c_int,
+    events: *mut epoll_event,
+    count: c_int,
+    timeout_ms: c_int,
+) -> c_int {
+    if sim::clock::wait(timeout_ms) {
+        return 0;
+    }
+    // SAFETY: as the caller promises.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_wait,
+            c_long::from(epoll),
+            events,
+            c_long::from(count),
+            c_long::from(timeout_ms),
+        )
+    };
     c_int::try_from(answer).unwrap_or(-1)
 }
 

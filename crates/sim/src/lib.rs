@@ -6,12 +6,13 @@
 //! processes (`chaos`), in this world.
 //!
 //! # How time passes
-//! In steps of a millisecond. With each, what is due on the network arrives, then every process runs, one after the other, until
-//! it has nothing more to do before the end of the step; its timers go off on the way. Nothing that one process sends reaches
-//! another one within the same step, so the order in which they run changes nothing but the order of the random numbers.
+//! In steps of a millisecond, or of as many as nothing happens in. With each, what is due on the network arrives, then every process
+//! runs, one after the other, that was told something or has a timer that is due, until it has nothing more to do. Nothing that one
+//! process sends reaches another one within the same step, so the order in which they run changes nothing but the order of the random
+//! numbers.
 //!
 //! # What makes it deterministic
-//! - Each process has a runtime of its own, of one thread, with its time stopped: dropping it is a crash at that very moment.
+//! - Each process has a runtime of its own, of one thread, which never waits for the system: dropping it is a crash at that very moment.
 //! - Nothing blocks, and there is no other thread (`env::Inline`).
 //! - The process that simulates has the simulation's time and random numbers in the place of the system's, also for libraries
 //!   that ask the system themselves (see the binary's `interpose`). So one process simulates one seed: `sim --seeds` starts one for

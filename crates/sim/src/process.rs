@@ -1,12 +1,19 @@
 //! A process: a runtime of one thread, whose time passes only when it is told to.
+//!
+//! It runs until it has nothing to do any more, and says then when its next timer goes off: nobody has to ask it before, unless
+//! something comes from outside. It learns that when its runtime wants to wait for the system ([`clock::wait`]).
 
-use std::future::Future;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use env::InlineStreams;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
+
+use crate::clock;
 
 /// Dropping it ends the process at once, wherever it is.
 pub(crate) struct Process {
@@ -16,6 +23,8 @@ pub(crate) struct Process {
     streams: InlineStreams,
     base: Instant,
     born: Duration,
+    /// When it has something to do; none: only when something comes from outside.
+    due: Cell<Option<Duration>>,
 }
 
 impl Process {
@@ -23,9 +32,10 @@ impl Process {
     pub(crate) fn new(now: Duration) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            .start_paused(true)
+            // For who waits for input and output waits by a call that can be seen.
+            .enable_io()
+            .on_thread_unpark(clock::waited)
             .build()?;
-        let base = runtime.block_on(async { Instant::now() });
         let (streams, serve) = InlineStreams::new();
         let local = LocalSet::new();
         local.spawn_local(serve);
@@ -33,8 +43,9 @@ impl Process {
             local: Some(local),
             runtime,
             streams,
-            base,
+            base: Instant::now(),
             born: now,
+            due: Cell::new(Some(now)),
         })
     }
 
@@ -58,26 +69,36 @@ impl Process {
         self.runtime.metrics().num_alive_tasks()
     }
 
-    /// Lets it run until `now`.
-    pub(crate) fn run_until(&self, now: Duration) {
-        let Some(local) = &self.local else { return };
-        let _streams = self.streams.enter();
-        let until = self.base + now.saturating_sub(self.born);
-        local.block_on(&self.runtime, async { tokio::time::sleep_until(until).await });
+    /// When it has something to do; none: only when something comes from outside.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.due.get()
     }
 
-    /// Time has passed in which it did not run: it is `now` at once, and all timers that were due go off.
-    pub(crate) fn skip_to(&self, now: Duration) {
-        let Some(local) = &self.local else { return };
-        let _streams = self.streams.enter();
-        let passed = now.saturating_sub(self.born).saturating_sub(self.elapsed());
-        local.block_on(&self.runtime, tokio::time::advance(passed));
+    /// Something has come from outside: it has something to do at `now`.
+    pub(crate) fn poke(&self, now: Duration) {
+        self.due.set(Some(now));
     }
 
-    fn elapsed(&self) -> Duration {
-        let _context = self.runtime.enter();
-        self.base.elapsed()
+    /// It is `now`: lets it do all that it can.
+    pub(crate) fn run(&self, now: Duration) {
+        let Some(local) = &self.local else { return };
+        let _streams = self.streams.enter();
+        let wait = local.block_on(&self.runtime, idle());
+        self.due.set(wait.map(|wait| now + wait));
     }
+}
+
+/// Resolves when there is nothing to do; says how long that will be so, or none: for ever.
+async fn idle() -> Option<Duration> {
+    clock::take_wait();
+    poll_fn(|cx| match clock::take_wait() {
+        Some(wait) => Poll::Ready(wait),
+        None => {
+            clock::wake_when_waited(cx.waker());
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 impl Drop for Process {

@@ -111,7 +111,11 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
     let mut found_at = None;
     let end = options.time + END;
     while done.borrow().is_none() && simulation.now < end {
-        simulation.step();
+        simulation.step(
+            faults
+                .next()
+                .map_or(invariants.next(), |next| next.min(invariants.next())),
+        );
         for event in events.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             trace.tell(event);
         }
@@ -138,6 +142,8 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
         if found_at.is_none() && !field.findings().is_empty() {
             found_at = Some(simulation.now);
             trace.found();
+            // Whoever torments is told.
+            simulation.poke(cluster.client);
         }
     }
     if done.borrow().is_none() {

@@ -10,9 +10,10 @@ use crate::clock;
 use crate::host::{Host, Role};
 use crate::options::Plant;
 use crate::speech;
-use crate::trace::Trace;
+use crate::trace::{Sum, Trace};
 
-/// How far time goes at once. Nothing is on its way between hosts for less.
+/// The least that time goes on at once: it goes on by as many of these as nothing happens in. Nothing is on its way between hosts for
+/// less.
 pub(crate) const STEP: Duration = Duration::from_millis(1);
 
 /// How a process ends.
@@ -106,38 +107,69 @@ impl Simulation {
             && std::mem::take(&mut host.paused)
             && let Some(running) = &host.running
         {
-            running.process.skip_to(self.now);
+            running.process.poke(self.now);
             self.trace.tell(format_args!("{} goes on", host.name));
         }
     }
 
-    /// One step.
-    pub(crate) fn step(&mut self) {
-        self.now += STEP;
+    /// The process of a host has been told something that did not come over the network.
+    pub(crate) fn poke(&self, number: usize) {
+        if let Some(running) = self.hosts.get(number).and_then(|host| host.running.as_ref()) {
+            running.process.poke(self.now);
+        }
+    }
+
+    /// When somebody has something to do, or something arrives.
+    fn next(&self) -> Option<Duration> {
+        let due = |host: &Host| {
+            let running = host.running.as_ref().filter(|_| !host.paused)?;
+            if self.network.take_woken(host.id) {
+                running.process.poke(self.now);
+            }
+            running.process.due()
+        };
+        let processes = self.hosts.iter().filter_map(due).min();
+        processes.into_iter().chain(self.network.next()).min()
+    }
+
+    /// One step: to when something happens, `until` at the latest.
+    pub(crate) fn step(&mut self, until: Duration) {
+        let next = self.next().map_or(until, |next| next.min(until));
+        let steps = next
+            .saturating_sub(self.now)
+            .as_nanos()
+            .div_ceil(STEP.as_nanos())
+            .max(1);
+        self.now += STEP * u32::try_from(steps).unwrap_or(u32::MAX);
         clock::set(self.now);
         self.trace.at(self.now);
         let trace = &self.trace;
         self.network.deliver(self.now, |delivered| {
-            let (what, len, sum) = match delivered.segment {
-                Segment::Open => ("open", 0, 0),
-                Segment::Opened => ("opened", 0, 0),
-                Segment::End => ("end", 0, 0),
-                Segment::Reset => ("reset", 0, 0),
-                Segment::Data(bytes) => ("data", bytes.len(), sum(bytes)),
+            let (kind, what, bytes) = match delivered.segment {
+                Segment::Open => (0, "open", [].as_slice()),
+                Segment::Opened => (1, "opened", [].as_slice()),
+                Segment::End => (2, "end", [].as_slice()),
+                Segment::Reset => (3, "reset", [].as_slice()),
+                Segment::Data(bytes) => (4, "data", bytes.as_slice()),
             };
-            trace.line(
-                false,
-                format_args!(
-                    "{} -> {} #{} {what} {len} {sum:08x}",
-                    delivered.from, delivered.to, delivered.connection
-                ),
+            let name = |name: &str| Sum::NONE.of(name.as_bytes()).value();
+            let (from, to, connection) = (delivered.from, delivered.to, delivered.connection);
+            let sum = Sum::NONE.of(bytes).value();
+            trace.note(
+                &[name(from), name(to), connection, kind, sum],
+                format_args!("{from} -> {to} #{connection} {what} {} {sum:016x}", bytes.len()),
             );
         });
         for host in &mut self.hosts {
-            if let Some(running) = &host.running
-                && !host.paused
-            {
-                running.process.run_until(self.now);
+            let woken = self.network.take_woken(host.id);
+            if let Some(running) = &host.running {
+                if woken {
+                    running.process.poke(self.now);
+                }
+                if host.paused || running.process.due().is_none_or(|due| due > self.now) {
+                    continue;
+                }
+                running.process.run(self.now);
                 for line in speech::said() {
                     trace.tell(format_args!("{} | {line}", host.name));
                 }
@@ -165,10 +197,4 @@ impl Simulation {
         }
         ended
     }
-}
-
-fn sum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, byte| {
-        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }

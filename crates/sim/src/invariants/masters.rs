@@ -4,10 +4,10 @@
 //! give equal states.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use super::masters;
 use crate::simulation::Simulation;
+use crate::trace::Sum;
 
 /// States that are remembered.
 const KEPT: usize = 2_000;
@@ -28,16 +28,17 @@ impl Masters {
             if applied == 0 || self.seen.insert(name.to_owned(), applied) == Some(applied) {
                 return;
             }
-            let mut sum = Sum::default();
-            // Nothing fails that only counts.
-            let _ = state.save(&mut sum);
+            let mut saved = Vec::new();
+            // Nothing fails that only fills memory.
+            let _ = state.save(&mut saved);
+            let sum = Sum::NONE.of(&saved).value();
             match self.states.get(&applied) {
-                Some((known, who)) if *known != sum.0 => {
+                Some((known, who)) if *known != sum => {
                     wrong = Some(format!("{who} and {name} differ after record {applied}"));
                 }
                 Some(_) => {}
                 None => {
-                    self.states.insert(applied, (sum.0, name.to_owned()));
+                    self.states.insert(applied, (sum, name.to_owned()));
                     if self.states.len() > KEPT {
                         self.states.pop_first();
                     }
@@ -59,27 +60,5 @@ impl Masters {
         let first = applied.first().map(|(record, _)| *record);
         let behind = applied.iter().any(|(record, _)| Some(*record) != first);
         behind.then(|| format!("masters have applied different records at rest: {applied:?}"))
-    }
-}
-
-/// A sum (FNV-1a) of what is written.
-struct Sum(u64);
-
-impl Default for Sum {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Write for Sum {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = bytes.iter().fold(self.0, |sum, byte| {
-            (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -34,6 +34,11 @@ pub(crate) struct Invariants {
 }
 
 impl Invariants {
+    /// When the next look at what costs more than a moment is due.
+    pub(crate) const fn next(&self) -> Duration {
+        self.next_at
+    }
+
     /// Looks, after a step. Says what is wrong.
     pub(crate) fn look(&mut self, simulation: &Simulation) -> Vec<String> {
         let mut wrong: Vec<String> = self.leader.look(simulation).into_iter().collect();

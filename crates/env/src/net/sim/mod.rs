@@ -70,6 +70,18 @@ impl SimNetwork {
         self.lock().deliver(now, observe);
     }
 
+    /// When the next of what is under way arrives; none: nothing is under way.
+    #[must_use]
+    pub fn next(&self) -> Option<Duration> {
+        self.lock().next()
+    }
+
+    /// Whether somebody on that host was woken, by what arrived or by who has made room, since this was asked last.
+    #[must_use]
+    pub fn take_woken(&self, host: HostId) -> bool {
+        self.lock().woken.remove(&host.0)
+    }
+
     /// From now on nothing arrives at `to` that `from` sends.
     pub fn cut(&self, from: HostId, to: HostId) {
         self.lock().cut.insert((from.0, to.0));

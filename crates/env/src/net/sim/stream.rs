@@ -1,5 +1,6 @@
 //! The ends of connections, as processes hold them.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -90,11 +91,14 @@ impl End {
         found.then_some(value)
     }
 
-    fn side<T>(&self, then: impl FnOnce(&mut Side, &mut Side) -> T) -> Option<T> {
+    /// This side and the other one, and the hosts on which somebody was woken.
+    fn side<T>(&self, then: impl FnOnce(&mut Side, &mut Side, &mut BTreeSet<usize>) -> T) -> Option<T> {
         self.with(|world, found| {
             let sides = world.connections.get_mut(&self.connection);
             match (sides, self.side) {
-                (Some([here, there]), 0) | (Some([there, here]), _) => Some(then(here, there)),
+                (Some([here, there]), 0) | (Some([there, here]), _) => {
+                    Some(then(here, there, &mut world.woken))
+                }
                 (None, _) => {
                     *found = false;
                     None
@@ -105,7 +109,7 @@ impl End {
     }
 
     fn poll_read(&self, cx: &Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let read = self.side(|here, there| {
+        let read = self.side(|here, there, woken| {
             let mut count = 0;
             while let Some(bytes) = here.ready.front() {
                 let rest = bytes.get(here.read..).unwrap_or_default();
@@ -121,9 +125,7 @@ impl End {
             }
             if count > 0 {
                 there.under_way = there.under_way.saturating_sub(count);
-                if let Some(writer) = there.writer.take() {
-                    writer.wake();
-                }
+                there.wake_writer(woken);
                 return Poll::Ready(Ok(()));
             }
             if let Some(kind) = here.reset {
@@ -140,7 +142,7 @@ impl End {
     }
 
     fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let taken = self.side(|here, _| {
+        let taken = self.side(|here, _, _| {
             if let Some(kind) = here.reset {
                 return Poll::Ready(Err(io::Error::from(kind)));
             }
@@ -196,7 +198,7 @@ impl SimStream {
     /// Waits for the other side's answer.
     pub(super) async fn connected(&self) -> io::Result<()> {
         poll_fn(|cx| {
-            let answer = self.end.side(|here, _| match here.reset {
+            let answer = self.end.side(|here, _, _| match here.reset {
                 Some(kind) => Poll::Ready(Err(kind.into())),
                 None if here.established => Poll::Ready(Ok(())),
                 None => {
@@ -271,8 +273,8 @@ impl AsyncWrite for SimStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        self.end.poll_write(cx, &all)
+        let all: Vec<&[u8]> = slices.iter().map(|slice| &**slice).collect();
+        self.end.poll_write(cx, &all.concat())
     }
 
     fn is_write_vectored(&self) -> bool {

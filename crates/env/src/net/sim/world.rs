@@ -117,9 +117,19 @@ impl Side {
         WINDOW_BYTES.saturating_sub(self.under_way)
     }
 
-    fn wake(&mut self) {
+    /// Wakes whoever waits for it, and notes its host among the `woken`.
+    fn wake(&mut self, woken: &mut BTreeSet<usize>) {
         for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
             waker.wake();
+            woken.insert(self.host);
+        }
+    }
+
+    /// Wakes whoever waits for room.
+    pub(super) fn wake_writer(&mut self, woken: &mut BTreeSet<usize>) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+            woken.insert(self.host);
         }
     }
 }
@@ -138,6 +148,8 @@ pub(super) struct World {
     events: BTreeMap<(Duration, u64), Event>,
     /// What waits for a way, or for a host, in order.
     held: Vec<Event>,
+    /// Hosts on which somebody was woken.
+    pub(super) woken: BTreeSet<usize>,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) cut: BTreeSet<(usize, usize)>,
     pub(super) slow: BTreeMap<(usize, usize), Duration>,
@@ -154,6 +166,7 @@ impl World {
             number: 0,
             events: BTreeMap::new(),
             held: Vec::new(),
+            woken: BTreeSet::new(),
             connections: BTreeMap::new(),
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
@@ -271,6 +284,11 @@ impl World {
         self.events.insert((due, self.number), event);
     }
 
+    /// When the next of what is under way arrives.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.events.first_key_value().map(|((due, _), _)| *due)
+    }
+
     pub(super) fn deliver(&mut self, now: Duration, mut observe: impl FnMut(&super::Delivered)) {
         self.now = now;
         while let Some(entry) = self.events.first_entry() {
@@ -314,7 +332,7 @@ impl World {
             Segment::Open => return self.asked(event.connection, to),
             Segment::Reset => {
                 side.reset.get_or_insert(io::ErrorKind::ConnectionReset);
-                side.wake();
+                side.wake(&mut self.woken);
                 return;
             }
             _ if !side.open => return self.send(event.connection, 1 - event.to, Segment::Reset),
@@ -322,7 +340,7 @@ impl World {
             Segment::Data(bytes) => side.ready.push_back(bytes),
             Segment::End => side.end_seen = true,
         }
-        side.wake();
+        side.wake(&mut self.woken);
     }
 
     /// Somebody asks for a connection to `host`.
@@ -342,6 +360,7 @@ impl World {
                 listening.backlog.push_back(connection);
                 if let Some(waker) = listening.waker.take() {
                     waker.wake();
+                    self.woken.insert(host);
                 }
                 self.send(connection, 0, Segment::Opened);
             }
