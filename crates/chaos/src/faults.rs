@@ -118,6 +118,9 @@ impl Tormentor {
 
     fn begin(&mut self, fault: &Fault) -> Result<()> {
         self.begun += 1;
+        if fault.kind.destroys() {
+            self.field.disk_lost();
+        }
         self.field.event(&format!(
             "fault {} begins: {fault}, for {:?}",
             fault.number, fault.lasts

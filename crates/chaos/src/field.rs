@@ -91,6 +91,11 @@ impl Field {
         lock(&self.model)
     }
 
+    /// A disk is lost, or spoilt: what was synced and not finished is not held to account any more.
+    pub fn disk_lost(&self) {
+        self.model().disk_lost();
+    }
+
     pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
         lock(&self.tally)
     }

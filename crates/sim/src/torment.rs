@@ -72,6 +72,9 @@ pub(crate) async fn torment(
                         destroyed_at = Some(field.now());
                     }
                     if fault.kind != Kind::WipeTwo {
+                        if fault.kind.destroys() {
+                            field.disk_lost();
+                        }
                         orders.give(Order::Begin(fault));
                         continue;
                     }
@@ -82,6 +85,7 @@ pub(crate) async fn torment(
                         sleep(TICK * 10).await;
                     }
                     if watch.view().whole.is_some_and(|(_, whole)| whole) {
+                        field.disk_lost();
                         orders.give(Order::Begin(fault.clone()));
                         sleep(fault.lasts).await;
                         // Both are there again, empty, before anybody writes.

@@ -124,7 +124,12 @@ impl Writer {
                 _ => continue,
             };
             match done {
-                Ok(()) => self.field.ended(operation, Outcome::Done, synced),
+                Ok(()) => {
+                    if operation == Operation::Sync {
+                        self.field.model().synced(name, writer.position());
+                    }
+                    self.field.ended(operation, Outcome::Done, synced);
+                }
                 Err(error) => return changer.failed(operation, name, &error, synced),
             }
         }

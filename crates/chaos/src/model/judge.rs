@@ -51,8 +51,8 @@ fn bytes_seen(possible: &[State], len: u64, offset: u64, bytes: &[u8]) -> Verdic
         // The length is part of it: bytes behind the end differ.
         let differs = file.content.difference(offset, bytes);
         match differs {
-            None if (file.sure..=file.content.len()).contains(&len) => return Verdict::Fits,
-            None if len < file.sure => short = Some(file.sure),
+            None if (file.least()..=file.content.len()).contains(&len) => return Verdict::Fits,
+            None if len < file.least() => short = Some(file.least()),
             None => wrong = wrong.max(Some(file.content.len())),
             Some(at) => wrong = wrong.max(Some(at)),
         }
@@ -75,7 +75,7 @@ pub fn told(possible: &[State]) -> String {
     let one = |state: &State| match state {
         State::Absent => "nothing".to_owned(),
         State::File(file) if state.is_fixed() => format!("{} bytes", file.sure),
-        State::File(file) => format!("{} to {} bytes", file.sure, file.content.len()),
+        State::File(file) => format!("{} to {} bytes", file.least(), file.content.len()),
     };
     possible.iter().map(one).collect::<Vec<_>>().join(" or ")
 }

@@ -6,7 +6,8 @@
 //! whose state is not certain are not changed any more (see [`Model::is_certain`]), so that there are never more than a few
 //! worlds, and that a change that happens late is still explained.
 //!
-//! A file that grows has a length that is sure (acknowledged) and one that is possible (handed over).
+//! A file that grows has a length that is sure (acknowledged) and one that is possible (handed over). In between there may be one
+//! that is synced: it counts like a sure one until a disk is lost.
 //!
 //! A *read* is a question with a beginning and an end: whatever was possible at any moment between may be seen.
 
@@ -115,7 +116,7 @@ impl Model {
     pub fn open(&mut self, path: &str, len: u64, tag: u64) -> Result<(), Vec<State>> {
         let possible = self.possible(path);
         let opened = self.grow_with(path, |file| {
-            let fits = (file.sure..=file.content.len()).contains(&len);
+            let fits = (file.least()..=file.content.len()).contains(&len);
             if fits {
                 file.content.cut(len);
                 file.sure = len;
@@ -140,6 +141,24 @@ impl Model {
             file.sure = file.sure.max(len.min(file.content.len()));
             true
         });
+    }
+
+    /// All bytes up to `len` are on as many disks as an acknowledgement promises.
+    pub fn synced(&mut self, path: &str, len: u64) {
+        self.grow_with(path, |file| {
+            file.synced = file.synced.max(len.min(file.content.len()));
+            true
+        });
+    }
+
+    /// A disk is lost, or spoilt: what was only synced, and is of a file that nobody has finished, may be on one less from now on.
+    pub fn disk_lost(&mut self) {
+        let ids: Vec<u64> = self.cells.keys().copied().collect();
+        for id in ids {
+            if self.cells.get_mut(&id).is_some_and(Cell::forget_synced) {
+                self.noted(id);
+            }
+        }
     }
 
     /// The bytes of a range of the one file that grows at `path`.

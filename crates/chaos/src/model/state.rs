@@ -22,6 +22,16 @@ pub struct File {
     pub content: Content,
     /// How many of them are there for sure.
     pub sure: u64,
+    /// How many of them are on as many disks as an acknowledgement promises, and so there as long as none of these is lost.
+    pub synced: u64,
+}
+
+impl File {
+    /// How many of its bytes are there at the least.
+    #[must_use]
+    pub fn least(&self) -> u64 {
+        self.sure.max(self.synced)
+    }
 }
 
 /// A change.
@@ -44,7 +54,11 @@ impl State {
     #[must_use]
     pub fn file(content: Content) -> Self {
         let sure = content.len();
-        Self::File(File { content, sure })
+        Self::File(File {
+            content,
+            sure,
+            synced: 0,
+        })
     }
 
     /// Whether its length is certain.
@@ -86,6 +100,7 @@ impl Effect {
                 if let Some(State::File(file)) = states.get_mut(path) {
                     file.content.cut(*len);
                     file.sure = file.sure.min(*len);
+                    file.synced = file.synced.min(*len);
                 }
             }
             Self::Concat(paths) => {
@@ -107,14 +122,15 @@ impl Effect {
     }
 }
 
-/// Adds a state to those that a read may see. One that only is a longer form of the last one takes its place.
+/// Adds a state to those that a read may see. One that only is a longer form of the last one, and has no fewer bytes at the least, takes
+/// its place.
 pub(super) fn note(states: &mut Vec<State>, state: State) {
     if states.contains(&state) {
         return;
     }
     if let (Some(State::File(last)), State::File(new)) = (states.last_mut(), &state)
         && last.content.begins(&new.content)
-        && (last.sure..=last.content.len()).contains(&new.sure)
+        && (last.least()..=last.content.len()).contains(&new.least())
     {
         last.content = new.content.clone();
         return;

@@ -215,6 +215,35 @@ fn a_file_that_grows_may_have_any_length_from_what_is_sure() {
 }
 
 #[test]
+fn what_was_synced_is_there_until_a_disk_is_lost() {
+    let mut model = Model::new();
+    let path = name(0);
+    let change = model.begin(Effect::Put(path.clone(), Content::of(1, 10)));
+    model.done(change);
+    assert_eq!(model.open(&path, 10, 2), Ok(()));
+    model.writing(&path, 10);
+    model.synced(&path, 15);
+    let mut whole = Content::of(1, 10);
+    whole.push(2, 10);
+    let of = |len| Seen::Bytes {
+        len,
+        offset: 0,
+        bytes: whole.bytes(0..len),
+    };
+    assert!(!model.is_certain(&path));
+    assert_eq!(judge(&model.possible(&path), &of(15)), Verdict::Fits);
+    assert!(matches!(judge(&model.possible(&path), &of(14)), Verdict::Lost(_)));
+    assert!(model.open(&path, 14, 3).is_err());
+    let read = model.read(&path);
+    model.disk_lost();
+    for states in [model.possible(&path), model.was_read(read)] {
+        assert_eq!(judge(&states, &of(14)), Verdict::Fits);
+        assert!(matches!(judge(&states, &of(9)), Verdict::Lost(_)));
+    }
+    assert_eq!(model.open(&path, 14, 3), Ok(()));
+}
+
+#[test]
 fn half_a_rename_is_explained_by_no_world() {
     let mut model = Model::new();
     let (from, to) = (name(0), name(1));

@@ -132,6 +132,19 @@ impl Cell {
         Some(self.changes.remove(place).1)
     }
 
+    /// What was only synced is not there for certain any more. Answers whether that changes anything.
+    pub(super) fn forget_synced(&mut self) -> bool {
+        let states = self.settled.iter_mut().flat_map(|world| world.0.values_mut());
+        let mut changed = false;
+        for state in states {
+            if let State::File(file) = state {
+                changed |= file.synced > file.sure;
+                file.synced = 0;
+            }
+        }
+        changed
+    }
+
     /// The file at `path`, when it is there for certain.
     pub(super) fn file_mut(&mut self, path: &str) -> Option<&mut File> {
         match self.settled.as_mut_slice() {
