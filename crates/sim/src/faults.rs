@@ -1,6 +1,7 @@
 //! Carries out faults: on hosts, disks, clocks, and the network between them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chaos::plan::{Fault, Kind, Target};
@@ -24,12 +25,15 @@ const RESTART: Duration = Duration::from_secs(1);
 const WITHOUT_POWER: &str = ", without power";
 const CUT_ONE_WAY: &str = "cut off one way";
 const CUT_PARTLY: &str = "cut off from some";
+const MISDIRECTED: &str = "write misdirected";
+/// Writes that go to the right place before one that does not, at most.
+const WELL_DIRECTED_MAX: u64 = 20;
 
 /// The names of all kinds of faults that can happen.
 pub(crate) fn kinds() -> Vec<String> {
     let mut kinds: Vec<String> = Kind::ALL.iter().map(|kind| kind.name().to_owned()).collect();
     kinds.extend([Kind::Kill, Kind::Blackout].map(|kind| format!("{}{WITHOUT_POWER}", kind.name())));
-    kinds.extend([CUT_ONE_WAY, CUT_PARTLY].map(str::to_owned));
+    kinds.extend([CUT_ONE_WAY, CUT_PARTLY, MISDIRECTED].map(str::to_owned));
     kinds.extend(What::NAMES.map(str::to_owned));
     kinds
 }
@@ -210,7 +214,9 @@ impl Faults {
     fn begin(&mut self, simulation: &mut Simulation, fault: &Fault) {
         let hosts = self.hosts(&fault.target);
         let power = self.random.bool();
+        let misdirects = fault.kind == Kind::Rot && self.random.u8(..3) == 0;
         let name = match fault.kind {
+            Kind::Rot if misdirects => MISDIRECTED.to_owned(),
             Kind::Kill | Kind::Blackout if power => format!("{}{WITHOUT_POWER}", fault.kind.name()),
             kind => kind.name().to_owned(),
         };
@@ -253,7 +259,12 @@ impl Faults {
                 }
                 Kind::Rot => {
                     if let Some(host) = simulation.hosts.get(host) {
-                        for what in spoil(&host.disk, &mut self.random) {
+                        let done = if misdirects {
+                            Vec::from_iter(misdirect(&host.disk, &mut self.random))
+                        } else {
+                            spoil(&host.disk, &mut self.random)
+                        };
+                        for what in done {
                             simulation.trace.tell(format_args!("{}: {what}", host.name));
                         }
                     }
@@ -293,7 +304,13 @@ impl Faults {
                         simulation.start(host)?;
                     }
                 }
-                Kind::Cut | Kind::Rot => {}
+                Kind::Rot => {
+                    // No write goes astray any more.
+                    if let Some(host) = simulation.hosts.get(host) {
+                        usual(&host.disk, self.plant);
+                    }
+                }
+                Kind::Cut => {}
             }
         }
         Ok(())
@@ -444,16 +461,36 @@ fn slow(simulation: &Simulation, from: usize, to: usize, by: Duration) {
     }
 }
 
+/// The files of finished replicas on a disk.
+fn finished(disk: &SimDisk) -> Vec<PathBuf> {
+    let is_finished = |path: &PathBuf| {
+        path.components()
+            .any(|part| matches!(part.as_os_str().to_str(), Some("chunks" | "packs")))
+    };
+    disk.files().into_iter().filter(is_finished).collect()
+}
+
+/// Has a write to one of the replicas that are being written go into one that is finished. Says what will be done.
+fn misdirect(disk: &SimDisk, random: &mut Rng) -> Option<String> {
+    let files = finished(disk);
+    let path = random.choice(&files)?;
+    let len = disk.open(path, env::disk::Open::Read).ok()?.size().ok()?;
+    let (offset, skip) = (random.u64(..=len), random.u64(..WELL_DIRECTED_MAX));
+    let effect = Effect::Elsewhere {
+        path: path.clone(),
+        offset,
+    };
+    disk.faults()
+        .add(DiskFault::once(Op::Write, skip, effect).on("chunk-"));
+    Some(format!(
+        "a write to a replica, {skip} later, goes to byte {offset} of {}",
+        path.display()
+    ))
+}
+
 /// Spoils some of the finished replicas on a disk. Says what was done.
 fn spoil(disk: &SimDisk, random: &mut Rng) -> Vec<String> {
-    let files: Vec<_> = disk
-        .files()
-        .into_iter()
-        .filter(|path| {
-            path.components()
-                .any(|part| matches!(part.as_os_str().to_str(), Some("chunks" | "packs")))
-        })
-        .collect();
+    let files = finished(disk);
     let count = random.usize(1..=ROTTEN_MAX);
     let mut done = Vec::new();
     for path in random.choose_multiple(&files, count) {

@@ -55,6 +55,14 @@ pub enum Effect {
     Delay(Duration),
     /// It says that it is done, and does nothing: of syncs only. A disk that lies, or a program that forgets to sync.
     Lie,
+    /// It is done at another place of the disk: of writes to a [`SimDisk`](super::SimDisk) only. The place where the bytes should be
+    /// keeps what it had, and is as long as if they were there.
+    Elsewhere {
+        /// In which file; where there is none, the bytes are nowhere.
+        path: PathBuf,
+        /// From which byte on. What goes beyond the file's end is nowhere.
+        offset: u64,
+    },
     /// It waits until the gate is opened: a slow disk, for tests that must not depend on time.
     Hold(Gate),
 }
@@ -159,6 +167,17 @@ impl Gate {
     }
 }
 
+/// What becomes of an operation that does not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is done.
+    Done,
+    /// It only seems so.
+    Forgotten,
+    /// It is done at another place.
+    Elsewhere { path: PathBuf, offset: u64 },
+}
+
 /// The faults that wait for their operation. Clones are the same list.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Mutex<Vec<Fault>>>);
@@ -175,13 +194,12 @@ impl Faults {
     }
 
     /// Tells the faults of an operation, waits where they say so, and fails where they say so.
-    /// Answers whether it is to be done: one that lies is not.
-    pub(super) fn strike(&self, op: Op, path: &Path) -> io::Result<bool> {
+    pub(super) fn strike(&self, op: Op, path: &Path) -> io::Result<Fate> {
         let mut struck = Vec::new();
         {
             let mut faults = self.lock();
             if faults.is_empty() {
-                return Ok(true);
+                return Ok(Fate::Done);
             }
             let text = path.to_string_lossy();
             for fault in &mut *faults {
@@ -197,18 +215,20 @@ impl Faults {
             }
             faults.retain(|fault| fault.times > 0);
         }
-        let mut failure = Ok(true);
-        let mut lies = false;
+        let mut outcome = Ok(Fate::Done);
         for effect in struck {
             match effect {
-                Effect::Fail(code) => failure = Err(io::Error::from_raw_os_error(code)),
+                Effect::Fail(code) => outcome = Err(io::Error::from_raw_os_error(code)),
                 Effect::Delay(time) if is_inline() => owe(time),
                 Effect::Delay(time) => thread::sleep(time),
                 Effect::Hold(gate) => gate.pass(),
-                Effect::Lie => lies = true,
+                Effect::Lie => outcome = outcome.map(|_| Fate::Forgotten),
+                Effect::Elsewhere { path, offset } => {
+                    outcome = outcome.map(|_| Fate::Elsewhere { path, offset });
+                }
             }
         }
-        failure.map(|done| done && !lies)
+        outcome
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
@@ -271,7 +291,7 @@ impl Disk for FaultDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        if self.faults.strike(Op::SyncDir, path)? {
+        if self.faults.strike(Op::SyncDir, path)? == Fate::Done {
             self.inner.sync_dir(path)?;
         }
         Ok(())
@@ -312,7 +332,7 @@ impl File for FaultFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.faults.strike(Op::SyncData, &self.path)? {
+        if self.faults.strike(Op::SyncData, &self.path)? == Fate::Done {
             self.inner.sync_data()?;
         }
         Ok(())

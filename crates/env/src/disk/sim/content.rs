@@ -20,16 +20,37 @@ pub(super) struct Content {
     live: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// How far it was read, from its beginning on, since these bytes were written.
+    read_to: usize,
 }
 
 impl Content {
+    /// Bytes that it takes here.
+    pub(super) fn memory(&self) -> usize {
+        let of_change = |change: &Change| match change {
+            Change::Write { bytes, .. } => bytes.capacity(),
+            Change::SetLen(_) => 0,
+        };
+        let changes = self.unsynced.capacity() * size_of::<Change>();
+        let unsynced: usize = self.unsynced.iter().map(of_change).sum();
+        self.live.capacity() + self.durable.capacity() + changes + unsynced
+    }
+
     pub(super) fn len(&self) -> usize {
         self.live.len()
     }
 
-    pub(super) fn read(&self, into: &mut [u8], offset: usize) -> usize {
+    /// How far it was read, from its beginning on, since these bytes were written.
+    pub(super) const fn read_to(&self) -> usize {
+        self.read_to
+    }
+
+    pub(super) fn read(&mut self, into: &mut [u8], offset: usize) -> usize {
         let rest = self.live.get(offset..).unwrap_or_default();
         let count = rest.len().min(into.len());
+        if offset <= self.read_to {
+            self.read_to = self.read_to.max(offset + count);
+        }
         for (to, from) in into.iter_mut().zip(rest) {
             *to = *from;
         }
@@ -38,6 +59,7 @@ impl Content {
 
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         put(&mut self.live, bytes, offset);
+        self.read_to = self.read_to.min(offset);
         self.unsynced.push(Change::Write {
             offset,
             bytes: bytes.to_vec(),
@@ -46,6 +68,7 @@ impl Content {
 
     pub(super) fn set_len(&mut self, len: usize) {
         self.live.resize(len, 0);
+        self.read_to = self.read_to.min(len);
         self.unsynced.push(Change::SetLen(len));
     }
 
@@ -84,7 +107,10 @@ impl Content {
                 Change::Write { .. } => report.writes_lost += 1,
             }
         }
-        self.live.clone_from(&self.durable);
+        if self.live != self.durable {
+            self.live.clone_from(&self.durable);
+            self.read_to = 0;
+        }
     }
 
     /// Writes some of the sectors; and sometimes the new length without the bytes.
@@ -105,6 +131,15 @@ impl Content {
         let end = offset + bytes.len();
         if rng.u8(..) < 64 && self.durable.len() < end {
             self.durable.resize(end, 0);
+        }
+    }
+
+    /// Changes what is there already, on the disk and in memory: the bytes of another file have come here.
+    pub(super) fn overwrite(&mut self, bytes: &[u8], offset: usize) {
+        for image in [&mut self.live, &mut self.durable] {
+            for (to, from) in image.iter_mut().skip(offset).zip(bytes) {
+                *to = *from;
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fastrand::Rng;
 
 use self::names::{Inode, Names};
-use super::fault::{Faults, Op};
+use super::fault::{Fate, Faults, Op};
 use super::{DirLock, Disk, Entry, File, Open, Space};
 
 /// What [`SimDisk::space`](Disk::space) says where no capacity is set.
@@ -130,10 +130,30 @@ impl SimDisk {
         self.lock().used()
     }
 
+    /// Bytes of this process's memory that the files take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let world = self.lock();
+        world
+            .names
+            .inodes()
+            .map(|inode| inode.with(|content| content.memory()))
+            .sum()
+    }
+
     /// All files, sorted.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         self.lock().names.paths().cloned().collect()
+    }
+
+    /// How many bytes of a file were read, from its first one on, since they were written: whether somebody has read it again.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn read_to(&self, path: &Path) -> io::Result<u64> {
+        let inode = self.lock().names.find(path)?;
+        Ok(inode.with(|content| content.read_to() as u64))
     }
 
     /// Flips the bits of `mask` in a byte on the disk.
@@ -241,7 +261,7 @@ impl Disk for SimDisk {
         let fault = self.faults.strike(Op::SyncDir, path);
         let mut world = self.lock();
         world.step(Op::SyncDir)?;
-        if fault? {
+        if fault? == Fate::Done {
             world.names.sync_dir(path)?;
         }
         Ok(())
@@ -303,8 +323,8 @@ struct SimFile {
 }
 
 impl SimFile {
-    /// Begins an operation, and says whether a fault strikes it.
-    fn begin(&self, op: Op) -> io::Result<(MutexGuard<'_, World>, io::Result<bool>)> {
+    /// Begins an operation, and says what faults make of it.
+    fn begin(&self, op: Op) -> io::Result<(MutexGuard<'_, World>, io::Result<Fate>)> {
         let fault = self.disk.faults.strike(op, &self.path);
         let mut world = self.disk.lock();
         if world.process != self.process {
@@ -332,7 +352,16 @@ impl File for SimFile {
         let (world, fault) = self.begin(Op::Write)?;
         let offset = index(offset)?;
         world.admit(&self.inode, offset.saturating_add(bytes.len()))?;
-        let written = match fault {
+        let written = match &fault {
+            Ok(Fate::Elsewhere { path, offset: place }) => {
+                let place = index(*place)?;
+                if let Ok(other) = world.names.find(path) {
+                    other.with(|content| content.overwrite(bytes, place));
+                }
+                let end = offset.saturating_add(bytes.len());
+                self.inode.with(|content| content.set_len(content.len().max(end)));
+                return Ok(());
+            }
             Ok(_) => bytes,
             Err(_) => bytes.split_at(bytes.len() / 2).0,
         };
@@ -343,8 +372,8 @@ impl File for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let (_world, fault) = self.begin(Op::SyncData)?;
         self.inode.with(|content| match fault {
-            Ok(true) => content.sync(),
-            Ok(false) => {}
+            Ok(Fate::Done) => content.sync(),
+            Ok(_) => {}
             Err(_) => content.fail_sync(),
         });
         fault.map(drop)

@@ -47,6 +47,45 @@ fn synced_bytes_under_synced_names_survive() {
 }
 
 #[test]
+fn a_misdirected_write_changes_another_file_and_not_its_own() {
+    let disk = disk();
+    drop(durable(&disk, "other", b"0123456789"));
+    let file = durable(&disk, "a", b"old");
+    let effect = Effect::Elsewhere {
+        path: path("other"),
+        offset: 7,
+    };
+    disk.faults().add(Fault::once(Op::Write, 0, effect).on("/a"));
+    file.write_all_at(b"newer", 0).unwrap();
+    file.write_all_at(b"!", 4).unwrap();
+    file.sync_data().unwrap();
+    for crashed in [false, true] {
+        if crashed {
+            disk.crash(1);
+        }
+        assert_eq!(read_file(&disk, &path("a")).unwrap(), b"old\0!");
+        assert_eq!(read_file(&disk, &path("other")).unwrap(), b"0123456new");
+    }
+}
+
+#[test]
+fn a_file_knows_how_far_it_was_read_since_it_was_written() {
+    let disk = disk();
+    let file = durable(&disk, "a", b"0123456789");
+    let read = |offset, count| {
+        let mut bytes = vec![0; count];
+        file.read_at(&mut bytes, offset).unwrap();
+        disk.read_to(&path("a")).unwrap()
+    };
+    assert_eq!(read(4, 2), 0);
+    assert_eq!(read(0, 3), 3);
+    assert_eq!(read(4, 2), 3);
+    assert_eq!(read(2, 20), 10);
+    file.write_all_at(b"x", 8).unwrap();
+    assert_eq!(disk.read_to(&path("a")).unwrap(), 8);
+}
+
+#[test]
 fn an_unsynced_write_is_kept_torn_or_lost() {
     let old = vec![1; 1536];
     let found = outcomes(
