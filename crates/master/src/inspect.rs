@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use namespace::Namespace;
 use placement::Class;
-use types::Term;
+use types::{ChunkId, DatanodeId, Term};
 
 use crate::Master;
 
@@ -31,6 +31,12 @@ impl Master {
             .ledger
             .chunks()
             .count(|condition| in_need(condition.class))
+    }
+
+    /// The replicas of which this master, as the leader, has decided that they are destroyed, and has not heard since.
+    #[must_use]
+    pub fn doomed(&self) -> Vec<(ChunkId, DatanodeId)> {
+        self.core().cluster().repair.doomed().collect()
     }
 
     /// In which chunks the ledger differs from a count of all of them; none as long as nothing is counted, all is being counted

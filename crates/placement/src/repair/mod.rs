@@ -181,6 +181,11 @@ impl Repair {
         self.queue.wake(chunk);
     }
 
+    /// The replicas whose destruction was decided, and of which nothing was heard since.
+    pub fn doomed(&self) -> impl Iterator<Item = (ChunkId, DatanodeId)> {
+        self.running.deletions()
+    }
+
     /// When [`Repair::plan`] is to be called at the latest, if nothing happens before.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {

@@ -139,6 +139,12 @@ impl Running {
         self.copies.get(&chunk).map_or(&[], Vec::as_slice)
     }
 
+    /// The replicas whose destruction was ordered.
+    pub(super) fn deletions(&self) -> impl Iterator<Item = (ChunkId, DatanodeId)> {
+        let each = self.deletions.iter();
+        each.flat_map(|(chunk, nodes)| nodes.iter().map(move |(node, _)| (*chunk, *node)))
+    }
+
     /// The nodes that were told to destroy a replica of a chunk, and when.
     pub(super) fn deletions_of(&self, chunk: ChunkId) -> &[(DatanodeId, Duration)] {
         self.deletions.get(&chunk).map_or(&[], Vec::as_slice)

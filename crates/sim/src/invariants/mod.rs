@@ -4,6 +4,7 @@
 //! that was not written there, no acknowledged change undone; and that all replicas of a chunk are equal (`chaos::read_back`).
 
 mod bounds;
+mod destroyed;
 mod leader;
 mod leaks;
 mod ledger;
@@ -18,6 +19,7 @@ use crate::host::Server;
 use crate::simulation::Simulation;
 
 use bounds::Bounds;
+use destroyed::Destroyed;
 use leader::Leader;
 use masters::Masters;
 
@@ -30,6 +32,7 @@ pub(crate) struct Invariants {
     leader: Leader,
     masters: Masters,
     bounds: Bounds,
+    destroyed: Destroyed,
     next_at: Duration,
 }
 
@@ -42,6 +45,7 @@ impl Invariants {
     /// Looks, after a step. Says what is wrong.
     pub(crate) fn look(&mut self, simulation: &Simulation) -> Vec<String> {
         let mut wrong: Vec<String> = self.leader.look(simulation).into_iter().collect();
+        wrong.extend(self.destroyed.look(simulation));
         if simulation.now >= self.next_at {
             self.next_at = simulation.now + INTERVAL;
             wrong.extend(self.masters.look(simulation));
