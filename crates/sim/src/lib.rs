@@ -26,6 +26,7 @@ mod coverage;
 mod faults;
 mod host;
 mod invariants;
+pub mod memory;
 mod names;
 pub mod options;
 mod process;

@@ -1,5 +1,7 @@
 //! Simulates clusters. See the library.
 
+#[expect(unsafe_code, reason = "an allocator")]
+mod counting;
 #[expect(unsafe_code, reason = "functions of the C library are defined anew")]
 mod interpose;
 
@@ -11,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use clap::Parser;
 use sim::{Options, Plant, Report, Sweep};
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
 
 /// A whole cluster in one process and one thread, from one seed.
 ///

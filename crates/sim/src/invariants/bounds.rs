@@ -1,7 +1,8 @@
-//! Nothing grows without an end: tasks of a process, connections of the network.
+//! Nothing grows without an end: tasks of a process, connections of the network, the memory of all.
 //!
 //! Whatever a server queues, holds for a caller or does beside its work is a task or a connection of it; what is let in without a
-//! bound, or never ends, is seen as too many of them.
+//! bound, or never ends, is seen as too many of them. Queues that are neither are seen in the memory: all that is allocated, without
+//! the bytes of files on simulated disks.
 //!
 //! Source: docs/ARCHITECTURE.md, "Memory, bounded". The figures are far above what a dozen clients can cause, and far below
 //! what a second of calls would, if each left something behind.
@@ -9,12 +10,15 @@
 use std::collections::BTreeMap;
 
 use crate::host::Role;
+use crate::memory;
 use crate::simulation::Simulation;
 
 /// Tasks of one process.
 const TASKS_MAX: usize = 600;
 /// Connections of all hosts, also those of which one end only is left.
 const CONNECTIONS_MAX: usize = 600;
+/// Bytes of all processes, and of the simulator itself.
+const MEMORY_MAX: usize = 512 << 20;
 
 /// The most that was seen.
 #[derive(Default)]
@@ -44,6 +48,12 @@ impl Bounds {
             wrong = Some(format!(
                 "there are {connections} connections, more than {CONNECTIONS_MAX}"
             ));
+        }
+        let disks: usize = simulation.hosts.iter().map(|host| host.disk.memory()).sum();
+        let memory = memory::allocated().saturating_sub(disks);
+        self.peak("KiB of memory", memory >> 10);
+        if memory > MEMORY_MAX {
+            wrong = Some(format!("{memory} bytes are allocated, more than {MEMORY_MAX}"));
         }
         wrong
     }
