@@ -41,11 +41,7 @@ enum Command {
     /// An hour of clusters in the simulator, from seeds that nobody has tried (release build).
     SoakSimulation,
     /// Looks for every bug that can be planted, in the simulator (release build with these bugs, minutes).
-    Plants {
-        /// Seeds in which each must be found.
-        #[arg(long, default_value_t = 50)]
-        seeds: u32,
-    },
+    Plants,
 }
 
 fn main() -> ExitCode {
@@ -58,7 +54,7 @@ fn main() -> ExitCode {
         Command::Deaths => long::deaths(),
         Command::SoakPipe => long::soak_pipe(),
         Command::SoakSimulation => long::soak_simulation(),
-        Command::Plants { seeds } => long::plants(seeds),
+        Command::Plants => long::plants(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
