@@ -4,6 +4,7 @@
 //! cluster tests, which the gate thins out, each have a command of their own.
 
 mod fix;
+mod fuzz;
 mod gate;
 mod layers;
 mod long;
@@ -40,6 +41,14 @@ enum Command {
     SoakPipe,
     /// An hour of clusters in the simulator, from seeds that nobody has tried (release build).
     SoakSimulation,
+    /// Any bytes for every decoder that meets bytes from outside, guided by coverage (nightly toolchain).
+    Fuzz {
+        /// Only this one of `fuzz/fuzz_targets` [default: all, one after the other].
+        target: Option<String>,
+        /// How long each is run.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Looks for every bug that can be planted, in the simulator (release build with these bugs, minutes).
     Plants,
 }
@@ -54,6 +63,7 @@ fn main() -> ExitCode {
         Command::Deaths => long::deaths(),
         Command::SoakPipe => long::soak_pipe(),
         Command::SoakSimulation => long::soak_simulation(),
+        Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Plants => long::plants(),
     };
     match done {
