@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use env::disk::{Disk, EntryKind, Open, SimDisk, read_file};
+use env::disk::{Disk, Open, SimDisk, read_file};
 
 /// Changes that one input makes at most.
 const EDITS_MAX: usize = 16;
-
-/// How far a file grows at most, by one change.
-const GROWTH_MAX: u64 = 64 << 10;
 
 /// Changes the files below `directory`, in the order of their paths, as `input` says:
 ///
@@ -27,7 +24,8 @@ pub fn spoil(disk: &SimDisk, directory: &Path, mut input: &[u8]) {
         let count = usize::from(count).min(rest.len());
         let (bytes, rest) = rest.split_at(count);
         input = rest;
-        let files = files(disk, directory);
+        let mut files = disk.files();
+        files.retain(|path| path.starts_with(directory));
         let Some(path) = files.get(usize::from(which) % files.len().max(1)) else {
             return;
         };
@@ -45,24 +43,8 @@ pub fn spoil(disk: &SimDisk, directory: &Path, mut input: &[u8]) {
         match what % 4 {
             0 => file.write_all_at(bytes, at),
             1 => file.set_len(at),
-            _ => file.set_len(len + place.min(GROWTH_MAX)),
+            _ => file.set_len(len + place),
         }
         .expect("the disk works");
     }
-}
-
-/// The files below a directory, in the order of their paths.
-fn files(disk: &SimDisk, directory: &Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    let mut directories = vec![directory.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in disk.read_dir(&directory).expect("it is there") {
-            match entry.kind {
-                EntryKind::Directory => directories.push(entry.path),
-                _ => found.push(entry.path),
-            }
-        }
-    }
-    found.sort();
-    found
 }
