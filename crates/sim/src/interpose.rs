@@ -70,11 +70,14 @@ pub(crate) unsafe extern "C" fn epoll_wait(
     // SAFETY: as the caller promises.
     let answer = unsafe {
         libc::syscall(
-            libc::SYS_epoll_wait,
+            // The call that all architectures have; without a mask of signals it is the same.
+            libc::SYS_epoll_pwait,
             c_long::from(epoll),
             events,
             c_long::from(count),
             c_long::from(timeout_ms),
+            std::ptr::null::<c_void>(),
+            0 as size_t,
         )
     };
     c_int::try_from(answer).unwrap_or(-1)
