@@ -20,6 +20,7 @@ const fn growing(visible: u64) -> ReplicaStateProto {
         being_written: Some(true),
         visible: Some(visible),
         restarted: Some(false),
+        received: Some(visible),
     }
 }
 

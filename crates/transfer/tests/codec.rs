@@ -239,6 +239,7 @@ prop_compose! {
             }),
             replica: visible.map(|visible| pb::ReplicaStateProto {
                 absent: None, being_written: Some(visible % 2 == 0), visible: Some(visible), restarted: Some(visible % 3 == 0),
+                received: (visible % 5 == 0).then_some(visible),
             }),
             local: local.map(|(uuid, [generation, length, data_at, sums_at])| pb::LocalReplicaProto {
                 datanode_uuid: Some(uuid), socket_path: None, generation: Some(generation), length: Some(length),

@@ -3,6 +3,9 @@
 //! # Guarantees
 //! - Whatever its writer had flushed before the file was opened is seen: any datanode of the pipeline shows it. One that has
 //!   started anew since is in no pipeline: its word counts when nobody else has one, and when others stay silent.
+//! - Whatever a reader saw before is seen, too: a datanode may show bytes whose acknowledgement has not reached the ones before it
+//!   in the pipeline yet, but those have them. So the word of one that has more than it shows counts when nobody shows more. One
+//!   that shows all that it has shows as much as anybody.
 //! - Nothing is seen that is not received by all datanodes of the pipeline.
 
 use std::sync::Arc;
@@ -30,6 +33,8 @@ const PAUSES: [Duration; 4] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shown {
     visible: u64,
+    /// Bytes that it has: others may show as many.
+    received: u64,
     /// More may come.
     growing: bool,
     /// Its datanode has started anew meanwhile, and may have lost what was not on its disk.
@@ -118,8 +123,8 @@ async fn measure(
     Ok(measured)
 }
 
-/// The first answer counts, of those who have been in the pipeline all the time; else the longest of the others, once all have
-/// answered or it is the last try. When all say that there is nothing, there is nothing yet; unless something is known to be
+/// Of those who have been in the pipeline all the time, the first counts that shows all that it has; else the longest of them, and
+/// else the longest of the others, once all have answered or it is the last try. When all say that there is nothing, there is nothing yet; unless something is known to be
 /// there.
 async fn ask_all(
     inner: &Inner,
@@ -132,6 +137,7 @@ async fn ask_all(
     let mut absent = 0;
     let mut silent = 0;
     let mut restarted: Option<Shown> = None;
+    let mut longest: Option<Shown> = None;
     for node in &chunk.replicas {
         match ask(&inner.plane, info, node, chunk).await {
             Ok(Some(shown)) if shown.visible >= known && shown.restarted => {
@@ -143,7 +149,21 @@ async fn ask_all(
                     restarted = Some(shown);
                 }
             }
-            Ok(Some(shown)) if shown.visible >= known => return Ok(shown),
+            Ok(Some(shown)) if shown.visible >= known => {
+                if longest.is_none_or(|longest| longest.visible < shown.visible) {
+                    longest = Some(shown);
+                }
+                if shown.visible >= shown.received {
+                    return Ok(shown);
+                }
+                tried.push(Attempt {
+                    datanode: node.address(),
+                    why: format!(
+                        "it shows {} bytes of the {} that it has, and others may show more",
+                        shown.visible, shown.received
+                    ),
+                });
+            }
             Ok(Some(shown)) => tried.push(Attempt {
                 datanode: node.address(),
                 why: format!("it shows {} bytes, and {known} are known", shown.visible),
@@ -164,12 +184,13 @@ async fn ask_all(
             }
         }
     }
-    if let Some(longest) = restarted.filter(|_| silent == 0 || last_try) {
+    if let Some(longest) = longest.or(restarted).filter(|_| silent == 0 || last_try) {
         return Ok(longest);
     }
     if known == 0 && absent > 0 && absent == chunk.replicas.len() {
         return Ok(Shown {
             visible: 0,
+            received: 0,
             growing: true,
             restarted: false,
         });
@@ -210,6 +231,8 @@ async fn ask(
     let state = response.replica.ok_or("it does not tell how much is visible")?;
     Ok(Some(Shown {
         visible: state.visible(),
+        // Datanodes of before did not say.
+        received: state.received.unwrap_or_else(|| state.visible()),
         growing: state.being_written(),
         restarted: state.restarted(),
     }))

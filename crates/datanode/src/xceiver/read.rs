@@ -169,6 +169,10 @@ impl Sending {
         let end = op.offset.saturating_add(op.len);
         let source = Source::find(context, &block, end).await?;
         let len = source.len();
+        tracing::debug!(
+            chunk = %block.chunk, generation = %block.generation, len, growing = matches!(source, Source::Growing(_)),
+            "a replica is opened for reading"
+        );
         if end > len {
             return Err(invalid(format!(
                 "chunk {} has {len} bytes; {} bytes at {} were asked for",
@@ -202,11 +206,19 @@ impl Sending {
         {
             info.checksum.set_type(pb::ChecksumTypeProto::ChecksumNull);
         }
+        let (restarted, received) = match &self.source {
+            Source::Growing(open) => (
+                open.restarted(),
+                open.growing.state().map(|(_, received)| received),
+            ),
+            Source::Finalized(_) => (false, None),
+        };
         response.replica = Some(pb::ReplicaStateProto {
             absent: None,
             being_written: Some(matches!(self.source, Source::Growing(_))),
             visible: Some(self.source.len()),
-            restarted: Some(matches!(&self.source, Source::Growing(open) if open.restarted())),
+            restarted: Some(restarted),
+            received,
         });
         response
     }
