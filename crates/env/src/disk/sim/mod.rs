@@ -136,7 +136,7 @@ impl SimDisk {
         let world = self.lock();
         world
             .names
-            .inodes()
+            .kept()
             .map(|inode| inode.with(|content| content.memory()))
             .sum()
     }

@@ -14,6 +14,9 @@ use super::CrashReport;
 use super::content::Content;
 use crate::disk::{Entry, EntryKind};
 
+/// A system writes names back by itself after a while, the oldest first: when there are more changes than these.
+const UNSYNCED_MAX: usize = 4_096;
+
 /// A file, whatever its names.
 #[derive(Clone, Default)]
 pub(super) struct Inode(Arc<Mutex<Content>>);
@@ -103,8 +106,22 @@ impl Names {
         self.is_directory(path) || self.live.contains_key(path)
     }
 
+    /// All files that a process sees.
     pub(super) fn inodes(&self) -> impl Iterator<Item = &Inode> {
         self.live.values()
+    }
+
+    /// And those that a crash may bring back.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Inode> {
+        let of_change = |change| match change {
+            &Change::Add { ref inode, .. } | &Change::Rename { ref inode, .. } => Some(inode),
+            &Change::Remove { .. } => None,
+        };
+        let named = self.live.values().chain(self.durable.values());
+        let mut seen = BTreeSet::new();
+        named
+            .chain(self.unsynced.iter().filter_map(of_change))
+            .filter(move |inode| seen.insert(Arc::as_ptr(&inode.0)))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
@@ -237,6 +254,11 @@ impl Names {
             }
         }
         self.unsynced.push(change);
+        if self.unsynced.len() > UNSYNCED_MAX {
+            for change in self.unsynced.drain(..UNSYNCED_MAX / 2) {
+                change.apply(&mut self.durable);
+            }
+        }
     }
 
     fn is_directory(&self, path: &Path) -> bool {

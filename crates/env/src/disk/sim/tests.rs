@@ -346,3 +346,30 @@ fn what_a_sync_only_said_is_lost() {
     );
     assert_eq!(found, BTreeSet::from([b"old".to_vec(), b"new".to_vec()]));
 }
+
+#[test]
+fn a_file_takes_memory_for_as_long_as_a_crash_may_bring_it_back() {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new(DIRECTORY)).unwrap();
+    durable(&disk, "a", &[7; 10_000]);
+    let before = disk.memory();
+    assert!(before >= 20_000, "what is seen, and what is durable");
+    disk.remove_file(&path("a")).unwrap();
+    assert_eq!(disk.memory(), before);
+    disk.sync_dir(Path::new(DIRECTORY)).unwrap();
+    assert_eq!(disk.memory(), 0);
+}
+
+#[test]
+fn names_that_nobody_syncs_are_written_back_after_many_others() {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new(DIRECTORY)).unwrap();
+    for number in 0..10_000 {
+        let name = path(&format!("{number}"));
+        disk.open(&name, Open::CreateNew).unwrap();
+        disk.remove_file(&name).unwrap();
+    }
+    disk.open(&path("last"), Open::CreateNew).unwrap();
+    let report = disk.crash(1);
+    assert!(report.names_kept + report.names_lost <= 4_096, "{report:?}");
+}
