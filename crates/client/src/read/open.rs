@@ -123,79 +123,108 @@ async fn measure(
     Ok(measured)
 }
 
-/// Of those who have been in the pipeline all the time, the first counts that shows all that it has; else the longest of them, and
-/// else the longest of the others, once all have answered or it is the last try. When all say that there is nothing, there is nothing yet; unless something is known to be
-/// there.
+/// Asks its datanodes one after the other how long a chunk is, until that is sure.
 async fn ask_all(
     inner: &Inner,
     info: &ServerInfo,
     chunk: &Located,
     last_try: bool,
 ) -> Result<Shown, Vec<Attempt>> {
-    let known = chunk.extent.len;
-    let mut tried = Vec::new();
-    let mut absent = 0;
-    let mut silent = 0;
-    let mut restarted: Option<Shown> = None;
-    let mut longest: Option<Shown> = None;
+    let mut poll = Poll::new(chunk.extent.len);
     for node in &chunk.replicas {
-        match ask(&inner.plane, info, node, chunk).await {
-            Ok(Some(shown)) if shown.visible >= known && shown.restarted => {
-                tried.push(Attempt {
-                    datanode: node.address(),
-                    why: "it has started anew, and may have lost what was not on its disk".to_owned(),
-                });
-                if restarted.is_none_or(|longest| longest.visible < shown.visible) {
-                    restarted = Some(shown);
-                }
-            }
-            Ok(Some(shown)) if shown.visible >= known => {
-                if longest.is_none_or(|longest| longest.visible < shown.visible) {
-                    longest = Some(shown);
-                }
-                if shown.visible >= shown.received {
-                    return Ok(shown);
-                }
-                tried.push(Attempt {
-                    datanode: node.address(),
-                    why: format!(
-                        "it shows {} bytes of the {} that it has, and others may show more",
-                        shown.visible, shown.received
-                    ),
-                });
-            }
-            Ok(Some(shown)) => tried.push(Attempt {
-                datanode: node.address(),
-                why: format!("it shows {} bytes, and {known} are known", shown.visible),
-            }),
-            Ok(None) => {
-                absent += 1;
-                tried.push(Attempt {
-                    datanode: node.address(),
-                    why: "it has no replica".to_owned(),
-                });
-            }
-            Err(why) => {
-                silent += 1;
-                tried.push(Attempt {
-                    datanode: node.address(),
-                    why,
-                });
-            }
+        let answer = ask(&inner.plane, info, node, chunk).await;
+        if let Some(shown) = poll.hear(&node.address(), answer) {
+            return Ok(shown);
         }
     }
-    if let Some(longest) = longest.or(restarted).filter(|_| silent == 0 || last_try) {
-        return Ok(longest);
+    poll.end(last_try)
+}
+
+/// What the datanodes of a chunk have said. Pure.
+///
+/// Of those who have been in the pipeline all the time, the first counts that shows all that it has; else the longest of them, and
+/// else the longest of the others, once all have answered or it is the last try. When all say that there is nothing, there is nothing
+/// yet. Where something is known to be there, nobody will say more of it: that is how long it is, and who reads it will hear why he
+/// can not.
+struct Poll {
+    /// Bytes that are there for sure, as the masters say.
+    known: u64,
+    longest: Option<Shown>,
+    /// Of those that have started anew.
+    restarted: Option<Shown>,
+    absent: usize,
+    silent: usize,
+    tried: Vec<Attempt>,
+}
+
+impl Poll {
+    const fn new(known: u64) -> Self {
+        Self {
+            known,
+            longest: None,
+            restarted: None,
+            absent: 0,
+            silent: 0,
+            tried: Vec::new(),
+        }
     }
-    if known == 0 && absent > 0 && absent == chunk.replicas.len() {
-        return Ok(Shown {
-            visible: 0,
-            received: 0,
-            growing: true,
-            restarted: false,
+
+    /// The answer of a datanode; none: it has no replica. Gives what counts, if that is sure now.
+    fn hear(&mut self, datanode: &str, answer: Result<Option<Shown>, String>) -> Option<Shown> {
+        let longer = |than: Option<Shown>, shown: Shown| {
+            let longest = than.filter(|than| than.visible >= shown.visible);
+            Some(longest.unwrap_or(shown))
+        };
+        let why = match answer {
+            Ok(Some(shown)) if shown.visible < self.known => {
+                format!("it shows {} bytes, and {} are known", shown.visible, self.known)
+            }
+            Ok(Some(shown)) if shown.restarted => {
+                self.restarted = longer(self.restarted, shown);
+                "it has started anew, and may have lost what was not on its disk".to_owned()
+            }
+            Ok(Some(shown)) if shown.visible >= shown.received => return Some(shown),
+            Ok(Some(shown)) => {
+                self.longest = longer(self.longest, shown);
+                format!(
+                    "it shows {} bytes of the {} that it has, and others may show more",
+                    shown.visible, shown.received
+                )
+            }
+            Ok(None) => {
+                self.absent += 1;
+                "it has no replica".to_owned()
+            }
+            Err(why) => {
+                self.silent += 1;
+                why
+            }
+        };
+        self.tried.push(Attempt {
+            datanode: datanode.to_owned(),
+            why,
         });
+        None
     }
-    Err(tried)
+
+    /// All have been asked.
+    fn end(self, last_try: bool) -> Result<Shown, Vec<Attempt>> {
+        if let Some(longest) = self.longest.or(self.restarted)
+            && (self.silent == 0 || last_try)
+        {
+            return Ok(longest);
+        }
+        let nobody_has_it = self.absent > 0 && self.absent == self.tried.len();
+        if nobody_has_it && (self.known == 0 || last_try) {
+            return Ok(Shown {
+                visible: self.known,
+                received: self.known,
+                growing: true,
+                restarted: false,
+            });
+        }
+        Err(self.tried)
+    }
 }
 
 /// Asks for no bytes, for the sake of what is told beside them; none when there is no replica.
@@ -236,4 +265,88 @@ async fn ask(
         growing: state.being_written(),
         restarted: state.restarted(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn shown(visible: u64, received: u64) -> Shown {
+        Shown {
+            visible,
+            received,
+            growing: true,
+            restarted: false,
+        }
+    }
+
+    const fn restarted(visible: u64) -> Shown {
+        Shown {
+            restarted: true,
+            ..shown(visible, visible)
+        }
+    }
+
+    type Answers = Vec<Result<Option<Shown>, String>>;
+
+    /// The length that is found, after so many questions.
+    fn poll(known: u64, answers: Answers, last_try: bool) -> (Option<u64>, usize) {
+        let mut poll = Poll::new(known);
+        let mut asked = 0;
+        for answer in answers {
+            asked += 1;
+            if let Some(shown) = poll.hear("datanode:9866", answer) {
+                return (Some(shown.visible), asked);
+            }
+        }
+        (poll.end(last_try).ok().map(|shown| shown.visible), asked)
+    }
+
+    fn silence() -> Result<Option<Shown>, String> {
+        Err("no answer".to_owned())
+    }
+
+    #[test]
+    fn one_that_shows_all_that_it_has_is_enough() {
+        assert_eq!(
+            poll(0, vec![Ok(Some(shown(7, 7))), silence()], false),
+            (Some(7), 1)
+        );
+    }
+
+    #[test]
+    fn while_an_acknowledgement_is_on_its_way_the_longest_word_counts() {
+        let answers = |last| vec![Ok(Some(shown(7, 9))), Ok(Some(shown(8, 9))), last];
+        assert_eq!(poll(0, answers(Ok(Some(shown(9, 9)))), false), (Some(9), 3));
+        assert_eq!(poll(0, answers(Ok(Some(shown(7, 8)))), false), (Some(8), 3));
+        // Who is silent may have shown more, until there is no more time.
+        assert_eq!(poll(0, answers(silence()), false), (None, 3));
+        assert_eq!(poll(0, answers(silence()), true), (Some(8), 3));
+    }
+
+    #[test]
+    fn one_that_has_started_anew_counts_when_nobody_else_does() {
+        let answers = |last| vec![Ok(Some(restarted(9))), Ok(Some(restarted(8))), last];
+        assert_eq!(poll(0, answers(Ok(Some(shown(7, 7)))), false), (Some(7), 3));
+        assert_eq!(poll(0, answers(Ok(Some(shown(6, 7)))), false), (Some(6), 3));
+        assert_eq!(poll(0, answers(Ok(None)), false), (Some(9), 3));
+        assert_eq!(poll(0, answers(silence()), false), (None, 3));
+        assert_eq!(poll(0, answers(silence()), true), (Some(9), 3));
+    }
+
+    #[test]
+    fn what_is_known_is_the_least_that_counts() {
+        let answers = vec![Ok(Some(shown(7, 7))), Ok(Some(restarted(7)))];
+        assert_eq!(poll(8, answers, true), (None, 2));
+    }
+
+    #[test]
+    fn where_nobody_has_a_replica_there_is_what_is_known() {
+        assert_eq!(poll(0, vec![Ok(None), Ok(None)], false), (Some(0), 2));
+        // Perhaps the pipeline has changed.
+        assert_eq!(poll(8, vec![Ok(None), Ok(None)], false), (None, 2));
+        assert_eq!(poll(8, vec![Ok(None), Ok(None)], true), (Some(8), 2));
+        assert_eq!(poll(0, vec![Ok(None), silence()], true), (None, 2));
+        assert_eq!(poll(0, Vec::new(), true), (None, 0));
+    }
 }
