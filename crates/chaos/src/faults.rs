@@ -42,6 +42,7 @@ impl Tormentor {
             fills: means.fills,
             memory_counts: options.profile == Profile::Flush,
             detection: options.detection(),
+            pace: field.pace,
         };
         let seed = options.seed;
         Self {

@@ -36,6 +36,8 @@ pub struct World {
     pub smaller: u64,
     /// Clients that change files, and clients that read them; none: as the profile says.
     pub clients: Option<(usize, usize)>,
+    /// Clients and faults take so many times as long between two things.
+    pub pace: u32,
 }
 
 /// What everybody shares.
@@ -49,6 +51,8 @@ pub struct Field {
     pub(crate) processes: bool,
     pub(crate) smaller: u64,
     pub(crate) clients: (usize, usize),
+    /// See [`World::pace`].
+    pub pace: u32,
     env: Arc<dyn Fn() -> Env + Send + Sync>,
     model: Mutex<Model>,
     tally: Mutex<Tally>,
@@ -70,6 +74,7 @@ impl Field {
             processes: world.processes,
             smaller: world.smaller.max(1),
             clients: world.clients.unwrap_or((options.writers(), options.readers())),
+            pace: world.pace.max(1),
             env: world.env,
             model: Mutex::default(),
             tally: Mutex::default(),
@@ -180,6 +185,11 @@ impl Field {
     #[must_use]
     pub fn stopped(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Rests between two things, as long as the pace says of `time`; ends when all are to stop.
+    pub async fn pause(&self, time: Duration) {
+        self.rest(time.saturating_mul(self.pace)).await;
     }
 
     /// Waits until all are to stop, at most for `time`.

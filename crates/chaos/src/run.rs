@@ -171,6 +171,7 @@ fn world(base: &Path) -> Result<World> {
         processes: true,
         smaller: 1,
         clients: None,
+        pace: 1,
     })
 }
 

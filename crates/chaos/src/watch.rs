@@ -11,6 +11,8 @@ use crate::plan::View;
 
 /// Between two questions.
 const INTERVAL: Duration = Duration::from_millis(700);
+/// And at most so many times as long: plans need to know how the cluster is.
+const SLOWEST: u32 = 3;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A master whose log is so few entries behind has caught up.
@@ -52,7 +54,7 @@ impl Watch {
     pub async fn run(self: Arc<Self>) {
         loop {
             self.ask().await;
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(INTERVAL * self.field.pace.min(SLOWEST)).await;
         }
     }
 

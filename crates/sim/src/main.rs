@@ -17,6 +17,9 @@ use sim::{Options, Plant, Report, Sweep};
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
 
+/// The last events of a seed of many in which something is wrong: the rest is to be seen by simulating it alone.
+const EVENTS: usize = 200;
+
 /// A whole cluster in one process and one thread, from one seed.
 ///
 /// With `--seed` it simulates that seed, and tells what happened before something was wrong. With `--seeds` it simulates many.
@@ -47,6 +50,10 @@ struct Arguments {
     /// Seconds in which faults happen.
     #[arg(long)]
     time: Option<u64>,
+    /// Clients and faults take so many times as long between two things. With `--time`: hours in which as much happens as else in
+    /// minutes.
+    #[arg(long)]
+    pace: Option<u32>,
     /// Masters; else as the seed says.
     #[arg(long)]
     masters: Option<usize>,
@@ -113,6 +120,7 @@ fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<bool> {
     options.masters = arguments.masters.unwrap_or(options.masters);
     options.datanodes = arguments.datanodes.unwrap_or(options.datanodes);
     options.time = arguments.time.map_or(options.time, Duration::from_secs);
+    options.pace = arguments.pace.unwrap_or(options.pace);
     options.plant = arguments.plant;
     options.quiet = arguments.quiet;
     options.skip = arguments.skip.iter().cloned().collect();
@@ -135,6 +143,7 @@ fn further(arguments: &Arguments) -> Vec<String> {
     let mut further = Vec::new();
     for (name, value) in [
         ("--time", arguments.time),
+        ("--pace", arguments.pace.map(u64::from)),
         ("--masters", arguments.masters.map(|count| count as u64)),
         ("--datanodes", arguments.datanodes.map(|count| count as u64)),
     ] {
@@ -194,6 +203,12 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     };
     let tell = |report: &Report| {
         if let Some(first) = report.findings.first() {
+            if !arguments.find {
+                let before = report.events.len().saturating_sub(EVENTS);
+                for event in report.events.iter().skip(before) {
+                    print!("{event}");
+                }
+            }
             println!("seed {} FAILED: {first}", report.seed);
         } else {
             println!(
@@ -209,10 +224,9 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     let swept = sim::sweep(&sweep, tell)?;
     println!("{swept}");
     for seed in swept.failed.keys() {
-        println!(
-            "see it again: cargo run --release -p sim -- --seed {seed} {}",
-            sweep.arguments.join(" ")
-        );
+        let further = sweep.arguments.join(" ");
+        println!("see it again: cargo run --release -p sim -- --seed {seed} {further}");
+        println!("the fewest faults: cargo run --release -p sim -- --seed {seed} {further} --shrink 40");
     }
     if arguments.find {
         let found = if swept.failed.is_empty() {

@@ -137,7 +137,7 @@ impl Worker {
         let begun = Instant::now();
         let mut dir = None;
         while !self.field.stopped() {
-            let age = begun.elapsed().as_secs() / AGE.as_secs().max(1);
+            let age = begun.elapsed().as_secs() / (AGE * self.field.pace).as_secs().max(1);
             if dir != Some(age) {
                 // Whoever comes first makes it; without it the names would all be refused.
                 let path = path(&format!("/shared/{age}"));
@@ -150,7 +150,7 @@ impl Worker {
             }
             self.step(age).await;
             let pause = self.random.u64(..PAUSE_MS);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            self.field.pause(Duration::from_millis(pause)).await;
         }
     }
 

@@ -58,6 +58,8 @@ pub struct Options {
     pub profile: Profile,
     /// How long faults happen.
     pub time: Duration,
+    /// Clients and faults take so many times as long between two things: more time, in which as much happens.
+    pub pace: u32,
     /// A bug on purpose.
     pub plant: Option<Plant>,
     /// Whether no fault happens.
@@ -87,6 +89,7 @@ impl Options {
                 Profile::Files
             },
             time: Duration::from_secs(60),
+            pace: 1,
             plant: None,
             quiet: false,
             skip: BTreeSet::new(),

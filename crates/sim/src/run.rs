@@ -107,7 +107,7 @@ fn simulate(options: &Options) -> anyhow::Result<Report> {
         *telling.borrow_mut() = Some(outcome);
     });
 
-    let mut invariants = Invariants::default();
+    let mut invariants = Invariants::new(options.pace);
     let mut found_at = None;
     let end = options.time + END;
     while done.borrow().is_none() && simulation.now < end {
@@ -206,6 +206,7 @@ fn field(
         processes: false,
         smaller: SMALLER,
         clients: Some((4, 3)),
+        pace: options.pace,
     };
     let run = chaos::Options {
         binary: std::path::PathBuf::new(),

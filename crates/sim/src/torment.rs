@@ -17,6 +17,8 @@ use crate::weather::Forecast;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Between two questions to the plan.
 const TICK: Duration = Duration::from_millis(20);
+/// And at most so many times as long.
+const SLOWEST: u32 = 10;
 /// How long to wait for a whole cluster while clients rest, before two disks are lost.
 const QUIET_MAX: Duration = Duration::from_secs(90);
 
@@ -52,6 +54,7 @@ pub(crate) async fn torment(
         fills: true,
         memory_counts: options.profile == Profile::Flush,
         detection: options.detection(),
+        pace: field.pace,
     };
     let mut planner = Planner::new(rules, options.seed, field.now() + WARM_UP);
     let begun = Instant::now();
@@ -105,9 +108,9 @@ pub(crate) async fn torment(
             // What is only in memory is lost with a disk that fails.
             let rough = destroyed_at.is_none() && options.profile == Profile::Files;
             orders.give(Order::Weather(forecast.next(rough)));
-            weather_at = Instant::now() + forecast.pause();
+            weather_at = Instant::now() + forecast.pause().saturating_mul(field.pace);
         }
-        sleep(TICK).await;
+        sleep(TICK * field.pace.min(SLOWEST)).await;
     }
     for fault in planner.finish() {
         orders.give(Order::End(fault));

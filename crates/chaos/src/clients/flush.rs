@@ -55,7 +55,7 @@ impl Writer {
                 bounded(&field, &who, Box::pin(self.step())).await;
             }
             let pause = self.random.u64(..PAUSE_MS);
-            field.rest(Duration::from_millis(pause)).await;
+            field.pause(Duration::from_millis(pause)).await;
         }
         for (name, writer) in std::mem::take(&mut self.open) {
             let fs = self.fs.clone();

@@ -54,7 +54,7 @@ impl Reader {
         while !field.stopped() {
             bounded(&field, &who, self.step(&who)).await;
             let pause = self.random.u64(..PAUSE_MS);
-            field.rest(Duration::from_millis(pause)).await;
+            field.pause(Duration::from_millis(pause)).await;
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Rules {
     pub memory_counts: bool,
     /// How long until damage that nobody reads is found.
     pub detection: Duration,
+    /// So many times as long between two faults.
+    pub pace: u32,
 }
 
 /// What is known of the cluster.
@@ -127,7 +129,7 @@ impl Planner {
                     0 => Round::Calm(now),
                     left => Round::Rough(left - 1),
                 };
-                self.next_at = now + self.between(500, 5_000);
+                self.next_at = now + self.between(500, 5_000).saturating_mul(self.rules.pace);
                 self.harmless(view)
             }
             Round::Calm(since) => self.calm(now, since, view),

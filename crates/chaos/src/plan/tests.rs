@@ -18,6 +18,7 @@ fn rules(datanodes: usize, masters: usize, memory_counts: bool) -> Rules {
         fills: true,
         memory_counts,
         detection: Duration::from_secs(20),
+        pace: 1,
     }
 }
 

@@ -18,7 +18,7 @@ const TASKS_MAX: usize = 600;
 /// Connections of all hosts, also those of which one end only is left.
 const CONNECTIONS_MAX: usize = 600;
 /// Bytes of all processes, and of the simulator itself.
-const MEMORY_MAX: usize = 512 << 20;
+const MEMORY_MAX: usize = 192 << 20;
 
 /// The most that was seen.
 #[derive(Default)]

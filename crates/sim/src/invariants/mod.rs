@@ -26,6 +26,9 @@ use masters::Masters;
 /// Between two looks at what costs more than a moment.
 const INTERVAL: Duration = Duration::from_millis(250);
 
+/// And at most so many times as long.
+const SLOWEST: u32 = 20;
+
 /// All of them.
 #[derive(Default)]
 pub(crate) struct Invariants {
@@ -33,10 +36,19 @@ pub(crate) struct Invariants {
     masters: Masters,
     bounds: Bounds,
     destroyed: Destroyed,
+    interval: Duration,
     next_at: Duration,
 }
 
 impl Invariants {
+    /// Nobody has looked. Where everybody takes `pace` times as long, so do they, up to a limit.
+    pub(crate) fn new(pace: u32) -> Self {
+        Self {
+            interval: INTERVAL * pace.clamp(1, SLOWEST),
+            ..Self::default()
+        }
+    }
+
     /// When the next look at what costs more than a moment is due.
     pub(crate) const fn next(&self) -> Duration {
         self.next_at
@@ -47,7 +59,7 @@ impl Invariants {
         let mut wrong: Vec<String> = self.leader.look(simulation).into_iter().collect();
         wrong.extend(self.destroyed.look(simulation));
         if simulation.now >= self.next_at {
-            self.next_at = simulation.now + INTERVAL;
+            self.next_at = simulation.now + self.interval;
             wrong.extend(self.masters.look(simulation));
             wrong.extend(ledger::look(simulation));
             wrong.extend(self.bounds.look(simulation));
