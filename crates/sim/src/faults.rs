@@ -28,6 +28,8 @@ const CUT_PARTLY: &str = "cut off from some";
 const MISDIRECTED: &str = "write misdirected";
 /// Writes that go to the right place before one that does not, at most.
 const WELL_DIRECTED_MAX: u64 = 20;
+/// In the paths of what replicas are in, and of nothing else.
+const REPLICAS: [&str; 3] = ["/tmp", "/chunks", "/packs"];
 
 /// The names of all kinds of faults that can happen.
 pub(crate) fn kinds() -> Vec<String> {
@@ -435,13 +437,13 @@ pub(crate) fn new_disk(plant: Option<Plant>) -> SimDisk {
 /// Nothing is wrong with it any more.
 fn usual(disk: &SimDisk, plant: Option<Plant>) {
     disk.faults().clear();
-    let bug = match plant {
-        None | Some(Plant::Bug(_)) => None,
-        Some(Plant::ReplicaSync) => Some((Op::SyncData, "/data-")),
-        Some(Plant::ReplicaNameSync) => Some((Op::SyncDir, "/data-")),
-        Some(Plant::LogSync) => Some((Op::SyncData, "/meta")),
+    let (op, paths): (_, &[&str]) = match plant {
+        None | Some(Plant::Bug(_)) => (Op::SyncData, &[]),
+        Some(Plant::ReplicaSync) => (Op::SyncData, &REPLICAS),
+        Some(Plant::ReplicaNameSync) => (Op::SyncDir, &REPLICAS),
+        Some(Plant::LogSync) => (Op::SyncData, &["/meta"]),
     };
-    if let Some((op, path)) = bug {
+    for path in paths {
         disk.faults().add(DiskFault::always(op, Effect::Lie).on(path));
     }
     for op in [Op::SyncData, Op::SyncDir] {
