@@ -17,6 +17,9 @@ use crate::{logging, reach, roles, signals, traces, verbs};
 /// How long blocking work (the removal of a temporary file) may go on when a command has ended.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What a master logs. Raft would tell twenty times a second of each master that is away.
+const MASTER_LOG: &str = "info,openraft=warn,openraft::core::heartbeat=error";
+
 /// What a client command works with.
 pub(crate) struct Context {
     /// The cluster.
@@ -48,7 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Master(args) => serve(
             &settings,
             &again,
-            ("master", "info,openraft=warn"),
+            ("master", MASTER_LOG),
             roles::master::run(&args, &settings),
         ),
         Command::Datanode(args) => serve(

@@ -41,7 +41,7 @@ impl Plant {
 }
 
 /// What is listened to.
-pub const LOG: &str = "info,openraft=warn";
+pub const LOG: &str = "info,openraft=warn,openraft::core::heartbeat=error";
 
 /// A simulation.
 #[derive(Debug, Clone)]
