@@ -51,6 +51,7 @@ fn at_every_operation(seeds: u64, story: impl Fn(&World) -> u64) {
             );
         }
     }
+    println!("{} crash states", (operations + 1) * (1 + seeds));
 }
 
 fn check(world: &World, answered: u64, what: &str) {

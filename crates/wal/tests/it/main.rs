@@ -11,4 +11,5 @@ mod damage;
 mod failure;
 mod inspect;
 mod reader;
+mod sequences;
 mod trim;
