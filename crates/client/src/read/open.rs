@@ -3,7 +3,7 @@
 //! # Guarantees
 //! - Whatever its writer had flushed before the file was opened is seen: any datanode of the pipeline shows it. One that has
 //!   started anew since is in no pipeline: its word counts when nobody else has one, and when others stay silent.
-//! - Whatever a reader saw before is seen, too: a datanode may show bytes whose acknowledgement has not reached the ones before it
+//! - Whatever a reader saw before is seen, too, as long as nobody of the pipeline stays silent: a datanode may show bytes whose acknowledgement has not reached the ones before it
 //!   in the pipeline yet, but those have them. So the word of one that has more than it shows counts when nobody shows more. One
 //!   that shows all that it has shows as much as anybody.
 //! - Nothing is seen that is not received by all datanodes of the pipeline.
