@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use env::disk::{Disk, read_file, replace_file};
+use plant::Bug;
 use serde::{Deserialize, Serialize};
 use types::Term;
 
@@ -47,16 +48,21 @@ impl Fence {
         }
     }
 
+    /// The highest term that was seen.
+    pub(crate) fn highest(&self) -> Term {
+        Term(self.highest.load(Ordering::Acquire))
+    }
+
     /// Whether no higher term than this has been seen.
     pub(crate) fn stands(&self, term: Term) -> bool {
-        self.highest.load(Ordering::Acquire) <= term.as_u64()
+        self.highest() <= term || plant::is_planted(Bug::ObeyFormer)
     }
 
     /// Whether a master of this term may be obeyed: no higher one was seen, and the fence stands, durably, where it is.
     pub(crate) async fn admits(&self, term: Term, disk: &Arc<dyn Disk>, dirs: Vec<PathBuf>) -> bool {
         let term = term.as_u64();
         if self.highest.fetch_max(term, Ordering::AcqRel) > term {
-            return false;
+            return plant::is_planted(Bug::ObeyFormer);
         }
         if self.durable.load(Ordering::Acquire) >= term {
             return true;

@@ -122,6 +122,11 @@ impl Node {
         self.fence.admits(term, &self.env.disk, dirs).await
     }
 
+    /// The highest term that any master has shown.
+    pub(crate) fn highest_term(&self) -> Term {
+        self.fence.highest()
+    }
+
     /// Whether an order of this term may still be carried out: no later leader has been seen.
     pub(crate) fn obeys(&self, term: Term) -> bool {
         self.fence.stands(term)
@@ -363,6 +368,18 @@ impl Datanode {
     #[must_use]
     pub fn id(&self) -> DatanodeId {
         self.node.id
+    }
+
+    /// The highest term that any master has shown. Orders of lower ones are not obeyed.
+    #[must_use]
+    pub fn highest_term(&self) -> Term {
+        self.node.highest_term()
+    }
+
+    /// The lowest term of the orders that it began to carry out since this was asked last; none: there was no order.
+    #[must_use]
+    pub fn oldest_order(&self) -> Option<Term> {
+        self.node.orders.take_oldest()
     }
 
     /// The datanodes of the cluster, as the leader last told: a view that may be behind. Empty until a leader has told.

@@ -24,6 +24,8 @@ pub enum Bug {
     DestroyUnverified,
     /// A repair of a pipeline gets the generation that the broken one has.
     ReuseGeneration,
+    /// A datanode obeys a leader although it has seen a later one.
+    ObeyFormer,
 }
 
 #[cfg(feature = "bugs")]

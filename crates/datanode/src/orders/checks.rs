@@ -49,6 +49,7 @@ async fn carry_out(node: &Arc<Node>, check: &Check) -> Result<(), String> {
             check.by.term
         ));
     }
+    node.orders.begun(check.by.term);
     let replicas = node.replicas().ok_or("the chunk store is not open yet")?;
     let (task, chunk, generation) = (check.task, check.chunk, check.generation);
     env::blocking(move || match task {

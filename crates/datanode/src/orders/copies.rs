@@ -69,6 +69,7 @@ async fn carry_out(node: &Arc<Node>, copy: &Copy, kept: &mut Option<Connection>)
             copy.by.term
         ));
     }
+    node.orders.begun(copy.by.term);
     if copy.target.id == node.id {
         return Err("a replica can not be copied to the datanode that has it".to_owned());
     }

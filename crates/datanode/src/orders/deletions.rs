@@ -46,7 +46,10 @@ async fn carry_out(node: &Arc<Node>, batch: Vec<Deletion>) {
                 node.obeys(deletion.by.term),
             ) {
                 Some(why) => deletion.failed(why),
-                None => replicas.delete(deletion.chunk, deletion.generation, deletion.which),
+                None => {
+                    node.orders.begun(deletion.by.term);
+                    replicas.delete(deletion.chunk, deletion.generation, deletion.which);
+                }
             }
         }
     })

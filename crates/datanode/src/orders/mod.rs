@@ -29,9 +29,10 @@ mod queue;
 mod throttle;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
+use types::Term;
 
 pub(crate) use failures::{Failed, Failures};
 pub(crate) use queue::{Check, Copy, Deletion, Giver, Task};
@@ -50,7 +51,12 @@ pub(crate) struct Orders {
     total: Throttle,
     /// Replicas that are copied, in either direction.
     copying: AtomicU32,
+    /// The lowest term of those that were begun since somebody asked.
+    oldest: AtomicU64,
 }
+
+/// No order was begun.
+const NONE: u64 = u64::MAX;
 
 impl Orders {
     /// No orders; copies may send so many bytes a second together, 0: as many as they can.
@@ -62,7 +68,19 @@ impl Orders {
             deletions_wait: Notify::new(),
             total: Throttle::new(bytes_per_s),
             copying: AtomicU32::new(0),
+            oldest: AtomicU64::new(NONE),
         }
+    }
+
+    /// Notes that an order of this term is carried out from now on. Whether it may be was asked before.
+    fn begun(&self, term: Term) {
+        self.oldest.fetch_min(term.as_u64(), Ordering::Relaxed);
+    }
+
+    /// The lowest term of the orders that were begun since this was asked last.
+    pub(crate) fn take_oldest(&self) -> Option<Term> {
+        let oldest = self.oldest.swap(NONE, Ordering::Relaxed);
+        (oldest != NONE).then_some(Term(oldest))
     }
 
     pub(crate) fn copy(&self, copy: Copy) {
