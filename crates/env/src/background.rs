@@ -1,7 +1,7 @@
 //! Long work beside the requests: threads that give way to them, pauses, and producers that run ahead.
 //!
-//! In a simulation ([`Inline`](crate::Inline)) there is no second thread and no real time: all of it happens on the spot,
-//! and pauses take none.
+//! In a simulation ([`Inline`](crate::Inline)) there is no second thread: all of it happens on the spot, and pauses take no
+//! time.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::blocking::{blocking, is_inline};
+use crate::blocking::{blocking, is_inline, on_the_spot};
 
 /// The lowest priority that the scheduler knows besides "only when idle".
 const NICEST: i32 = 19;
@@ -25,7 +25,7 @@ where
     T: Send + 'static,
 {
     if is_inline() {
-        return f();
+        return on_the_spot(f).await;
     }
     let (done, outcome) = oneshot::channel();
     let (begin, begun) = mpsc::sync_channel::<F>(1);

@@ -4,8 +4,10 @@
 //! second thread, or the order of events would no longer follow from the seed: there it runs on the spot.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 thread_local! {
@@ -22,12 +24,7 @@ where
     T: Send + 'static,
 {
     if is_inline() {
-        let value = f();
-        let owed = OWED.take();
-        if !owed.is_zero() {
-            tokio::time::sleep(owed).await;
-        }
-        return value;
+        return on_the_spot(f).await;
     }
     match tokio::task::spawn_blocking(f).await {
         Ok(value) => value,
@@ -69,9 +66,45 @@ pub(crate) fn is_inline() -> bool {
     INLINE.get()
 }
 
-/// Where nothing may block, what would have takes its time at the end of the [`blocking`] call that it is in.
+/// Where nothing may block, what would have takes its time at the end of the call that it is in: of [`blocking`], of
+/// [`background`](crate::background), or of a stream between two awaits.
 pub(crate) fn owe(time: Duration) {
     OWED.set(OWED.get().saturating_add(time));
+}
+
+/// Calls `f`, and says how long it would have blocked. What others owe is theirs.
+fn owing<T>(f: impl FnOnce() -> T) -> (T, Duration) {
+    let others = OWED.take();
+    let value = f();
+    (value, OWED.replace(others))
+}
+
+/// Runs `f` where nothing may block.
+pub(crate) async fn on_the_spot<T>(f: impl FnOnce() -> T) -> T {
+    let (value, owed) = owing(f);
+    if !owed.is_zero() {
+        tokio::time::sleep(owed).await;
+    }
+    value
+}
+
+/// Runs what has a thread for itself, and may block at will, where nothing may.
+pub(crate) async fn as_a_thread<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        let polled = poll_fn(|context| match owing(|| future.as_mut().poll(context)) {
+            (Poll::Ready(value), owed) => Poll::Ready((Some(value), owed)),
+            (Poll::Pending, Duration::ZERO) => Poll::Pending,
+            (Poll::Pending, owed) => Poll::Ready((None, owed)),
+        });
+        let (value, owed) = polled.await;
+        if !owed.is_zero() {
+            tokio::time::sleep(owed).await;
+        }
+        if let Some(value) = value {
+            return value;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +132,32 @@ mod tests {
         assert_eq!(begun.elapsed(), Duration::from_secs(1));
         blocking(|| ()).await;
         assert_eq!(begun.elapsed(), Duration::from_secs(1));
+        crate::background("checkpoint", || owe(Duration::from_secs(2))).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_disk_of_another() {
+        let _inline = Inline::enter();
+        let begun = tokio::time::Instant::now();
+        owe(Duration::from_secs(9));
+        blocking(|| ()).await;
+        as_a_thread(blocking(|| owe(Duration::from_secs(1)))).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_takes_the_time_that_it_blocks() {
+        let _inline = Inline::enter();
+        let begun = tokio::time::Instant::now();
+        as_a_thread(async {
+            owe(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(begun.elapsed(), Duration::from_secs(1));
+            owe(Duration::from_secs(2));
+        })
+        .await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::blocking::is_inline;
+use crate::blocking::{as_a_thread, is_inline};
 
 thread_local! {
     /// Of the simulated process that runs now.
@@ -125,7 +125,7 @@ impl StreamThreads {
             inline(Box::new(move || {
                 Box::pin(async move {
                     let _active = active;
-                    until_closed(f, closing).await;
+                    as_a_thread(until_closed(f, closing)).await;
                 })
             }));
             return Ok(());
