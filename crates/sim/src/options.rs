@@ -23,7 +23,7 @@ pub enum Plant {
 
 impl Plant {
     /// All, by their names.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("replica-sync", Self::ReplicaSync),
         ("replica-name-sync", Self::ReplicaNameSync),
         ("log-sync", Self::LogSync),
@@ -31,6 +31,7 @@ impl Plant {
         ("ignore-fence", Self::Bug(Bug::IgnoreFence)),
         ("destroy-unverified", Self::Bug(Bug::DestroyUnverified)),
         ("reuse-generation", Self::Bug(Bug::ReuseGeneration)),
+        ("obey-former", Self::Bug(Bug::ObeyFormer)),
     ];
 
     /// Whether this build can have it.

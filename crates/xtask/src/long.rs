@@ -36,7 +36,7 @@ pub(crate) fn soak_simulation() -> anyhow::Result<()> {
 }
 
 /// The bugs that can be planted, and in how many seeds each must be found: about three times as many as it took.
-const PLANTS: [(&str, u64); 7] = [
+const PLANTS: [(&str, u64); 8] = [
     ("replica-sync", 25),
     ("replica-name-sync", 25),
     ("log-sync", 15),
@@ -44,6 +44,7 @@ const PLANTS: [(&str, u64); 7] = [
     ("ignore-fence", 5),
     ("destroy-unverified", 5),
     ("reuse-generation", 5),
+    ("obey-former", 65),
 ];
 
 /// Looks for every bug on purpose, each from seed 1 on, in as many as it must be found in.

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod destroyed;
+mod fenced;
 mod leader;
 mod leaks;
 mod ledger;
@@ -20,6 +21,7 @@ use crate::simulation::Simulation;
 
 use bounds::Bounds;
 use destroyed::Destroyed;
+use fenced::Fenced;
 use leader::Leader;
 use masters::Masters;
 
@@ -36,6 +38,7 @@ pub(crate) struct Invariants {
     masters: Masters,
     bounds: Bounds,
     destroyed: Destroyed,
+    fenced: Fenced,
     interval: Duration,
     next_at: Duration,
 }
@@ -58,6 +61,7 @@ impl Invariants {
     pub(crate) fn look(&mut self, simulation: &Simulation) -> Vec<String> {
         let mut wrong: Vec<String> = self.leader.look(simulation).into_iter().collect();
         wrong.extend(self.destroyed.look(simulation));
+        wrong.extend(self.fenced.look(simulation));
         if simulation.now >= self.next_at {
             self.next_at = simulation.now + self.interval;
             wrong.extend(self.masters.look(simulation));
