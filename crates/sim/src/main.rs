@@ -61,7 +61,7 @@ struct Arguments {
     #[arg(long)]
     datanodes: Option<usize>,
     /// With a bug on purpose: replica-sync, replica-name-sync or log-sync (these do not happen); in a build with the feature
-    /// `bugs` also acknowledge-early, ignore-fence, destroy-unverified or reuse-generation.
+    /// `bugs` also acknowledge-early, ignore-fence, destroy-unverified, reuse-generation or obey-former.
     #[arg(long, value_parser = plant)]
     plant: Option<Plant>,
     /// Without faults.
@@ -70,9 +70,10 @@ struct Arguments {
     /// Without these faults: their numbers with an 'f', of small ones with a 'w', and commas between.
     #[arg(long, value_delimiter = ',', requires = "seed")]
     skip: Vec<String>,
-    /// Looks for the fewest faults with which the seed still fails, in so many runs.
-    #[arg(long, requires = "seed", conflicts_with_all = ["trace", "json", "skip"])]
-    shrink: Option<usize>,
+    /// When something is wrong, looks for the fewest faults with which the seed (of many: the first) still fails, in so many runs
+    /// at most. 0 does not look; nor do `--trace`, `--json`, `--skip` and `--find`.
+    #[arg(long, default_value_t = 24)]
+    shrink: usize,
     /// Writes all that happened here.
     #[arg(long, conflicts_with = "seeds")]
     trace: Option<PathBuf>,
@@ -99,10 +100,9 @@ fn plant(name: &str) -> Result<Plant, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match (arguments.seed, arguments.shrink) {
-        (Some(seed), Some(tries)) => fewer(&arguments, seed, tries),
-        (Some(seed), None) => one(&arguments, seed),
-        (None, _) => many(&arguments),
+    let done = match arguments.seed {
+        Some(seed) => one(&arguments, seed),
+        None => many(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -127,15 +127,19 @@ fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<bool> {
     options.trace.clone_from(&arguments.trace);
     options.log.clone_from(&arguments.log);
     let report = sim::run(&options)?;
+    let is_well = report.findings.is_empty();
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
-    } else {
-        for event in &report.events {
-            print!("{event}");
-        }
-        print!("{report}");
+        return Ok(is_well);
     }
-    Ok(report.findings.is_empty())
+    for event in &report.events {
+        print!("{event}");
+    }
+    print!("{report}");
+    if !is_well && arguments.trace.is_none() && arguments.skip.is_empty() {
+        fewest(arguments, seed)?;
+    }
+    Ok(is_well)
 }
 
 /// What each process of many is to be told, beside its seed.
@@ -165,18 +169,33 @@ fn further(arguments: &Arguments) -> Vec<String> {
     further
 }
 
-/// Looks for the fewest faults. Answers whether all is well.
-fn fewer(arguments: &Arguments, seed: u64, tries: usize) -> anyhow::Result<bool> {
-    let Some(shrunk) = sim::shrink(seed, &further(arguments), tries)? else {
-        println!("seed {seed}: nothing is wrong");
-        return Ok(true);
-    };
-    for event in &shrunk.report.events {
-        print!("{event}");
+/// Looks for the fewest faults with which a seed still fails, and tells what happened then.
+fn fewest(arguments: &Arguments, seed: u64) -> anyhow::Result<()> {
+    if arguments.shrink == 0 {
+        return Ok(());
     }
+    let tries = arguments.shrink;
+    println!("looking for the fewest faults with which seed {seed} fails, in {tries} runs at most");
+    let tell = |tried: usize, left: usize| eprintln!("  {tried} of {tries} runs, {left} faults left");
+    let Some(shrunk) = sim::shrink(seed, &further(arguments), tries, tell)? else {
+        println!(
+            "seed {seed} did not fail again: the simulation is not deterministic, which is a bug of its own"
+        );
+        return Ok(());
+    };
+    println!("the shortest trace that was found:");
+    tell_last(&shrunk.report);
     print!("{}", shrunk.report);
     println!("{shrunk}");
-    Ok(false)
+    Ok(())
+}
+
+/// Prints the events before the first finding.
+fn tell_last(report: &Report) {
+    let before = report.events.len().saturating_sub(EVENTS);
+    for event in report.events.iter().skip(before) {
+        print!("{event}");
+    }
 }
 
 /// Simulates many. Answers whether all is well.
@@ -204,10 +223,7 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     let tell = |report: &Report| {
         if let Some(first) = report.findings.first() {
             if !arguments.find {
-                let before = report.events.len().saturating_sub(EVENTS);
-                for event in report.events.iter().skip(before) {
-                    print!("{event}");
-                }
+                tell_last(report);
             }
             println!("seed {} FAILED: {first}", report.seed);
         } else {
@@ -226,7 +242,11 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     for seed in swept.failed.keys() {
         let further = sweep.arguments.join(" ");
         println!("see it again: cargo run --release -p sim -- --seed {seed} {further}");
-        println!("the fewest faults: cargo run --release -p sim -- --seed {seed} {further} --shrink 40");
+    }
+    if let Some(first) = swept.failed.keys().next()
+        && !arguments.find
+    {
+        fewest(arguments, *first)?;
     }
     if arguments.find {
         let found = if swept.failed.is_empty() {

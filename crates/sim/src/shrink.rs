@@ -25,11 +25,17 @@ pub struct Shrunk {
     pub tries: usize,
 }
 
-/// Simulates `seed` with `arguments` again and again, with ever fewer faults, up to `tries` times. None: it does not fail.
+/// Simulates `seed` with `arguments` again and again, with ever fewer faults, up to `tries` times. `tell` hears after each how
+/// many runs there were, and how many faults are left. None: it does not fail.
 ///
 /// # Errors
 /// When a process can not be started.
-pub fn shrink(seed: u64, arguments: &[String], tries: usize) -> anyhow::Result<Option<Shrunk>> {
+pub fn shrink(
+    seed: u64,
+    arguments: &[String],
+    tries: usize,
+    tell: impl Fn(usize, usize),
+) -> anyhow::Result<Option<Shrunk>> {
     let program = std::env::current_exe().context("this program is not known to itself")?;
     let first = sweep::one(&program, seed, arguments)?;
     let Some(kind) = kind_of(&first) else {
@@ -43,7 +49,9 @@ pub fn shrink(seed: u64, arguments: &[String], tries: usize) -> anyhow::Result<O
         tries: 1,
         tries_max: tries,
         best: first.clone(),
+        tell: &tell,
     };
+    tell(search.tries, first.happened.len());
     // Nothing that came after it has a part in it.
     if let (Some(begun), Some(found)) = (first.begun_s, first.found_s)
         && found > begun
@@ -81,6 +89,7 @@ struct Search<'a> {
     tries_max: usize,
     /// The last run that failed.
     best: Report,
+    tell: &'a dyn Fn(usize, usize),
 }
 
 impl Search<'_> {
@@ -97,6 +106,7 @@ impl Search<'_> {
         if same {
             self.best = report;
         }
+        (self.tell)(self.tries, self.best.happened.len());
         Ok(same)
     }
 }
