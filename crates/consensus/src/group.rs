@@ -1,6 +1,7 @@
 //! The facade.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::error::{CheckpointError, Failure, NotLeader, OpenError, ProposeError}
 use crate::followers::{self, Follower};
 use crate::form::{self, ChangeError, Standing};
 use crate::lease::Lease;
-use crate::machine::{LogCommand, StateMachine};
+use crate::machine::StateMachine;
 use crate::node::{Node, SharedNode};
 use crate::observer::Observer;
 use crate::open::{self, Opened};
@@ -28,7 +29,7 @@ use crate::runtime;
 use crate::settings::Settings;
 use crate::status::Status;
 use crate::store::{
-    Adapter, Checkpointer, Condition, LogStore, Proposal, Request, Room, SnapshotData, Written, erase,
+    Adapter, Checkpointer, Condition, LogStore, Prepared, Request, Room, SnapshotData, Written, erase,
 };
 use crate::transport::{self, Service};
 
@@ -42,9 +43,6 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes of encoded commands that are under way at most.
 const QUEUE_BYTES: u32 = 64 << 20;
-
-/// Most encoded commands are shorter.
-const COMMAND_BYTES_USUAL: usize = 192;
 
 /// Bytes of an encoded command.
 const COMMAND_BYTES_MAX: usize = 16 << 20;
@@ -295,8 +293,9 @@ impl<M: StateMachine> Group<M> {
         if let Some(term) = self.leads() {
             return Ok(term);
         }
-        let raft = &self.node.raft;
-        match raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
+        // Elsewhere, for it is large and rare: every question that waits carries this future.
+        let asked = Box::pin(self.node.raft.ensure_linearizable(ReadPolicy::ReadIndex));
+        match asked.await {
             Ok(_) => Ok(self.node.status.borrow().term),
             Err(_) => Err(self.not_leader()),
         }
@@ -309,28 +308,42 @@ impl<M: StateMachine> Group<M> {
     ///
     /// # Errors
     /// As [`ProposeError`] says.
-    pub async fn propose(&self, command: M::Command) -> Result<M::Outcome, ProposeError> {
-        let mut payload = Vec::with_capacity(COMMAND_BYTES_USUAL);
-        command.encode(&mut payload);
-        let (op, bytes) = (command.op_code(), payload.len());
+    pub fn propose(
+        &self,
+        command: M::Command,
+    ) -> impl Future<Output = Result<M::Outcome, ProposeError>> + Send + '_ {
+        self.submit(Prepared::new(command))
+    }
+
+    /// The same, of a command that is encoded already.
+    ///
+    /// # Errors
+    /// As [`ProposeError`] says.
+    pub async fn submit(&self, prepared: Prepared<M>) -> Result<M::Outcome, ProposeError> {
+        let Prepared {
+            op,
+            payload,
+            proposal,
+        } = prepared;
+        let bytes = payload.len();
         let Some(share) = u32::try_from(bytes).ok().filter(|_| bytes <= COMMAND_BYTES_MAX) else {
             return Err(ProposeError::TooLarge {
                 bytes,
                 max: COMMAND_BYTES_MAX,
             });
         };
-        let room = self.room(share).await?;
-        let proposal = Arc::new(Proposal::<M>::new(command, room));
+        proposal.admit(self.room(share).await?);
         let command = Command {
             op,
-            payload: payload.into(),
+            payload,
             proposal: Some(Arc::clone(&proposal) as _),
         };
         let mut lost = self.lost.clone();
         lost.mark_unchanged();
         let (responder, answer) = OneshotResponder::new_pair();
-        let sent = self.node.raft.client_write_ff(command, Some(responder)).await;
-        if sent.is_err() {
+        // Elsewhere, for it is large, and over long before the answer is there.
+        let sent = Box::pin(self.node.raft.client_write_ff(command, Some(responder)));
+        if sent.await.is_err() {
             return Err(self.ended());
         }
         let answer = tokio::select! {

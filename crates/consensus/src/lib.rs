@@ -53,4 +53,5 @@ pub use group::Group;
 pub use machine::{Image, LogCommand, RestoreError, StateMachine};
 pub use settings::Settings;
 pub use status::{Member, Role, Status};
+pub use store::Prepared;
 pub use transport::{Answers, Service};

@@ -5,6 +5,7 @@
 //! directory beyond so many in one window.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use proto::v1;
 use tonic::Request;
 
 use crate::audit::{Told, path_of};
-use crate::service::peer_host;
+use crate::service::peer_address;
 
 /// How long is counted before it is told.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -29,6 +30,8 @@ struct Windows {
     begun: Duration,
     now: Counts,
     last: Counts,
+    /// The one that is counted.
+    key: String,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +50,7 @@ impl Activity {
         let Some(caller) = message.caller() else { return };
         if let Ok(mut windows) = self.0.try_lock() {
             windows.turn(now);
-            add(&mut windows.now.clients, &client(caller, request), 1);
+            windows.client(caller, request, 1);
             if let Some(path) = message.path() {
                 add(&mut windows.now.directories, directory(path), 1);
             }
@@ -61,7 +64,7 @@ impl Activity {
         if let Ok(mut windows) = self.0.try_lock() {
             windows.turn(now);
             let count = batch.operations.len() as u64;
-            add(&mut windows.now.clients, &client(caller, request), count);
+            windows.client(caller, request, count);
             let paths = batch
                 .operations
                 .iter()
@@ -99,14 +102,17 @@ impl Windows {
         }
         self.begun = now;
     }
-}
 
-fn client<T>(caller: &v1::Caller, request: &Request<T>) -> String {
-    let host = match caller.from.as_str() {
-        "" => peer_host(request).unwrap_or_default(),
-        named => named.to_owned(),
-    };
-    format!("{}@{host}", caller.user)
+    /// A client has made so many calls.
+    fn client<T>(&mut self, caller: &v1::Caller, request: &Request<T>, calls: u64) {
+        self.key.clear();
+        // A string takes all that is written to it.
+        let _ = match (caller.from.as_str(), peer_address(request)) {
+            ("", Some(address)) => write!(self.key, "{}@{address}", caller.user),
+            (from, _) => write!(self.key, "{}@{from}", caller.user),
+        };
+        add(&mut self.now.clients, &self.key, calls);
+    }
 }
 
 /// The directory that something is in.

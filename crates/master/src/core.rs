@@ -5,11 +5,12 @@
 //!
 //! One lock: the cluster's. It is never held over an `await`, and the namespace needs none.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use consensus::{Group, ProposeError};
+use consensus::{Group, Prepared, ProposeError};
 use env::Env;
 use futures_util::FutureExt as _;
 use namespace::{Command, Entry, NamespaceError, Outcome};
@@ -134,7 +135,8 @@ impl Core {
             _ => {}
         }
         // The group is a moment ahead.
-        match tokio::time::timeout(OPENING_PATIENCE, self.leadership.begun()).await {
+        let begun = Box::pin(tokio::time::timeout(OPENING_PATIENCE, self.leadership.begun()));
+        match begun.await {
             Ok(lead) if lead.term == term => Ok(lead),
             _ => Err(self.not_leader()),
         }
@@ -199,35 +201,42 @@ impl Core {
     }
 
     /// Makes a caller's command durable, applies it, and gives the answer.
-    pub(crate) async fn propose(
+    pub(crate) fn propose(
         &self,
         caller: Caller,
         request: RequestId,
         command: Command,
-    ) -> Result<Outcome, Rejection> {
-        Ok(self.log(caller, Some(request), command).await??)
+    ) -> impl Future<Output = Result<Outcome, Rejection>> + Send + '_ {
+        self.log(caller, Some(request), command)
+            .map(|logged| Ok(logged??))
     }
 
     /// The same, with the refusal of the namespace as it is.
-    pub(crate) async fn log(
+    pub(crate) fn log(
         &self,
         caller: Caller,
         request: Option<RequestId>,
         command: Command,
-    ) -> Result<Result<Outcome, NamespaceError>, Rejection> {
-        let group = self.open_group()?;
-        let entry = Entry {
+    ) -> impl Future<Output = Result<Result<Outcome, NamespaceError>, Rejection>> + Send + '_ {
+        self.submit(Prepared::new(Logged(Entry {
             at: self.env.clock.wall(),
             caller,
             request,
             command,
-        };
+        })))
+    }
+
+    async fn submit(
+        &self,
+        prepared: Prepared<Machine>,
+    ) -> Result<Result<Outcome, NamespaceError>, Rejection> {
+        let group = self.open_group()?;
         let Some(lead) = self.leadership.current() else {
-            return Ok(group.propose(Logged(entry)).await?);
+            return Ok(group.submit(prepared).await?);
         };
         tokio::select! {
             biased;
-            outcome = group.propose(Logged(entry)) => Ok(outcome?),
+            outcome = group.submit(prepared) => Ok(outcome?),
             // Cut off, this master may never learn what became of it. The same call at the new leader tells.
             () = self.leadership.ended(lead) => Err(self.not_leader()),
         }

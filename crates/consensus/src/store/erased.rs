@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::machine::{Image, LogCommand, RestoreError, StateMachine};
@@ -23,24 +24,48 @@ impl Room {
     }
 }
 
+/// Most encoded commands are shorter.
+const COMMAND_BYTES_USUAL: usize = 192;
+
+/// A command that is encoded, to be proposed. It is small, whatever the command is: who waits for the outcome carries no more.
+pub struct Prepared<M: StateMachine> {
+    pub(crate) op: u8,
+    pub(crate) payload: Bytes,
+    pub(crate) proposal: Arc<Proposal<M>>,
+}
+
+impl<M: StateMachine> Prepared<M> {
+    /// Encodes `command`.
+    #[must_use]
+    pub fn new(command: M::Command) -> Self {
+        let mut payload = Vec::with_capacity(COMMAND_BYTES_USUAL);
+        command.encode(&mut payload);
+        Self {
+            op: command.op_code(),
+            payload: payload.into(),
+            proposal: Arc::new(Proposal {
+                under_way: Mutex::new((Some(command), None)),
+                outcome: Mutex::new(None),
+            }),
+        }
+    }
+}
+
 /// A command on its way, on the member that it was proposed at, and later its outcome.
 pub(crate) struct Proposal<M: StateMachine> {
-    command: Mutex<Option<(M::Command, Room)>>,
+    under_way: Mutex<(Option<M::Command>, Option<Room>)>,
     outcome: Mutex<Option<M::Outcome>>,
 }
 
 impl<M: StateMachine> Proposal<M> {
-    pub(crate) fn new(command: M::Command, room: Room) -> Self {
-        Self {
-            command: Mutex::new(Some((command, room))),
-            outcome: Mutex::new(None),
-        }
+    /// It is under way from now on.
+    pub(crate) fn admit(&self, room: Room) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(room);
     }
 
     /// The command, once; its room is given back.
     fn take_command(&self) -> Option<M::Command> {
-        let mut command = self.command.lock().unwrap_or_else(PoisonError::into_inner);
-        command.take().map(|(command, _)| command)
+        std::mem::take(&mut *self.under_way.lock().unwrap_or_else(PoisonError::into_inner)).0
     }
 
     /// What came out, once: after the command was applied.

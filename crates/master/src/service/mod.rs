@@ -16,6 +16,7 @@ mod reshape;
 mod unfinished;
 mod write;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use env::net::Peer;
@@ -115,8 +116,13 @@ fn asked(operation: &'static str, caller: Option<&v1::Caller>) -> tracing::Span 
 
 /// The address of the other end of the connection, without its port.
 pub(crate) fn peer_host<T>(request: &Request<T>) -> Option<String> {
+    peer_address(request).map(|address| address.to_string())
+}
+
+/// The same, not written down.
+pub(crate) fn peer_address<T>(request: &Request<T>) -> Option<IpAddr> {
     let Peer(address) = request.extensions().get::<Peer>()?;
-    address.map(|address| address.ip().to_canonical().to_string())
+    address.map(|address| address.ip().to_canonical())
 }
 
 macro_rules! calls {

@@ -61,7 +61,7 @@ pub(super) async fn create_among(
     };
     // Without overwriting, a file that is there is in the way, whoever writes it.
     if options.overwrite {
-        lease::yield_to(core, lead, &caller, id.client, &path).await?;
+        Box::pin(lease::yield_to(core, lead, &caller, id.client, &path)).await?;
     }
     let begun = match request.with_chunk {
         true => {
