@@ -29,6 +29,7 @@ mod backup;
 mod error;
 mod followers;
 mod form;
+mod gather;
 mod group;
 mod lease;
 mod machine;

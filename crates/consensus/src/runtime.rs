@@ -12,6 +12,8 @@ use openraft::{AsyncRuntime, TokioRuntime};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use crate::gather::Gathering;
+
 tokio::task_local! {
     static SEED: Cell<u64>;
 }
@@ -44,7 +46,7 @@ impl AsyncRuntime for Runtime {
     type TimeoutError = <TokioRuntime as AsyncRuntime>::TimeoutError;
     type Timeout<R, T: Future<Output = R> + Send> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = SmallRng;
-    type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
+    type Mpsc = Gathering;
     type Watch = <TokioRuntime as AsyncRuntime>::Watch;
     type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
     type Mutex<T: Send + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
