@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use namespace::{Command, FileKind, Lease, Outcome, RECOVERY, TRUNCATION, is_leaders};
+use namespace::{Command, Outcome, is_leaders};
 use types::{Caller, ClientId, FsPath, InodeId, UnixMillis};
 
 use crate::core::Core;
@@ -38,9 +38,7 @@ pub(crate) async fn run(core: &Core) {
         let due: Vec<_> = {
             let namespace = core.machine.read();
             core.cluster().sweep_writes(&namespace);
-            let silent = |lease: &Lease| !is_leaders(lease.holder) && lease.renewed < before;
-            let silent = namespace.leases().filter(silent);
-            silent.flat_map(|lease| lease.files).collect()
+            namespace.left_alone_since(before).collect()
         };
         if due.is_empty() || !core.leads_now().is_some_and(|lead| may_expire(core, lead)) {
             continue;
@@ -84,15 +82,9 @@ pub(crate) async fn take_over(
     patience: Duration,
 ) -> Result<bool, Rejection> {
     let mut changes = core.desk.changes();
-    let is_open = || {
-        let namespace = core.machine.read();
-        namespace.leases().any(|lease| lease.files.contains(&inode))
-    };
-    let recovering = || {
-        let namespace = core.machine.read();
-        let mut leaders = [RECOVERY, TRUNCATION].into_iter();
-        leaders.any(|leader| namespace.writer_file(inode, leader).is_ok())
-    };
+    let writer = || core.machine.read().writer_of(inode);
+    let is_open = || writer().is_some();
+    let recovering = || writer().is_some_and(|(holder, _)| is_leaders(holder));
     if !is_open() || (!recovering() && end(core, inode, before).await?) {
         return Ok(true);
     }
@@ -123,14 +115,14 @@ pub(crate) async fn yield_to(
     client: ClientId,
     path: &FsPath,
 ) -> Result<(), Rejection> {
-    let Some((inode, lease)) = held_by_another(core, caller, client, path) else {
+    let Some((inode, holder, renewed)) = held_by_another(core, caller, client, path) else {
         return Ok(());
     };
-    let age = core.env.clock.wall().since_ms(lease.renewed);
+    let age = core.env.clock.wall().since_ms(renewed);
     let over = age > millis(core.config.lease_soft_limit) && may_expire(core, lead);
-    if over || is_leaders(lease.holder) {
-        tracing::info!(%path, holder = %lease.holder, age_ms = age, "another writer waits for a file");
-        let before = UnixMillis(lease.renewed.0.saturating_add(1));
+    if over || is_leaders(holder) {
+        tracing::info!(%path, %holder, age_ms = age, "another writer waits for a file");
+        let before = UnixMillis(renewed.0.saturating_add(1));
         take_over(core, lead, inode, before, YIELD_PATIENCE).await?;
     }
     Ok(())
@@ -141,14 +133,11 @@ fn held_by_another(
     caller: &Caller,
     client: ClientId,
     path: &FsPath,
-) -> Option<(InodeId, Lease)> {
+) -> Option<(InodeId, ClientId, UnixMillis)> {
     let namespace = core.machine.read();
-    let status = namespace.stat(caller, path).ok()?;
-    if status.kind != FileKind::File || !status.being_written {
-        return None;
-    }
-    let lease = namespace
-        .leases()
-        .find(|lease| lease.holder != client && lease.files.contains(&status.inode))?;
-    Some((status.inode, lease))
+    let inode = namespace.stat(caller, path).ok()?.inode;
+    let (holder, renewed) = namespace
+        .writer_of(inode)
+        .filter(|(holder, _)| *holder != client)?;
+    Some((inode, holder, renewed))
 }

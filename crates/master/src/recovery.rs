@@ -21,7 +21,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use namespace::{Command, Outcome, RECOVERY, Recovering, TRUNCATION, WriterFile, is_leaders};
+use namespace::{Command, Outcome, RECOVERY, Recovering, TRUNCATION, WriterFile};
 use placement::Liveness;
 use types::{ChunkExtent, ChunkId, DatanodeId, Generation, InodeId, UnixMillis};
 
@@ -56,10 +56,9 @@ pub(crate) async fn run(core: &Core) {
             continue;
         };
         let namespace = core.machine.snapshot();
-        let files = namespace
-            .leases()
-            .filter(|lease| is_leaders(lease.holder))
-            .flat_map(|lease| lease.files);
+        let files = [RECOVERY, TRUNCATION]
+            .into_iter()
+            .flat_map(|leader| namespace.written_by(leader));
         for inode in files {
             if busy.len() < AT_ONCE && busy.insert(inode) {
                 running.push(attempt(core, lead, inode));

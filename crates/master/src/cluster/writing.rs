@@ -3,7 +3,7 @@
 //! As long as a datanode has not reported its replica, the write counts as load on it. The entry stays until its file is
 //! closed or given up, so that a retried `AddChunk` gets the same pipeline, and `Complete` knows what to wait for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use namespace::Namespace;
 use placement::Target;
@@ -133,12 +133,11 @@ impl Cluster {
     /// Drops what is left of writes whose file is closed or gone: of writers that vanished.
     pub(crate) fn sweep_writes(&mut self, namespace: &Namespace) {
         let open = |chunk: ChunkId| namespace.chunk(chunk).is_some_and(|info| info.len.is_none());
-        let writers: HashSet<_> = namespace.leases().flat_map(|lease| lease.files).collect();
         let mut over: Vec<_> = self
             .writing
             .0
             .iter()
-            .filter(|(chunk, pending)| !open(**chunk) && !writers.contains(&pending.inode))
+            .filter(|(chunk, pending)| !open(**chunk) && namespace.writer_of(pending.inode).is_none())
             .map(|(chunk, _)| *chunk)
             .collect();
         over.sort_unstable();

@@ -51,13 +51,24 @@ impl Leases {
         self.0.get(&client).map(|held| held.renewed)
     }
 
-    /// The files of clients that gave no sign of life since `before`; without those of `never`.
-    pub(crate) fn expired(&self, before: UnixMillis, never: ClientId) -> Vec<InodeId> {
+    /// What `client` writes.
+    pub(crate) fn of(&self, client: ClientId) -> impl Iterator<Item = InodeId> + '_ {
+        self.0
+            .get(&client)
+            .into_iter()
+            .flat_map(|held| held.files.iter().copied())
+    }
+
+    /// The files of clients that gave no sign of life since `before`, as far as they `may` expire.
+    pub(crate) fn expired(
+        &self,
+        before: UnixMillis,
+        may: fn(ClientId) -> bool,
+    ) -> impl Iterator<Item = InodeId> + '_ {
         self.0
             .iter()
-            .filter(|(holder, held)| **holder != never && held.renewed < before)
+            .filter(move |(holder, held)| held.renewed < before && may(**holder))
             .flat_map(|(_, held)| held.files.iter().copied())
-            .collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Lease> + '_ {
