@@ -91,6 +91,9 @@ enum Command {
         #[arg(long)]
         file: PathBuf,
     },
+    /// A process of the bare limits: answers calls.
+    #[command(hide = true)]
+    BareCalls,
 }
 
 /// What every benchmark of a cluster takes.
@@ -124,6 +127,7 @@ fn main() -> ExitCode {
         Command::Neighbour { file } => failover::neighbour::run(file.as_deref()),
         Command::BareWriter { dir, next, buffer } => bare::writer(&dir, next, buffer),
         Command::BareSource { file } => bare::source(&file),
+        Command::BareCalls => bare::calls(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,11 +4,14 @@
 //!   the end of a 64 MiB piece it syncs the file and its directory, while the next piece comes in already, waits for the
 //!   acknowledgement from below and sends its own. No checksums, no metadata, no names.
 //! - **Read**: one process sends a file out of the page cache through one TCP stream; another receives and forgets.
+//! - **Call**: the gRPC library answers a call with next to nothing in it.
 
+mod call;
 mod chain;
 mod peer;
 mod stream;
 
+pub(crate) use call::{Calls, call, calls};
 pub(crate) use chain::{Chain, writer};
 pub(crate) use stream::{Source, source};
 

@@ -19,6 +19,8 @@ pub(crate) struct Figure {
     pub per_second: Samples,
     /// Of the empty calls of the same round.
     pub share_of_empty: Samples,
+    /// Of the bare calls of the same round.
+    pub share_of_bare: Samples,
     pub client_cpu_micros: Samples,
     pub server_cpu_micros: Samples,
 }
@@ -40,16 +42,20 @@ pub(crate) struct Figures(Vec<Figure>);
 impl Figures {
     /// Takes a round's figures in.
     pub(crate) fn push(&mut self, setting: Setting, round: &[Measured]) {
-        let empty = round
-            .iter()
-            .find(|measured| measured.operation == Operation::Ping)
-            .map(|measured| measured.took.rate(measured.count));
+        let yardstick = |operation| {
+            let measured = round.iter().find(|measured| measured.operation == operation)?;
+            Some(measured.took.rate(measured.count)).filter(|rate| *rate > 0.0)
+        };
+        let (empty, bare) = (yardstick(Operation::Ping), yardstick(Operation::Bare));
         for measured in round {
             let rate = measured.took.rate(measured.count);
             let figure = self.of(setting, measured.operation);
             figure.per_second.push(rate);
-            if let Some(empty) = empty.filter(|empty| *empty > 0.0) {
+            if let Some(empty) = empty {
                 figure.share_of_empty.push(rate / empty);
+            }
+            if let Some(bare) = bare {
+                figure.share_of_bare.push(rate / bare);
             }
             figure
                 .client_cpu_micros
@@ -72,6 +78,7 @@ impl Figures {
                     operation,
                     per_second: Samples::default(),
                     share_of_empty: Samples::default(),
+                    share_of_bare: Samples::default(),
                     client_cpu_micros: Samples::default(),
                     server_cpu_micros: Samples::default(),
                 });
@@ -184,7 +191,11 @@ mod tests {
         let mut figures = Figures::default();
         figures.push(
             SETTING,
-            &[measured(Operation::Ping, 1_000), measured(Operation::Stat, 500)],
+            &[
+                measured(Operation::Bare, 400),
+                measured(Operation::Ping, 1_000),
+                measured(Operation::Stat, 500),
+            ],
         );
         figures.push(
             SETTING,
@@ -192,6 +203,7 @@ mod tests {
         );
         let stat = figures.get(SETTING, Operation::Stat).unwrap();
         assert_eq!(stat.share_of_empty.median(), 0.375);
+        assert_eq!(stat.share_of_bare.median(), 1.25);
         assert_eq!(stat.per_second.median(), 500.0);
         assert_eq!(stat.server_cpu_micros.median(), 400.0);
         assert!(figures.get(SETTING, Operation::Create).is_none());

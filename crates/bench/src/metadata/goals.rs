@@ -33,6 +33,10 @@ pub(crate) fn print(
             let figure = figures.get(own, operation)?;
             Some(figure.share_of_empty.median())
         };
+        let share_of_bare = |operation| {
+            let figure = figures.get(own, operation)?;
+            Some(figure.share_of_bare.median())
+        };
         let rate = |setting, operation| {
             let figure = figures.get(setting, operation)?;
             Some(figure.per_second.median())
@@ -51,6 +55,12 @@ pub(crate) fn print(
             needed,
             2,
         ));
+        goals.push(Goal {
+            what: format!("{of}: create, of bare calls"),
+            reached: share_of_bare(Operation::Create).map(|share| format!("{share:.2}")),
+            wanted: String::new(),
+            met: None,
+        });
         let hdfs = Setting {
             masters: 1,
             ..setting(HDFS, 1)

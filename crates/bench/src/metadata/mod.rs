@@ -2,6 +2,10 @@
 //!
 //! - Every operation goes through generated gRPC calls on plain connections, as does the *empty call* that it is held
 //!   against, measured in the same round on the same server. What a change answers is on disk on a majority of the masters.
+//! - The *bare call* is one of the gRPC library alone, to a process that does nothing else, over connections as they come: it tells
+//!   how much of an empty call is DistriFS's own doing, for better or worse.
+//! - How much an empty call costs depends on how many connections the callers share (`--connections`): one has one task at
+//!   each end, and that is the limit then, for empty calls and not for changes.
 //! - `create` is the call that makes a file appear, open for writing; `close` is the call that ends it. HDFS has the same
 //!   two. With `--peers hdfs` they are measured in the same run through its own Java client (`ClientProtocol`, as
 //!   `NNThroughputBenchmark` uses it: without the threads of its output streams).
@@ -22,6 +26,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::Common;
+use crate::bare;
 use crate::cluster::{self, Cluster, Shape};
 use crate::machine::Machine;
 use crate::report::Report;
@@ -186,6 +191,7 @@ fn plans(options: &Options, time: Duration) -> Vec<Plan> {
 struct Bench {
     runtime: Runtime,
     wire: Wire,
+    bare: bare::Calls,
     system: System,
 }
 
@@ -206,6 +212,7 @@ impl Bench {
             Wire::connect(&leader.address, connections).await
         })?;
         Ok(Self {
+            bare: bare::Calls::start(&runtime, connections)?,
             runtime,
             wire,
             system,
@@ -224,7 +231,7 @@ impl Bench {
             list: "/list".to_owned(),
             own: own.clone(),
         };
-        let measured = round::round(&self.runtime, cluster, &self.wire, plan, &ground)
+        let measured = round::round(&self.runtime, cluster, &self.wire, &self.bare, plan, &ground)
             .context("did the leader change? a benchmark of metadata stays with one")?;
         self.system.remove(&own)?;
         Ok(measured)

@@ -5,13 +5,17 @@ use proto::v1;
 use proto::v1::operation::Kind;
 use proto::v1::operation_result::Result as Answer;
 use serde::Serialize;
+use tonic::transport::Channel;
 
+use crate::bare;
 use crate::wire::Wire;
 
 /// One kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Operation {
+    /// Nothing, of the gRPC library alone: see [`bare`](crate::bare).
+    Bare,
     /// Nothing: what a call costs at least.
     Ping,
     Stat,
@@ -30,7 +34,8 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// All, in the order in which they are measured: each finds what the one before has left.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Bare,
         Self::Ping,
         Self::Stat,
         Self::Open,
@@ -44,6 +49,7 @@ impl Operation {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Bare => "bare call",
             Self::Ping => "empty call",
             Self::Stat => "stat",
             Self::Open => "open (locate)",
@@ -58,7 +64,7 @@ impl Operation {
 
     /// Whether a batch can have it.
     pub(crate) const fn batched(self) -> bool {
-        !matches!(self, Self::Ping | Self::List)
+        !matches!(self, Self::Bare | Self::Ping | Self::List)
     }
 
     /// Whether it is done to what [`Operation::Create`] has made, to each once.
@@ -82,8 +88,9 @@ pub(crate) struct Ground {
 /// One caller: its connection, what it works on, and what it has made.
 pub(crate) struct Caller {
     wire: Wire,
-    namespace: v1::namespace_client::NamespaceClient<tonic::transport::Channel>,
-    admin: v1::admin_client::AdminClient<tonic::transport::Channel>,
+    namespace: v1::namespace_client::NamespaceClient<Channel>,
+    admin: v1::admin_client::AdminClient<Channel>,
+    bare: Option<Channel>,
     ground: Ground,
     /// Files that were created, by their number: their inodes.
     inodes: Vec<u64>,
@@ -96,10 +103,19 @@ impl Caller {
             wire: wire.clone(),
             namespace: wire.namespace(number)?,
             admin: wire.admin(number)?,
+            bare: None,
             ground,
             inodes: Vec::new(),
             random: fastrand::Rng::with_seed(u64::try_from(number)?),
         })
+    }
+
+    /// Where it makes bare calls.
+    pub(crate) fn with_bare(self, bare: Channel) -> Self {
+        Self {
+            bare: Some(bare),
+            ..self
+        }
     }
 
     /// How many files this caller has created.
@@ -111,6 +127,9 @@ impl Caller {
     pub(crate) async fn call(&mut self, operation: Operation, number: u64) -> anyhow::Result<()> {
         let caller = self.wire.caller();
         match self.kind(operation, number)? {
+            None if operation == Operation::Bare => {
+                bare::call(self.bare.clone().context("nobody answers bare calls")?).await?;
+            }
             None if operation == Operation::Ping => {
                 self.admin.ping(v1::PingRequest {}).await?;
             }
@@ -183,7 +202,7 @@ impl Caller {
     fn kind(&mut self, operation: Operation, number: u64) -> anyhow::Result<Option<Kind>> {
         let own = &self.ground.own;
         Ok(Some(match operation {
-            Operation::Ping | Operation::List => return Ok(None),
+            Operation::Bare | Operation::Ping | Operation::List => return Ok(None),
             Operation::Stat => Kind::Stat(v1::StatRequest {
                 path: self.readable(),
                 ..Default::default()

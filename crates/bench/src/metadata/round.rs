@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+use crate::bare;
 use crate::cluster::Cluster;
 use crate::metadata::operation::{Caller, Ground, Operation};
 use crate::took::Took;
@@ -34,28 +35,27 @@ pub(crate) fn round(
     runtime: &Runtime,
     cluster: &Cluster,
     wire: &Wire,
+    bare: &bare::Calls,
     plan: Plan,
     ground: &Ground,
 ) -> anyhow::Result<Vec<Measured>> {
     let mut callers = Vec::new();
     for number in 0..plan.callers {
         let own = format!("{}/{number}", ground.own);
-        callers.push(Caller::new(
-            wire,
-            number,
-            Ground {
-                own,
-                ..ground.clone()
-            },
-        )?);
+        let ground = Ground {
+            own,
+            ..ground.clone()
+        };
+        callers.push(Caller::new(wire, number, ground)?.with_bare(bare.connection(number)?));
     }
     let mut measured = Vec::new();
     for operation in Operation::ALL {
-        if plan.batch > 1 && !operation.batched() && operation != Operation::Ping {
+        let yardstick = matches!(operation, Operation::Bare | Operation::Ping);
+        if plan.batch > 1 && !operation.batched() && !yardstick {
             continue;
         }
         let (took, (back, count)) = Took::of(
-            || cluster.cpu_seconds(),
+            || Ok(cluster.cpu_seconds()? + bare.cpu_seconds()?),
             || runtime.block_on(all(callers, operation, plan)),
         )?;
         callers = back;
