@@ -14,7 +14,7 @@ use crate::wire::Wire;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Operation {
-    /// Nothing, of the gRPC library alone: see [`bare`](crate::bare).
+    /// Nothing, of the gRPC library alone: see [`bare`].
     Bare,
     /// Nothing: what a call costs at least.
     Ping,
