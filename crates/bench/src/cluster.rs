@@ -15,6 +15,9 @@ use crate::system::USER;
 /// How many datanodes, where nothing else is asked for.
 pub(crate) const DATANODES: usize = 3;
 
+/// How long a server may take to end when it is asked to.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a cluster is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
@@ -151,6 +154,15 @@ impl Cluster {
             .iter_mut()
             .chain(&mut self.datanodes)
             .try_for_each(|server| Ok(server.check_alive()?))
+    }
+
+    /// Asks all servers to end, and waits until they have: what a program writes about itself when it ends (a profile, `cargo
+    /// xtask dist`) is written then.
+    pub(crate) fn end(mut self) -> anyhow::Result<()> {
+        self.masters
+            .iter_mut()
+            .chain(&mut self.datanodes)
+            .try_for_each(|server| Ok(server.terminate(END_TIMEOUT)?))
     }
 
     /// CPU seconds of all servers so far.

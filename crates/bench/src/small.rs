@@ -123,6 +123,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
                 Ok(took?.0)
             })?);
         }
+        drop(system);
+        cluster.end()?;
     }
     for peer in &options.peers.peers {
         let base = crate::base(&options.common)?;

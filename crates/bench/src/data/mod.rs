@@ -192,7 +192,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let peaks = Peaks::of(&bench.cluster)?;
     // The machine is theirs alone.
     drop(clients);
-    drop(bench);
+    bench.end()?;
     for peer in &options.peers.peers {
         let base = crate::base(&options.common)?;
         if let Err(error) = peers::measure(options, *peer, base.path(), &mut results) {
@@ -260,6 +260,11 @@ struct Bench {
 }
 
 impl Bench {
+    /// Ends all that runs.
+    fn end(self) -> anyhow::Result<()> {
+        self.cluster.end()
+    }
+
     /// Measures both sides of one case once.
     fn compare(&self, clients: &Clients, round: u32, result: &mut Comparison) -> anyhow::Result<()> {
         if !result.case.has_limit() {

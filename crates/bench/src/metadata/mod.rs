@@ -134,6 +134,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             }
             println!("{masters} master(s): round {} of {}", number + 1, options.rounds);
         }
+        drop(bench);
+        cluster.end()?;
     }
     if options.peers.contains(&Peer::Hdfs) {
         let base = crate::base(&options.common)?;
