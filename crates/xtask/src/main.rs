@@ -1,8 +1,9 @@
 //! The project's own commands: `cargo xtask gate` and its friends.
 //!
 //! `gate` is the one read-only check that people and CI both run; `fix` is the command that writes. The long runs of the
-//! cluster tests, which the gate thins out, each have a command of their own.
+//! cluster tests, which the gate thins out, each have a command of their own. `dist` builds the program that is handed out.
 
+mod dist;
 mod fix;
 mod fuzz;
 mod gate;
@@ -31,6 +32,8 @@ enum Command {
     Layers,
     /// Format the code and apply clippy's suggestions.
     Fix,
+    /// Build what is handed out: optimised for what a cluster was seen to do (llvm-tools; half an hour on two processors).
+    Dist,
     /// Every file size with every chunk size through a cluster of real processes (release build, several minutes).
     Matrix,
     /// 10,000 small files in one recursive put and get (release build).
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Gate => gate::run(),
         Command::Layers => layers::run(),
         Command::Fix => fix::run(),
+        Command::Dist => dist::run(),
         Command::Matrix => long::matrix(),
         Command::SmallFiles => long::small_files(),
         Command::Deaths => long::deaths(),
