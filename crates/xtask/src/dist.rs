@@ -18,9 +18,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-use crate::step::{cargo, step};
+use crate::step::{cargo, finish, step};
 use crate::workspace;
 
 /// The programs.
@@ -113,17 +113,18 @@ fn said(arguments: &[&str]) -> anyhow::Result<String> {
         .context("cannot start rustc")?;
     ensure!(
         output.status.success(),
-        "`rustc {}` ended with {}",
+        "`rustc {}`: {}",
         arguments.join(" "),
-        output.status
+        String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Builds the programs with one more flag. The target is named so that the flag is not for build scripts.
 fn build(compiler: &Compiler, into: &Path, flag: &str) -> anyhow::Result<()> {
+    // Flags that are given apart may have spaces, as paths do.
     let given = std::env::var("RUSTFLAGS").unwrap_or_default();
-    let flags = format!("{given} {flag}");
+    let flags: Vec<&str> = given.split_ascii_whitespace().chain([flag]).collect();
     let into = into.to_str().context("the path of this repository is no text")?;
     cargo(
         &[
@@ -138,7 +139,10 @@ fn build(compiler: &Compiler, into: &Path, flag: &str) -> anyhow::Result<()> {
             "--target",
             &compiler.host,
         ],
-        &[("RUSTFLAGS", flags.trim()), ("CARGO_TARGET_DIR", into)],
+        &[
+            ("CARGO_ENCODED_RUSTFLAGS", &flags.join("\x1f")),
+            ("CARGO_TARGET_DIR", into),
+        ],
     )
 }
 
@@ -147,18 +151,13 @@ fn work(programs: &Path, log: &Path) -> anyhow::Result<()> {
     let mut said = File::create(log)?;
     for arguments in WORK {
         writeln!(said, "bench {}", arguments.join(" "))?;
-        let status = Command::new(programs.join("bench"))
+        let mut bench = Command::new(programs.join("bench"));
+        bench
             .args(arguments)
             .stdout(said.try_clone()?)
-            .stderr(said.try_clone()?)
-            .status()?;
-        if !status.success() {
-            bail!(
-                "`bench {}` ended with {status}; what it said is in {}",
-                arguments.join(" "),
-                log.display()
-            );
-        }
+            .stderr(said.try_clone()?);
+        finish(&mut bench, &format!("`bench {}`", arguments.join(" ")))
+            .with_context(|| format!("what it said is in {}", log.display()))?;
     }
     Ok(())
 }
@@ -166,7 +165,8 @@ fn work(programs: &Path, log: &Path) -> anyhow::Result<()> {
 /// Puts all counts into one file.
 fn merge(merger: &Path, counts: &Path, into: &Path) -> anyhow::Result<()> {
     let mut files: Vec<OsString> = Vec::new();
-    for entry in fs::read_dir(counts)? {
+    let read = fs::read_dir(counts).with_context(|| format!("no counts in {}", counts.display()))?;
+    for entry in read {
         files.push(entry?.path().into());
     }
     ensure!(
@@ -176,13 +176,9 @@ fn merge(merger: &Path, counts: &Path, into: &Path) -> anyhow::Result<()> {
         PROGRAMS.len(),
         counts.display()
     );
-    let status = Command::new(merger)
-        .args(["merge", "-o"])
-        .arg(into)
-        .args(&files)
-        .status()?;
-    ensure!(status.success(), "llvm-profdata ended with {status}");
-    Ok(())
+    let mut merger = Command::new(merger);
+    merger.args(["merge", "-o"]).arg(into).args(&files);
+    finish(&mut merger, "llvm-profdata")
 }
 
 /// Removes the directory and all that is in it.

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-use crate::step::step;
+use crate::step::{finish, step};
 use crate::workspace;
 
 /// What instruments the code for libFuzzer.
@@ -75,10 +75,7 @@ fn build(fuzz: &Path) -> anyhow::Result<()> {
         .env_remove("RUSTUP_TOOLCHAIN")
         .env_remove("CARGO")
         .current_dir(fuzz);
-    done(
-        cargo,
-        "the targets can not be built; `rustup toolchain install nightly` installs what is needed",
-    )
+    finish(&mut cargo, "the build").context("`rustup toolchain install nightly` installs what is needed")
 }
 
 fn one(fuzz: &Path, name: &str, seconds: u64) -> anyhow::Result<()> {
@@ -99,19 +96,9 @@ fn one(fuzz: &Path, name: &str, seconds: u64) -> anyhow::Result<()> {
     if kept.is_dir() {
         target.arg(&kept);
     }
-    done(target, "an input breaks something: it is in fuzz/artifacts")
+    finish(&mut target, "the target").context("an input breaks something: it is in fuzz/artifacts")
 }
 
 fn program(fuzz: &Path, name: &str) -> PathBuf {
     fuzz.join("target").join(TRIPLE).join("release").join(name)
-}
-
-fn done(mut command: Command, what: &str) -> anyhow::Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
-    if !status.success() {
-        bail!("{what} ({status})");
-    }
-    Ok(())
 }

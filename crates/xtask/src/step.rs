@@ -24,12 +24,16 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: &[S], environment: &[(&str, &str
         .args(arguments)
         .envs(environment.iter().copied())
         .current_dir(workspace::root());
-    let shown = shown(arguments, environment);
+    finish(&mut command, &format!("`{}`", shown(arguments, environment)))
+}
+
+/// Runs the command, which is `what` to a person, and fails when it fails.
+pub(crate) fn finish(command: &mut Command, what: &str) -> anyhow::Result<()> {
     let status = command
         .status()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+        .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
     if !status.success() {
-        bail!("`{shown}` ended with {status}");
+        bail!("{what} ended with {status}");
     }
     Ok(())
 }
