@@ -124,7 +124,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             })?);
         }
         drop(system);
-        cluster.end()?;
+        cluster.end();
     }
     for peer in &options.peers.peers {
         let base = crate::base(&options.common)?;

@@ -135,7 +135,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             println!("{masters} master(s): round {} of {}", number + 1, options.rounds);
         }
         drop(bench);
-        cluster.end()?;
+        cluster.end();
     }
     if options.peers.contains(&Peer::Hdfs) {
         let base = crate::base(&options.common)?;
