@@ -1,42 +1,60 @@
 //! The same of Apache HDFS, asked through its own client.
 
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::metadata::figures::{Figures, Setting};
 use crate::metadata::operation::Operation;
 use crate::metadata::round::Measured;
-use crate::metadata::{HDFS, Options};
+use crate::metadata::{Options, Peer};
 use crate::peers::{Caller, Hdfs};
 use crate::took::Took;
 
 /// The program that calls it.
 const CALLER: &str = include_str!("../../java/HdfsMetadata.java");
-/// Starts HDFS below `base`, measures it in the same way, and stops it.
+/// What starts and stops one whose log is on journal nodes.
+const JOURNALS: &str = include_str!("../../scripts/hdfs-journals");
+
+/// Starts `peer` below `base`, measures it in the same way, and stops it.
 ///
 /// # Errors
 /// When it can not be started: it needs Java, and its jars or a way to get them.
 pub(super) fn measure(
+    peer: Peer,
     options: &Options,
     time: Duration,
     base: &Path,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let hdfs = Hdfs::start(&options.hdfs_script, base, false)?;
+    let (script, dir) = match peer {
+        Peer::Hdfs => (options.hdfs_script.clone(), "hdfs"),
+        Peer::HdfsJournals => (journals_script(base)?, "journals"),
+    };
+    let hdfs = Hdfs::start(&script, base.join(dir), false)?;
     let mut caller = Caller::start(base, "HdfsMetadata", CALLER)?;
     for number in 0..options.rounds {
         for &callers in &options.callers {
             let setting = Setting {
-                system: HDFS,
+                system: peer.name(),
                 masters: 1,
                 callers,
                 batch: 1,
             };
             figures.push(setting, &round(&hdfs, &mut caller, callers, time, number)?);
         }
-        println!("HDFS: round {} of {}", number + 1, options.rounds);
+        println!("{}: round {} of {}", peer.name(), number + 1, options.rounds);
     }
     Ok(())
+}
+
+/// Writes the script below `base`, to be run.
+fn journals_script(base: &Path) -> anyhow::Result<PathBuf> {
+    let script = base.join("hdfs-journals");
+    fs::write(&script, JOURNALS)?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+    Ok(script)
 }
 
 fn round(

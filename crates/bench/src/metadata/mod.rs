@@ -8,7 +8,8 @@
 //!   each end, and that is the limit then, for empty calls and not for changes.
 //! - `create` is the call that makes a file appear, open for writing; `close` is the call that ends it. HDFS has the same
 //!   two. With `--peers hdfs` they are measured in the same run through its own Java client (`ClientProtocol`, as
-//!   `NNThroughputBenchmark` uses it: without the threads of its output streams).
+//!   `NNThroughputBenchmark` uses it: without the threads of its output streams). What it answers is on one disk; with
+//!   `--peers hdfs-journals` on those of two of three journal nodes, as a change that a majority of three masters has.
 //! - CPU is that of all threads of the client's process, and of all processes of the servers, for each operation.
 
 mod figures;
@@ -37,7 +38,6 @@ pub(crate) use operation::{Caller, Ground, Operation};
 use round::Plan;
 
 const DISTRIFS: &str = "DistriFS";
-const HDFS: &str = "HDFS";
 
 /// Files with a chunk, to be looked at.
 const FILES: u64 = 200;
@@ -51,6 +51,17 @@ const LISTED: u64 = 100;
 enum Peer {
     /// Apache HDFS, one NameNode.
     Hdfs,
+    /// Apache HDFS, one NameNode whose log is on three JournalNodes.
+    HdfsJournals,
+}
+
+impl Peer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hdfs => "HDFS",
+            Self::HdfsJournals => "HDFS, 3 journal nodes",
+        }
+    }
 }
 
 /// What `bench metadata` takes.
@@ -79,10 +90,10 @@ pub(crate) struct Options {
     /// How often everything is measured.
     #[arg(long, default_value_t = 3, value_name = "COUNT")]
     rounds: u32,
-    /// Also measure this in the same run.
+    /// Also measure these in the same run, one after the other.
     #[arg(long, value_delimiter = ',', value_name = "PEER")]
     peers: Vec<Peer>,
-    /// The script that starts and stops HDFS.
+    /// The script that starts and stops HDFS with one NameNode.
     #[arg(long, default_value = "../shared/peers/hdfs", value_name = "FILE")]
     hdfs_script: PathBuf,
 }
@@ -137,10 +148,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         drop(bench);
         cluster.end();
     }
-    if options.peers.contains(&Peer::Hdfs) {
+    for &peer in Peer::value_variants() {
+        if !options.peers.contains(&peer) {
+            continue;
+        }
         let base = crate::base(&options.common)?;
-        if let Err(error) = hdfs::measure(options, time, base.path(), &mut figures) {
-            println!("HDFS is left out: {error:#}");
+        if let Err(error) = hdfs::measure(peer, options, time, base.path(), &mut figures) {
+            println!("{} is left out: {error:#}", peer.name());
         }
     }
     figures.print();

@@ -47,7 +47,7 @@ impl Running {
     pub(crate) fn start(peer: Peer, scripts: &Path, base: &Path) -> anyhow::Result<Self> {
         Ok(match peer {
             Peer::Hdfs | Peer::HdfsSync => {
-                let servers = Hdfs::start(&scripts.join("hdfs"), base, peer == Peer::HdfsSync)?;
+                let servers = Hdfs::start(&scripts.join("hdfs"), base.join("hdfs"), peer == Peer::HdfsSync)?;
                 let caller = Caller::start(base, "HdfsData", CALLER)?;
                 Self::Hdfs { servers, caller }
             }

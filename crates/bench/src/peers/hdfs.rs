@@ -1,9 +1,11 @@
 //! Apache HDFS, started by a script, asked through its own client.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
@@ -13,8 +15,10 @@ use crate::process::cpu_seconds_of;
 /// Where the script lets the NameNode serve.
 const NAMENODE: &str = "hdfs://127.0.0.1:19000";
 const DATANODES: &str = "3";
+/// How long they may take to end before it goes on without that.
+const END: Duration = Duration::from_secs(10);
 
-/// The servers. Dropping it stops them.
+/// The servers. Dropping it stops them, and waits for that: the next ones serve at the same ports.
 pub(crate) struct Hdfs {
     script: PathBuf,
     dir: PathBuf,
@@ -22,11 +26,11 @@ pub(crate) struct Hdfs {
 }
 
 impl Hdfs {
-    /// Starts it below `base`.
+    /// Starts it in `dir`, which the script makes.
     ///
     /// # Errors
     /// When it can not be started: it needs Java, and its jars or a way to get them.
-    pub(crate) fn start(script: &Path, base: &Path, durable: bool) -> anyhow::Result<Self> {
+    pub(crate) fn start(script: &Path, dir: PathBuf, durable: bool) -> anyhow::Result<Self> {
         ensure!(
             script.is_file(),
             "there is no {}; name it with --hdfs-script",
@@ -34,14 +38,13 @@ impl Hdfs {
         );
         let mut hdfs = Self {
             script: script.to_owned(),
-            dir: base.join("hdfs"),
+            dir,
             processes: Vec::new(),
         };
         println!("HDFS starts (the first time, its jars are fetched, which takes minutes)");
         let mut up = hdfs.script("up");
         succeed(up.arg(DATANODES).env("SYNC", if durable { "1" } else { "0" }))?;
-        let ids = fs::read_to_string(hdfs.dir.join("pids"))?;
-        hdfs.processes = ids.lines().filter_map(|id| id.trim().parse().ok()).collect();
+        hdfs.processes = processes(&hdfs.dir)?;
         Ok(hdfs)
     }
 
@@ -63,8 +66,24 @@ impl Hdfs {
 impl Drop for Hdfs {
     fn drop(&mut self) {
         // It may not have come up; then there is little to stop.
+        let processes = processes(&self.dir).unwrap_or_default();
         let _ = self.script("down").output();
+        let deadline = Instant::now() + END;
+        while processes.iter().any(|id| runs(*id)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(50));
+        }
     }
+}
+
+/// The processes that the script has started in `dir`, by their ids.
+fn processes(dir: &Path) -> io::Result<Vec<u32>> {
+    let ids = fs::read_to_string(dir.join("pids"))?;
+    Ok(ids.lines().filter_map(|id| id.trim().parse().ok()).collect())
+}
+
+/// Whether there is such a process. One that has ended has no command line, even if nobody has asked for its end.
+fn runs(id: u32) -> bool {
+    fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 /// The process that calls. Dropping it kills it.
