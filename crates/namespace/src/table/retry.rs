@@ -9,9 +9,11 @@
 //! spoils its calls, and a client that uses a number twice is never answered with the outcome of another kind of
 //! command. Refusals are kept as well: who wants another try must make another call.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use imbl::{OrdMap, Vector};
+use compact::{Fields, FieldsMut, PagedArray, Record};
+use imbl::Vector;
 use types::limits::{RETRY_CACHE_ENTRIES_MAX, RETRY_CACHE_MS_MAX, RETRY_CACHE_STEP_MS_MAX};
 use types::{RequestId, UnixMillis};
 
@@ -53,35 +55,97 @@ impl CallKey {
     }
 }
 
-/// The recent answers.
+/// The most calls in one segment; at most 256.
+const SEGMENT_MAX: usize = 64;
+
+/// How many lists the calls are spread over: a call has about one other in its own.
+const BUCKETS: u64 = RETRY_CACHE_ENTRIES_MAX as u64;
+
+/// The recent answers: a queue of segments, and through it lists of the calls that hash to the same bucket.
+///
+/// ```text
+///   newest     bucket 0   bucket 1   bucket 2 …        one page of these is copied for a call
+///                 |          |
+///   segments   [a b c d] [e f] [g h i] + open [j k]    none is ever copied, nor changed once a clone has it
+///               ^ gone    `-------'                    each call knows the one before it in its bucket
+/// ```
+///
+/// The oldest are forgotten by what counts as oldest alone: no list is touched, they end where that begins.
 ///
 /// # Invariants
-/// `order` holds the keys of `answers`, oldest first, each once.
-///
-/// Keys are shared by both, and behind a pointer: nodes of a map that come and go must be smaller than the pages of the
-/// tables, else a page takes most of the place of a node that went, and the rest of it is lost.
+/// - Segments are numbered one after the other from `first` on; `open` is the last, and the only one that may be empty.
+/// - The first segment has `gone` calls that are forgotten, and one that is not, or nothing is kept at all.
+/// - `newest` has the newest call of each bucket, or one that is forgotten. Calls before it in its bucket are older.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RetryCache {
-    answers: OrdMap<Arc<CallKey>, Arc<Answer>>,
-    order: Vector<(UnixMillis, Arc<CallKey>)>,
+    segments: Vector<Arc<Vec<Kept>>>,
+    open: Arc<Vec<Kept>>,
+    first: u64,
+    gone: usize,
+    len: usize,
+    newest: PagedArray<Place>,
+    /// How much of the log's time did not count, up to now.
+    uncounted: u64,
+    /// Its keys differ from process to process, so that no client can choose numbers that meet in one bucket.
+    hasher: RandomState,
+}
+
+/// A call that is known.
+#[derive(Debug, Clone)]
+struct Kept {
+    key: CallKey,
+    /// When, in time that counts.
+    at: u64,
+    /// The one before it in its bucket.
+    before: Option<Place>,
+    answer: Answer,
+}
+
+/// Where a call is kept: the number of its segment, below 2^48, and where it is in that. Later calls have greater places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    segment: u64,
+    index: u8,
+}
+
+impl Place {
+    fn new(segment: u64, index: usize) -> Self {
+        Self {
+            segment,
+            index: u8::try_from(index).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl Record for Place {
+    const BYTES: usize = 7;
+
+    #[inline]
+    fn write(&self, mut to: FieldsMut<'_>) {
+        to.u48(self.segment);
+        to.u8(self.index);
+    }
+
+    #[inline]
+    fn read(mut from: Fields<'_>) -> Self {
+        Self {
+            segment: from.u48(),
+            index: from.u8(),
+        }
+    }
 }
 
 impl RetryCache {
     /// How many answers are kept.
-    pub(crate) fn len(&self) -> usize {
-        self.order.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     /// The log's time goes on: forgets what is too old at `now`.
     pub(crate) fn pass(&mut self, before: UnixMillis, now: UnixMillis) {
-        let uncounted = now.since_ms(before).saturating_sub(RETRY_CACHE_STEP_MS_MAX);
-        if uncounted > 0 {
-            for (at, _) in self.order.iter_mut() {
-                at.0 = at.0.saturating_add(uncounted);
-            }
-        }
-        while let Some((at, _)) = self.order.front() {
-            if now.since_ms(*at) <= RETRY_CACHE_MS_MAX {
+        self.uncounted += now.since_ms(before).saturating_sub(RETRY_CACHE_STEP_MS_MAX);
+        while let Some(oldest) = self.oldest() {
+            if now.since_ms(self.time_of(oldest)) <= RETRY_CACHE_MS_MAX {
                 break;
             }
             self.forget_oldest();
@@ -89,23 +153,49 @@ impl RetryCache {
     }
 
     pub(crate) fn find(&self, key: &CallKey) -> Option<&Answer> {
-        self.answers.get(key).map(|answer| &**answer)
+        let oldest = Place::new(self.first, self.gone);
+        let mut next = self.newest.get(self.bucket(key));
+        while let Some(place) = next.filter(|place| *place >= oldest) {
+            let kept = self.at(place)?;
+            if kept.key == *key {
+                return Some(&kept.answer);
+            }
+            next = kept.before;
+        }
+        None
     }
 
     /// Keeps the answer to a call that is not known yet.
     pub(crate) fn keep(&mut self, key: CallKey, at: UnixMillis, answer: Answer) {
-        if self.order.len() >= RETRY_CACHE_ENTRIES_MAX {
+        if self.len >= RETRY_CACHE_ENTRIES_MAX {
             self.forget_oldest();
         }
-        let key = Arc::new(key);
-        self.order.push_back((at, Arc::clone(&key)));
-        self.answers.insert(key, Arc::new(answer));
+        let bucket = self.bucket(&key);
+        let kept = Kept {
+            key,
+            at: at.0.saturating_sub(self.uncounted),
+            before: self.newest.get(bucket),
+            answer,
+        };
+        match Arc::get_mut(&mut self.open) {
+            Some(open) if open.len() < SEGMENT_MAX => open.push(kept),
+            _ => {
+                let full = std::mem::replace(&mut self.open, Arc::new(vec![kept]));
+                if !full.is_empty() {
+                    self.segments.push_back(full);
+                }
+            }
+        }
+        self.len += 1;
+        let segment = self.first + self.segments.len() as u64;
+        self.newest.set(bucket, Place::new(segment, self.open.len() - 1));
     }
 
     /// What is to be saved, oldest first.
     pub(crate) fn saved(&self) -> Vec<(UnixMillis, &CallKey, &Answer)> {
-        let kept = self.order.iter();
-        kept.filter_map(|(at, key)| Some((*at, &**key, self.find(key)?)))
+        let segments = self.segments.iter().chain([&self.open]);
+        let kept = segments.flat_map(|segment| segment.iter()).skip(self.gone);
+        kept.map(|kept| (self.time_of(kept), &kept.key, &kept.answer))
             .collect()
     }
 
@@ -113,24 +203,63 @@ impl RetryCache {
     pub(crate) fn loaded(saved: Vec<(UnixMillis, CallKey, Answer)>) -> Option<Self> {
         let mut cache = Self::default();
         for (at, key, answer) in saved {
-            let key = Arc::new(key);
-            cache.order.push_back((at, Arc::clone(&key)));
-            if cache.answers.insert(key, Arc::new(answer)).is_some() {
+            if cache.find(&key).is_some() {
                 return None;
             }
+            cache.keep(key, at, answer);
         }
         Some(cache)
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
-            self.answers.remove(&key);
+        let front = self.front().len();
+        if self.gone + 1 < front {
+            self.gone += 1;
+        } else if front > 0 {
+            if self.segments.pop_front().is_none() {
+                self.open = Arc::default();
+            }
+            self.first += 1;
+            self.gone = 0;
+        } else {
+            return;
         }
+        self.len -= 1;
+    }
+
+    fn front(&self) -> &Vec<Kept> {
+        self.segments.front().unwrap_or(&self.open)
+    }
+
+    fn oldest(&self) -> Option<&Kept> {
+        self.front().get(self.gone)
+    }
+
+    fn at(&self, place: Place) -> Option<&Kept> {
+        let number = usize::try_from(place.segment.checked_sub(self.first)?).ok()?;
+        let segment = match number == self.segments.len() {
+            true => &self.open,
+            false => self.segments.get(number)?,
+        };
+        segment.get(usize::from(place.index))
+    }
+
+    /// When a call came, as dates are now: later than the log said then, by what has not counted since.
+    const fn time_of(&self, kept: &Kept) -> UnixMillis {
+        UnixMillis(kept.at.saturating_add(self.uncounted))
+    }
+
+    fn bucket(&self, key: &CallKey) -> u32 {
+        let hash = self.hasher.hash_one(key.request);
+        u32::try_from(hash % BUCKETS).unwrap_or(0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
     use types::{CallId, ClientId, UnixMillis};
 
     use super::*;
@@ -252,22 +381,107 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_oldest_answer_goes_when_there_are_too_many() {
-        let mut cache = RetryCache::default();
-        let key = |call: usize| CallKey {
+    fn key(call: usize) -> CallKey {
+        CallKey {
             request: RequestId {
                 client: ClientId(1),
                 call: CallId(call as u64),
             },
             op: 2,
             user: "ann".into(),
-        };
+        }
+    }
+
+    /// What is done to a cache.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Keep(usize),
+        Pass(u64),
+        Publish,
+        Load,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            8 => (0usize..400).prop_map(Step::Keep),
+            2 => (0..2 * RETRY_CACHE_STEP_MS_MAX).prop_map(Step::Pass),
+            2 => Just(Step::Publish),
+            1 => Just(Step::Load),
+        ];
+        prop::collection::vec(step, 1..400)
+    }
+
+    /// What a cache of these calls says.
+    fn check(cache: &RetryCache, model: &VecDeque<(u64, usize)>) {
+        let answer = |call: usize| Ok(Outcome::Expired(call as u64));
+        let saved = model
+            .iter()
+            .map(|(at, call)| (UnixMillis(*at), key(*call), answer(*call)));
+        let says = cache.saved().into_iter();
+        let says = says.map(|(at, key, answer)| (at, key.clone(), answer.clone()));
+        assert_eq!(says.collect::<Vec<_>>(), saved.collect::<Vec<_>>());
+        assert_eq!(cache.len(), model.len());
+        for call in 0..400 {
+            let known = model.iter().any(|(_, kept)| *kept == call);
+            assert_eq!(cache.find(&key(call)).cloned(), known.then(|| answer(call)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue_that_is_looked_up_by_key_and_its_clones_stand_still(steps in steps()) {
+            let mut cache = RetryCache::default();
+            let mut model = VecDeque::new();
+            let mut published = Vec::new();
+            let mut now = 1_000_000;
+            for step in steps {
+                match step {
+                    Step::Keep(call) if cache.find(&key(call)).is_none() => {
+                        cache.keep(key(call), UnixMillis(now), Ok(Outcome::Expired(call as u64)));
+                        model.push_back((now, call));
+                    }
+                    Step::Keep(_) => {}
+                    Step::Pass(ms) => {
+                        cache.pass(UnixMillis(now), UnixMillis(now + ms));
+                        now += ms;
+                        for (at, _) in &mut model {
+                            *at += ms.saturating_sub(RETRY_CACHE_STEP_MS_MAX);
+                        }
+                        model.retain(|(at, _)| now - at <= RETRY_CACHE_MS_MAX);
+                    }
+                    Step::Publish => {
+                        published.truncate(3);
+                        published.push((cache.clone(), model.clone()));
+                    }
+                    Step::Load => {
+                        let saved = cache.saved().into_iter();
+                        let saved = saved.map(|(at, key, answer)| (at, key.clone(), answer.clone()));
+                        cache = RetryCache::loaded(saved.collect()).unwrap();
+                    }
+                }
+            }
+            check(&cache, &model);
+            for (clone, then) in &published {
+                check(clone, then);
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_was_saved_twice_is_refused() {
+        let saved = |call| (UnixMillis(1), key(call), Ok(Outcome::Done));
+        assert!(RetryCache::loaded(vec![saved(1), saved(2)]).is_some());
+        assert!(RetryCache::loaded(vec![saved(1), saved(2), saved(1)]).is_none());
+    }
+
+    #[test]
+    fn the_oldest_answer_goes_when_there_are_too_many() {
+        let mut cache = RetryCache::default();
         for call in 0..=RETRY_CACHE_ENTRIES_MAX {
             cache.keep(key(call), UnixMillis(1), Ok(Outcome::Done));
         }
-        assert_eq!(cache.answers.len(), RETRY_CACHE_ENTRIES_MAX);
-        assert_eq!(cache.order.len(), RETRY_CACHE_ENTRIES_MAX);
+        assert_eq!(cache.len(), RETRY_CACHE_ENTRIES_MAX);
+        assert_eq!(cache.saved().len(), RETRY_CACHE_ENTRIES_MAX);
         assert!(cache.find(&key(0)).is_none());
         assert!(cache.find(&key(1)).is_some());
     }
