@@ -41,7 +41,10 @@ impl Leases {
 
     /// Notes a sign of life.
     pub(crate) fn renew(&mut self, client: ClientId, at: UnixMillis) {
-        if let Some(held) = self.0.get_mut(&client) {
+        let is_later = |held: &Held| held.renewed != at;
+        if self.0.get(&client).is_some_and(is_later)
+            && let Some(held) = self.0.get_mut(&client)
+        {
             held.renewed = at;
         }
     }

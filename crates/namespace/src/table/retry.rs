@@ -61,6 +61,9 @@ const SEGMENT_MAX: usize = 64;
 /// How many lists the calls are spread over: a call has about one other in its own.
 const BUCKETS: u64 = RETRY_CACHE_ENTRIES_MAX as u64;
 
+/// So many calls of a client are in buckets beside each other.
+const NEIGHBOURS: u64 = 64;
+
 /// The recent answers: a queue of segments, and through it lists of the calls that hash to the same bucket.
 ///
 /// ```text
@@ -249,9 +252,11 @@ impl RetryCache {
         UnixMillis(kept.at.saturating_add(self.uncounted))
     }
 
+    /// Calls of one client that follow each other are beside each other, and so on few pages.
     fn bucket(&self, key: &CallKey) -> u32 {
-        let hash = self.hasher.hash_one(key.request);
-        u32::try_from(hash % BUCKETS).unwrap_or(0)
+        let (client, call) = (key.request.client, key.request.call.0);
+        let first = self.hasher.hash_one((client, call / NEIGHBOURS));
+        u32::try_from(first.wrapping_add(call % NEIGHBOURS) % BUCKETS).unwrap_or(0)
     }
 }
 

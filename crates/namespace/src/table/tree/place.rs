@@ -8,7 +8,7 @@ use types::{FsPath, InodeId, UnixMillis};
 
 use super::{ROOT, Tree};
 use crate::table::record::{DIRECTORY, WRITTEN};
-use crate::table::slot_of;
+use crate::table::{Writer, slot_of};
 
 /// The entries of a directory, in the order of the names' bytes.
 pub(crate) struct Children<'t> {
@@ -50,9 +50,10 @@ impl Tree {
         if flags.has(DIRECTORY) {
             self.keep_own_name(slot, name);
         }
+        let renamed = |writer: &Arc<Writer>| *writer.name != *name;
         if flags.has(WRITTEN)
+            && self.writers.get(&slot).is_some_and(renamed)
             && let Some(writer) = self.writers.get_mut(&slot)
-            && *writer.name != *name
         {
             Arc::make_mut(writer).name = name.into();
         }
