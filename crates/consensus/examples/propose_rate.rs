@@ -42,7 +42,7 @@ impl StateMachine for Counter {
 
     type Image = Saved;
 
-    fn apply_batch(&self, _first_index: u64, commands: Vec<Bytes>) -> Vec<u64> {
+    fn apply_batch(&self, _first_index: u64, commands: Vec<Bytes>, _awaited: bool) -> Vec<u64> {
         commands
             .iter()
             .map(|_| self.0.fetch_add(1, Ordering::Relaxed) + 1)

@@ -35,7 +35,14 @@ pub trait StateMachine: Send + Sync + 'static {
 
     /// Applies the commands from `first_index` of the log on. Called by one thread at a time, and never while
     /// [`StateMachine::image`] or [`StateMachine::restore`] runs. Indexes grow, but not every one is a command's.
-    fn apply_batch(&self, first_index: u64, commands: Vec<Self::Command>) -> Vec<Self::Outcome>;
+    ///
+    /// `awaited` says whether somebody waits for an outcome at this member: not at a follower, nor at a replay.
+    fn apply_batch(
+        &self,
+        first_index: u64,
+        commands: Vec<Self::Command>,
+        awaited: bool,
+    ) -> Vec<Self::Outcome>;
 
     /// The state as of the last applied command. Must cost next to nothing: no command is applied meanwhile.
     fn image(&self) -> Self::Image;

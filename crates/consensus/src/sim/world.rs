@@ -71,7 +71,7 @@ impl StateMachine for History {
     type Outcome = u64;
     type Image = Saved;
 
-    fn apply_batch(&self, first_index: u64, batch: Vec<Append>) -> Vec<u64> {
+    fn apply_batch(&self, first_index: u64, batch: Vec<Append>, _awaited: bool) -> Vec<u64> {
         let mut commands = self.0.lock().unwrap();
         let last = commands.last().map_or(0, |(index, _)| *index);
         assert!(last < first_index, "{first_index} after {last}");

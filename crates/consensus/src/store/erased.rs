@@ -118,7 +118,8 @@ impl<M: StateMachine> Erased for Typed<M> {
             });
             proposals.push(proposal);
         }
-        let outcomes = self.0.apply_batch(first_index, decoded);
+        let awaited = proposals.iter().any(Option::is_some);
+        let outcomes = self.0.apply_batch(first_index, decoded, awaited);
         for (proposal, outcome) in proposals.into_iter().zip(outcomes) {
             if let Some(proposal) = proposal {
                 *proposal.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);

@@ -48,7 +48,7 @@ impl StateMachine for History {
     type Outcome = u64;
     type Image = Saved;
 
-    fn apply_batch(&self, _first_index: u64, batch: Vec<Append>) -> Vec<u64> {
+    fn apply_batch(&self, _first_index: u64, batch: Vec<Append>, _awaited: bool) -> Vec<u64> {
         let mut commands = self.0.lock().unwrap();
         let applied = batch.into_iter().map(|command| {
             assert_ne!(command.0, "panic");
