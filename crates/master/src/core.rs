@@ -1,6 +1,6 @@
 //! What all services and background jobs of a master share, and the two gates that every call passes.
 //!
-//! [`Core::lead`]: this master leads, and what is published has all that was ever acknowledged. [`Core::lead_changes`]: and
+//! [`Core::lead`]: this master leads, and what is read has all that was ever acknowledged. [`Core::lead_changes`]: and
 //! changes are taken.
 //!
 //! One lock: the cluster's. It is never held over an `await`, and the namespace needs none.
@@ -115,7 +115,7 @@ impl Core {
         })
     }
 
-    /// The first gate: this master leads, and what is published from now on has all that was acknowledged by now.
+    /// The first gate: this master leads, and what is read from now on has all that was acknowledged by now.
     ///
     /// # Errors
     /// `NOT_LEADER`, with the address of the leader when it is known.

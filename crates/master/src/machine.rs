@@ -11,7 +11,7 @@
 //! published.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -45,23 +45,15 @@ impl LogCommand for Logged {
 /// See the module's text.
 #[derive(Default)]
 pub(crate) struct Machine {
-    working: Mutex<Working>,
+    working: Mutex<Namespace>,
     published: ArcSwap<Namespace>,
-    /// Whether something was applied that is not published. Changes under the lock of `working`.
-    is_behind: AtomicBool,
+    /// How many commands were applied that are not published. Changes under the lock of `working`.
+    unpublished: AtomicUsize,
     freed: Mutex<Vec<ChunkId>>,
     touched: Mutex<Vec<ChunkId>>,
     left_safe_mode_at: AtomicU64,
     /// The last record that was applied.
     applied: AtomicU64,
-}
-
-/// The state that commands are applied to.
-#[derive(Default)]
-struct Working {
-    namespace: Namespace,
-    /// How many commands were applied since it was published.
-    unpublished: usize,
 }
 
 impl Machine {
@@ -83,15 +75,16 @@ impl Machine {
 
     /// Publishes what is not yet.
     fn catch_up(&self) {
-        if self.is_behind.load(Ordering::Acquire) {
+        let is_behind = || self.unpublished.load(Ordering::Acquire) > 0;
+        if is_behind() {
             let mut working = self.working();
-            if working.unpublished > 0 {
+            if is_behind() {
                 self.publish(&mut working);
             }
         }
     }
 
-    fn working(&self) -> MutexGuard<'_, Working> {
+    fn working(&self) -> MutexGuard<'_, Namespace> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,12 +118,10 @@ impl Machine {
         self.applied.load(Ordering::Acquire)
     }
 
-    fn publish(&self, working: &mut Working) {
-        working.unpublished = 0;
-        let namespace = &mut working.namespace;
-        let (freed, touched) = (namespace.take_freed(), namespace.take_touched());
-        self.published.store(Arc::new(namespace.clone()));
-        self.is_behind.store(false, Ordering::Release);
+    fn publish(&self, working: &mut Namespace) {
+        let (freed, touched) = (working.take_freed(), working.take_touched());
+        self.published.store(Arc::new(working.clone()));
+        self.unpublished.store(0, Ordering::Release);
         if !freed.is_empty() {
             self.freed
                 .lock()
@@ -156,7 +147,7 @@ impl StateMachine for Machine {
         let outcomes = commands
             .iter()
             .map(|Logged(entry)| {
-                let outcome = working.namespace.apply(entry);
+                let outcome = working.apply(entry);
                 if let (Command::SetSafeMode { on: false }, Ok(_)) = (&entry.command, &outcome) {
                     self.left_safe_mode_at
                         .fetch_max(entry.at.as_u64(), Ordering::Relaxed);
@@ -164,11 +155,11 @@ impl StateMachine for Machine {
                 outcome
             })
             .collect();
-        working.unpublished += commands.len();
-        if awaited || working.unpublished >= UNPUBLISHED_MAX {
+        let unpublished = self.unpublished.load(Ordering::Relaxed) + commands.len();
+        if awaited || unpublished >= UNPUBLISHED_MAX {
             self.publish(&mut working);
         } else {
-            self.is_behind.store(true, Ordering::Release);
+            self.unpublished.store(unpublished, Ordering::Release);
         }
         let count = u64::try_from(commands.len()).unwrap_or(u64::MAX);
         if let Some(before) = count.checked_sub(1) {
@@ -185,7 +176,7 @@ impl StateMachine for Machine {
     fn restore(&self, input: &mut dyn io::Read) -> Result<(), RestoreError> {
         let loaded = Namespace::load(input).map_err(|error| RestoreError(Box::new(error)))?;
         let mut working = self.working();
-        working.namespace = loaded;
+        *working = loaded;
         self.publish(&mut working);
         self.applied.store(0, Ordering::Release);
         Ok(())
