@@ -130,7 +130,7 @@ async fn open(core: &Core, term: Term) {
         since: core.now(),
     };
     core.leadership.led.fetch_max(term.as_u64(), Ordering::Relaxed);
-    core.cluster().begin_lead();
+    core.cluster().begin_lead(lead.since);
     core.leadership.now.send_replace(Some(lead));
     core.cluster().wake_all();
     core.jobs.repair.bell.notify_one();

@@ -201,7 +201,7 @@ impl Cluster {
         loop {
             self.heartbeats();
             let start = Instant::now();
-            let wants = balancer.tick(self.now, &self.view);
+            let wants = balancer.tick(self.now, &self.view, false);
             outcome.plan_seconds = outcome.plan_seconds.max(start.elapsed().as_secs_f64());
             let status = balancer.status();
             (outcome.rounds, outcome.moved, outcome.state) = (status.rounds, status.moved, status.state);

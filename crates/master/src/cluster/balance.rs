@@ -2,12 +2,14 @@
 //!
 //! The planner is in `placement`. A move is a copy; the replica that is too many then is removed by repair, which verifies those
 //! that stay. So a balancer that ends in the middle leaves nothing that is not cleaned up. It begins at rest with each lead; whether it is
-//! wanted is the cluster's setting.
+//! wanted is the cluster's setting, and what the leader before has begun is waited for.
 
 use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
-use placement::{BalancePlan, BalanceSettings, BalanceStatus, Condition, Move, Reach, Standing};
+use placement::{
+    BalancePlan, BalanceSettings, BalanceStatus, Class, Condition, Liveness, Move, Reach, Standing,
+};
 use types::{ChunkExtent, DatanodeId, StorageId};
 
 use super::{Cluster, expected};
@@ -50,7 +52,8 @@ impl Cluster {
         settings: BalanceSettings,
     ) -> bool {
         self.balancer.set_settings(settings);
-        if !self.balancer.tick(now, &self.view) {
+        let moving = self.is_anything_moving();
+        if !self.balancer.tick(now, &self.view, moving) {
             return false;
         }
         if self.offer_round != self.balancer.rounds() {
@@ -76,6 +79,12 @@ impl Cluster {
                 false
             }
         }
+    }
+
+    /// Whether datanodes copy replicas, as they said last, or have some too many.
+    fn is_anything_moving(&self) -> bool {
+        let mut live = self.view.nodes().filter(|node| node.liveness == Liveness::Live);
+        self.ledger.chunks().of(Class::Surplus) > 0 || live.any(|node| self.transfers_of(node.id) > 0)
     }
 
     /// Offers a chunk, when nothing at all is wrong with it.

@@ -22,9 +22,9 @@ const REFILL_SLICE: usize = 4_000;
 impl Cluster {
     /// This master leads: what is known to be wrong is to be repaired. It is given to repair in slices, from here on, by
     /// [`Cluster::refill`].
-    pub(crate) fn begin_lead(&mut self) {
+    pub(crate) fn begin_lead(&mut self, now: Duration) {
         self.repair.clear();
-        self.balancer = Balancer::default();
+        self.balancer = Balancer::in_place_of_another(now);
         self.leads = true;
         self.refill_from = Some(0);
     }

@@ -14,6 +14,10 @@
 //! At the end of all chunks [`Balancer::passed`]. What datanodes report goes to [`Balancer::received`],
 //! [`Balancer::deleted`] and [`Balancer::failed`].
 //!
+//! A plan is made of what datanodes say that they use, so only when that stands still: a copy under way is not counted yet
+//! where it goes to, a replica too many is still counted where it is. That holds for what others move as well: repair, and the
+//! balancer of the leader before this one.
+//!
 //! Guarantees:
 //! - it destroys nothing. A move is a copy; the replica too many is removed by repair, which verifies those that stay and
 //!   prefers the fullest node. So safety has one place, and a balancer that stops in the middle (a new leader) leaves only
@@ -75,6 +79,9 @@ impl BalanceSettings {
     }
 }
 
+/// How long it waits for what others move: about as long as a slow copy of a whole chunk takes.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(180);
+
 /// Rounds in a row of which no move was done, before it gives up.
 const FRUITLESS_MAX: u32 = 3;
 
@@ -126,8 +133,10 @@ pub struct Balancer {
     begun: (u64, u64),
     /// Whether a chunk was left alone because somebody was busy.
     was_busy: bool,
-    /// When something ended last.
+    /// When something last moved, as far as is known.
     last: Duration,
+    /// Since when it waits for what others move.
+    others_since: Option<Duration>,
     /// Rounds in a row of which no move was done, and the moves done before this one.
     fruitless: u32,
     moved_before: u64,
@@ -139,6 +148,16 @@ impl Balancer {
     pub fn new(settings: BalanceSettings) -> Self {
         Self {
             settings,
+            ..Self::default()
+        }
+    }
+
+    /// At rest, with the default's limits, in the place of one that nothing is known of: what that one has begun may have
+    /// ended just `now`.
+    #[must_use]
+    pub fn in_place_of_another(now: Duration) -> Self {
+        Self {
+            last: now,
             ..Self::default()
         }
     }
@@ -160,6 +179,7 @@ impl Balancer {
             *self = Self {
                 settings: self.settings,
                 moves: std::mem::take(&mut self.moves),
+                last: self.last,
                 status: BalanceStatus {
                     state: BalanceState::Settling,
                     ..BalanceStatus::default()
@@ -197,18 +217,26 @@ impl Balancer {
         self.status.state
     }
 
-    /// Goes on; whether chunks are to be offered now.
-    pub fn tick(&mut self, now: Duration, view: &ClusterView) -> bool {
+    /// Goes on; whether chunks are to be offered now. `moving` says whether there are copies under way, or replicas too many,
+    /// by whomever's doing.
+    pub fn tick(&mut self, now: Duration, view: &ClusterView, moving: bool) -> bool {
         for ended in self.moves.expire(now) {
             self.ended(now, ended);
         }
         if self.status.state == BalanceState::Settling && self.moves.is_empty() {
-            let settled = self.last.is_zero() || now.saturating_sub(self.last) >= self.settings.settle;
-            if settled {
+            if moving && self.waits_for_others(now) {
+                self.last = now;
+            } else if now.saturating_sub(self.last) >= self.settings.settle {
+                self.others_since = None;
                 self.plan(now, view);
             }
         }
         self.status.state == BalanceState::Moving && self.moves.has_room(&self.settings)
+    }
+
+    fn waits_for_others(&mut self, now: Duration) -> bool {
+        let since = *self.others_since.get_or_insert(now);
+        now.saturating_sub(since) < OTHERS_PATIENCE
     }
 
     fn plan(&mut self, now: Duration, view: &ClusterView) {

@@ -105,7 +105,7 @@ impl Cluster {
         balancer.start();
         for _ in 0..1_000 {
             self.heartbeats();
-            while balancer.tick(self.now, &self.view) {
+            while balancer.tick(self.now, &self.view, false) {
                 for at in 0..self.chunks.len() {
                     let (extent, before) = self.chunks[at].clone();
                     let storages: Vec<_> = before.iter().map(|n| storage(*n)).collect();
@@ -249,11 +249,11 @@ fn limits_hold_and_failures_are_counted() {
         ..BalanceSettings::default()
     });
     assert!(
-        !balancer.tick(cluster.now, &cluster.view),
+        !balancer.tick(cluster.now, &cluster.view, false),
         "nobody has started it"
     );
     balancer.start();
-    assert!(balancer.tick(cluster.now, &cluster.view));
+    assert!(balancer.tick(cluster.now, &cluster.view, false));
     let mut begun = Vec::new();
     for (extent, nodes) in &cluster.chunks {
         let storages: Vec<_> = nodes.iter().map(|n| storage(*n)).collect();
@@ -279,7 +279,7 @@ fn limits_hold_and_failures_are_counted() {
     balancer.deleted(cluster.now, what.extent.chunk);
     assert_eq!(balancer.status().moved, 1);
     cluster.now += Duration::from_secs(3_600);
-    balancer.tick(cluster.now, &cluster.view);
+    balancer.tick(cluster.now, &cluster.view, false);
     let status = balancer.status();
     assert_eq!(
         (status.copying, status.untrimmed, status.failed),
@@ -297,7 +297,7 @@ fn one_that_never_succeeds_gives_up() {
     balancer.start();
     for _ in 0..1_000 {
         cluster.heartbeats();
-        if balancer.tick(cluster.now, &cluster.view) {
+        if balancer.tick(cluster.now, &cluster.view, false) {
             for (extent, nodes) in &cluster.chunks {
                 let storages: Vec<_> = nodes.iter().map(|n| storage(*n)).collect();
                 if balancer
@@ -311,6 +311,69 @@ fn one_that_never_succeeds_gives_up() {
         }
     }
     assert_eq!(balancer.status().state, BalanceState::Stuck);
+}
+
+#[test]
+fn what_another_one_has_begun_is_waited_for() {
+    let mut cluster = Cluster::new(&[(0, 100), (1, 100), (2, 100), (3, 100)]);
+    for _ in 0..160 {
+        cluster.add(&[0, 1, 2]);
+    }
+    let settle = Duration::from_secs(9);
+    let settings = BalanceSettings {
+        settle,
+        ..BalanceSettings::default()
+    };
+    cluster.heartbeats();
+    let least = cluster.plan(0.05).bytes;
+    let mut now = cluster.now;
+    let mut balancer = Balancer::in_place_of_another(now);
+    balancer.set_settings(settings);
+    balancer.start();
+    assert!(
+        !balancer.tick(now, &cluster.view, false),
+        "it may have ended just now"
+    );
+    // Its moves: the copies are there already, the replicas too many are still there.
+    let chunks = cluster.chunks.clone();
+    for (_, nodes) in &mut cluster.chunks[..16] {
+        nodes.push(3);
+    }
+    cluster.heartbeats();
+    now += settle;
+    assert!(!balancer.tick(now, &cluster.view, true));
+    cluster.chunks = chunks;
+    for (_, nodes) in &mut cluster.chunks[..16] {
+        nodes[0] = 3;
+    }
+    cluster.heartbeats();
+    now += settle - Duration::from_millis(1);
+    assert!(
+        !balancer.tick(now, &cluster.view, false),
+        "heartbeats may be older"
+    );
+    now += Duration::from_millis(1);
+    assert!(balancer.tick(now, &cluster.view, false));
+    assert_eq!(
+        balancer.status().left,
+        cluster.plan(BalanceSettings::default().threshold).bytes
+    );
+    assert!(
+        balancer.status().left.abs_diff(least - 16 * 64 * MIB) < MIB,
+        "the rest, and no more"
+    );
+
+    // Somebody who never ends holds nothing up for ever.
+    let mut balancer = Balancer::new(settings);
+    balancer.start();
+    assert!(!balancer.tick(now, &cluster.view, true));
+    assert!(!balancer.tick(
+        now + OTHERS_PATIENCE - Duration::from_millis(1),
+        &cluster.view,
+        true
+    ));
+    now += OTHERS_PATIENCE + settle;
+    assert!(balancer.tick(now, &cluster.view, true));
 }
 
 proptest! {
