@@ -4,6 +4,8 @@
 //! addition for a replica that comes and one subtraction for one that goes, in any order. Two sides that hold the same
 //! replicas have equal sums; two that do not have equal sums once in 2^128 by accident. It is no defence against a
 //! datanode that lies: one that does can lie in a list as well.
+//!
+//! Who keeps the sums of very many storages keeps them [`Folded`], in 16 KiB: half of the bits, of two buckets together.
 
 use crate::{ChunkExtent, ChunkId};
 
@@ -103,6 +105,77 @@ impl Fingerprint {
     }
 }
 
+/// Buckets that share a sum in [`Folded`]. Divides [`BUCKETS`].
+const FOLD: usize = 2;
+
+/// A [`Fingerprint`] in a quarter of its memory: the lower halves of its sums, those of two buckets that follow each other
+/// added up. Sums wrap, so that it is kept up like the whole one. Equal by accident once in 2^64; and of two buckets it can
+/// not tell which one differs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Folded(Box<[u64]>);
+
+impl Default for Folded {
+    fn default() -> Self {
+        Self(vec![0; BUCKETS / FOLD].into_boxed_slice())
+    }
+}
+
+impl std::fmt::Debug for Folded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let filled = self.0.iter().filter(|sum| **sum != 0).count();
+        write!(f, "Folded({filled} sums)")
+    }
+}
+
+impl From<&Fingerprint> for Folded {
+    fn from(whole: &Fingerprint) -> Self {
+        Self(fold(whole).collect())
+    }
+}
+
+fn fold(whole: &Fingerprint) -> impl Iterator<Item = u64> {
+    let add = |all: u64, sum: &u128| all.wrapping_add(lower(*sum));
+    whole
+        .0
+        .chunks_exact(FOLD)
+        .map(move |sums| sums.iter().fold(0, add))
+}
+
+impl Folded {
+    /// The memory of one.
+    pub const BYTES: usize = BUCKETS / FOLD * size_of::<u64>();
+
+    /// A replica has come.
+    pub fn add(&mut self, extent: ChunkExtent) {
+        if let Some(sum) = self.0.get_mut(bucket_of(extent.chunk) / FOLD) {
+            *sum = sum.wrapping_add(lower(hash(extent)));
+        }
+    }
+
+    /// A replica has gone.
+    pub fn remove(&mut self, extent: ChunkExtent) {
+        if let Some(sum) = self.0.get_mut(bucket_of(extent.chunk) / FOLD) {
+            *sum = sum.wrapping_sub(lower(hash(extent)));
+        }
+    }
+
+    /// The buckets in which something else may be than in `whole`: all that share a sum, where that differs.
+    #[must_use]
+    pub fn differing(&self, whole: &Fingerprint) -> Vec<u32> {
+        let pairs = self.0.iter().zip(fold(whole));
+        (0..)
+            .zip(pairs.flat_map(|(a, b)| [*a != b; FOLD]))
+            .filter(|(_, differs)| *differs)
+            .map(|(bucket, _)| bucket)
+            .collect()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+const fn lower(sum: u128) -> u64 {
+    sum as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +219,34 @@ mod tests {
             c.add(extent(old.0, old.1, old.2));
             assert!(a.differing(&c).is_empty());
         }
+    }
+
+    #[test]
+    fn folded_it_finds_what_the_whole_one_finds() {
+        let (mut whole, mut folded) = (Fingerprint::default(), Folded::default());
+        assert!(folded.differing(&whole).is_empty());
+        for chunk in 1..20_000 {
+            whole.add(extent(chunk, 1, chunk * 7));
+            folded.add(extent(chunk, 1, chunk * 7));
+        }
+        for chunk in 1..1_000 {
+            whole.remove(extent(chunk, 1, chunk * 7));
+            folded.remove(extent(chunk, 1, chunk * 7));
+        }
+        assert_eq!(Folded::from(&whole), folded);
+        let mut other = whole.clone();
+        for (chunk, len) in [(5_000, 1), (6_000, 2), (30_000, 3)] {
+            other.add(extent(chunk, 1, len));
+            let exact = whole.differing(&other);
+            let mut pairs: Vec<u32> = exact
+                .iter()
+                .flat_map(|bucket| [bucket & !1, bucket | 1])
+                .collect();
+            pairs.dedup();
+            assert_eq!(folded.differing(&other), pairs);
+        }
+        assert_eq!(Folded::BYTES, 16 << 10);
+        assert_eq!(size_of_val(&*folded.0), Folded::BYTES);
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod verified;
 use std::time::Duration;
 
 use compact::Memory;
-use types::fingerprint::{BUCKETS, Fingerprint};
+use types::fingerprint::{Fingerprint, Folded};
 use types::{ChunkExtent, ChunkId, Generation, StorageId};
 
 use self::place::Places;
@@ -207,16 +207,16 @@ impl ReplicaMap {
 
     /// The sums of the replicas of a storage that are not known to be bad. O(1); none when it has none.
     #[must_use]
-    pub fn fingerprint(&self, storage: StorageId) -> Option<&Fingerprint> {
+    pub fn fingerprint(&self, storage: StorageId) -> Option<&Folded> {
         self.record(storage)?.fingerprint.as_ref()
     }
 
-    /// The buckets in which a storage has something else than what is known of it.
+    /// The buckets in which a storage has something else than what is known of it, and those that share a sum with them.
     #[must_use]
     pub fn differing(&self, storage: StorageId, has: &Fingerprint) -> Vec<u32> {
         match self.fingerprint(storage) {
             Some(known) => known.differing(has),
-            None => Fingerprint::default().differing(has),
+            None => Folded::default().differing(has),
         }
     }
 
@@ -240,7 +240,7 @@ impl ReplicaMap {
     pub fn memory(&self) -> Memory {
         let sums = self.storages.iter().filter(|record| record.fingerprint.is_some());
         let mut memory = self.table.memory();
-        memory.overhead += (sums.count() * BUCKETS * size_of::<u128>() + self.verified.bytes()) as u64;
+        memory.overhead += (sums.count() * Folded::BYTES + self.verified.bytes()) as u64;
         memory
     }
 

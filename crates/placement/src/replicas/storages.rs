@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use types::fingerprint::Fingerprint;
+use types::fingerprint::Folded;
 use types::{ChunkId, StorageId};
 
 use super::place::Known;
@@ -18,8 +18,8 @@ pub(super) struct StorageRecord {
     /// Since a registration, and until the next report: the chunks that were received in between. The marks of all others
     /// that they are fresh count for nothing. (To take them away would be a look at every chunk.)
     pub(super) fresh_only: Option<HashSet<ChunkId>>,
-    /// The sums of its replicas that are not known to be bad; none while it has had none, as it takes 64 KiB.
-    pub(super) fingerprint: Option<Fingerprint>,
+    /// The sums of its replicas that are not known to be bad; none while it has had none, as it takes 16 KiB.
+    pub(super) fingerprint: Option<Folded>,
     /// Where it is.
     pub(super) place: Known,
 }
