@@ -1,12 +1,12 @@
 //! A DistriFS cluster of real processes.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use env::net::ReservedPort;
 
 use crate::netns::{Host, Network};
 use crate::server::{START_TIMEOUT, Server};
@@ -47,6 +47,8 @@ pub(crate) struct Cluster {
     masters: Vec<Server>,
     datanodes: Vec<Server>,
     addresses: Vec<String>,
+    /// Of the masters, also while they are down.
+    _ports: Vec<ReservedPort>,
     /// Below the processes: removed after them.
     _network: Option<Network>,
 }
@@ -73,12 +75,12 @@ impl Cluster {
             Some(network) => network.hosts().iter().cloned().map(Some).collect(),
             None => vec![None; shape.masters],
         };
-        let ports = free_ports(shape.masters * 2)?;
+        let ports = ReservedPort::several_on("127.0.0.1", shape.masters * 2)?;
         let host = |host: &Option<Host>| host.as_ref().map_or("127.0.0.1", Host::address).to_owned();
         let addresses: Vec<String> = hosts
             .iter()
             .zip(ports.iter().step_by(2))
-            .map(|(at, port)| format!("{}:{port}", host(at)))
+            .map(|(at, port)| format!("{}:{}", host(at), port.number()))
             .collect();
         let all = addresses.join(",");
         let mut masters = Vec::new();
@@ -89,7 +91,7 @@ impl Cluster {
                 .map(str::to_owned)
                 .into();
             for (flag, port) in ["--master-port", "--http-port"].iter().zip(ports) {
-                arguments.extend([(*flag).to_owned(), port.to_string()]);
+                arguments.extend([(*flag).to_owned(), port.number().to_string()]);
             }
             if shape.masters > 1 {
                 arguments.extend(["--masters", &all, "--advertise", address].map(str::to_owned));
@@ -126,6 +128,7 @@ impl Cluster {
             masters,
             datanodes,
             addresses,
+            _ports: ports,
             _network: network,
         })
     }
@@ -204,17 +207,6 @@ impl Cluster {
     fn used(&self) -> anyhow::Result<u64> {
         self.datanodes.iter().map(|datanode| used(&datanode.dir())).sum()
     }
-}
-
-/// Ports that nobody has now: bound, all of them at the same time, and let go again.
-pub(crate) fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
-    let listeners = (0..count)
-        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
-        .collect::<Result<Vec<_>, _>>()?;
-    listeners
-        .iter()
-        .map(|listener| Ok(listener.local_addr()?.port()))
-        .collect()
 }
 
 /// The `distrifs` binary: the one given, else the one beside this program.

@@ -109,7 +109,7 @@ async fn a_master_that_comes_back_is_told_everything_again() {
     let cluster = Cluster { master, nodes };
     let node = cluster.nodes[0].node();
     put(&cluster.block(3, 7), std::slice::from_ref(&node), &bytes(1000)).await;
-    let address = cluster.master.kill();
+    let port = cluster.master.kill();
     let block = transfer::Block {
         pool: types::PoolId::of(ClusterId::from_random_bytes([1; 16])),
         chunk: types::ChunkId::new(4).unwrap(),
@@ -119,7 +119,7 @@ async fn a_master_that_comes_back_is_told_everything_again() {
     // While it is away, data still goes in and out.
     put(&block, std::slice::from_ref(&node), &bytes(10)).await;
     assert_eq!(get(&node, &block, 10).await, bytes(10));
-    let again = FakeMaster::start_at(1, &address).await;
+    let again = FakeMaster::start_again(1, port).await;
     let seen = again.wait("a full report", |seen| !seen.reports.is_empty()).await;
     assert_eq!(seen.registrations.len(), 1);
     assert_eq!(seen.reports[0].replicas, [(3, 7, 1000), (4, 1, 10)]);
@@ -272,7 +272,7 @@ async fn an_old_leader_that_wakes_up_orders_in_vain_also_after_a_restart() {
     assert!(cluster.nodes[0].data_file(&cluster.block(1, 5)).exists());
     // A restart, after which only the old one can be reached: what was known is not forgotten.
     cluster.nodes[0].stop().await;
-    let address = new.kill();
+    let port = new.kill();
     cluster.nodes[0].start_with(config).await;
     let registered = cluster.nodes[0].running().registered();
     in_time("registration", registered).await;
@@ -280,7 +280,7 @@ async fn an_old_leader_that_wakes_up_orders_in_vain_also_after_a_restart() {
     cluster.master.some_heartbeats().await;
     assert!(cluster.nodes[0].data_file(&cluster.block(1, 5)).exists());
     // The leader of the later term is obeyed.
-    let new = FakeMaster::start_at(1, &address).await;
+    let new = FakeMaster::start_again(1, port).await;
     new.set_term(6);
     new.wait("registration", |seen| seen.heartbeats > 0).await;
     new.command(delete(2, 5));

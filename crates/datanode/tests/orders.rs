@@ -466,7 +466,7 @@ async fn orders_do_not_wait_for_an_interval_and_neither_do_failures() {
         holds: true,
         ..Options::default()
     };
-    let master = FakeMaster::start_as(1, "127.0.0.1:0", patient).await;
+    let master = FakeMaster::start_as(1, patient).await;
     let mut cluster = Cluster::start_under(master, 2, |_, _| {}).await;
     let nodes = cluster.pipeline(&[0, 1]);
     cluster.nodes[1].stop().await;

@@ -23,7 +23,7 @@ fn bucket(chunk: u64) -> u32 {
 }
 
 async fn start(options: Options) -> Cluster {
-    let master = FakeMaster::start_as(1, "127.0.0.1:0", options).await;
+    let master = FakeMaster::start_as(1, options).await;
     Cluster::start_under(master, 1, |_, _| {}).await
 }
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use env::net::ReservedPort;
 
-use crate::cluster::free_ports;
 use crate::netns::{Host, Network};
 use crate::server::Server;
 use crate::system::USER;
@@ -40,6 +40,7 @@ pub(super) struct Cluster {
     address: String,
     nodes: Vec<Node>,
     _master: Server,
+    _ports: [ReservedPort; 2],
     /// Below the processes: removed after them.
     network: Option<Network>,
 }
@@ -64,12 +65,9 @@ impl Cluster {
             }
         };
         let listen = network.as_ref().map_or("127.0.0.1", Network::gateway).to_owned();
-        let ports = free_ports(2)?;
-        let [port, http] = ports.as_slice() else {
-            bail!("two ports were asked for");
-        };
+        let ports = [ReservedPort::on(&listen)?, ReservedPort::on(&listen)?];
+        let [port, http] = ports.each_ref().map(|port| port.number().to_string());
         let address = format!("{listen}:{port}");
-        let (port, http) = (port.to_string(), http.to_string());
         let arguments = [
             "--superuser",
             USER,
@@ -90,6 +88,7 @@ impl Cluster {
             address,
             nodes: Vec::new(),
             _master: master,
+            _ports: ports,
             network,
         };
         for number in 0..shape.datanodes {

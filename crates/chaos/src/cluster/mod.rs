@@ -8,10 +8,10 @@
 
 mod rot;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
+use env::net::ReservedPort;
 use testbed::disk::SmallDisk;
 use testbed::netns::{Host, Network};
 use testbed::server::Server;
@@ -36,6 +36,8 @@ pub(crate) struct Cluster {
     pub addresses: Vec<String>,
     /// Of each datanode; below the processes.
     pub disks: Vec<Option<SmallDisk>>,
+    /// Of servers on this host, also while they are down.
+    ports: Vec<ReservedPort>,
     _network: Option<Network>,
 }
 
@@ -77,22 +79,18 @@ impl Cluster {
             None => vec![None; masters + datanodes],
         };
         let data_hosts = hosts.split_off(masters);
-        let ports = match &network {
-            Some(_) => vec![MASTER_PORT; masters],
-            None => free_ports(masters)?,
-        };
-        let addresses: Vec<String> = hosts
-            .iter()
-            .zip(ports)
-            .map(|(host, port)| format!("{}:{port}", name_of(host)))
-            .collect();
         let mut cluster = Self {
             masters: Vec::new(),
             datanodes: Vec::new(),
             disks: Vec::new(),
+            ports: Vec::new(),
             _network: network,
-            addresses,
+            addresses: Vec::new(),
         };
+        for host in &hosts {
+            let port = cluster.port(host, MASTER_PORT)?;
+            cluster.addresses.push(format!("{}:{port}", name_of(host)));
+        }
         for (number, host) in hosts.into_iter().enumerate() {
             cluster.start_master(options, base, number, host)?;
         }
@@ -166,10 +164,7 @@ impl Cluster {
         host: Option<Host>,
     ) -> Result<()> {
         let name = format!("datanode-{}", number + 1);
-        let port = match &host {
-            Some(_) => DATA_PORT,
-            None => free_ports(1)?.first().copied().unwrap_or_default(),
-        };
+        let port = self.port(&host, DATA_PORT)?;
         let mut arguments: Vec<String> = vec![
             "--ports".into(),
             "auto".into(),
@@ -196,6 +191,20 @@ impl Cluster {
         self.disks.push(disk);
         self.datanodes.push(datanode);
         Ok(())
+    }
+
+    /// The port of one more server: `own` on a host of its own, else one that is kept for it.
+    fn port(&mut self, host: &Option<Host>, own: u16) -> Result<u16> {
+        if host.is_some() {
+            return Ok(own);
+        }
+        let port = ReservedPort::on(name_of(host)).map_err(|error| Error::Local {
+            path: name_of(host).into(),
+            error,
+        })?;
+        let number = port.number();
+        self.ports.push(port);
+        Ok(number)
     }
 
     pub(crate) fn datanode(&mut self, number: usize) -> Result<&mut Server> {
@@ -263,23 +272,6 @@ impl Cluster {
 
 fn name_of(host: &Option<Host>) -> &str {
     host.as_ref().map_or("127.0.0.1", Host::address)
-}
-
-/// Ports that nobody has now: bound, all of them at the same time, and let go again.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let bind = || -> std::io::Result<Vec<u16>> {
-        let listeners = (0..count)
-            .map(|_| TcpListener::bind(("127.0.0.1", 0)))
-            .collect::<std::io::Result<Vec<_>>>()?;
-        listeners
-            .iter()
-            .map(|listener| Ok(listener.local_addr()?.port()))
-            .collect()
-    };
-    bind().map_err(|error| Error::Local {
-        path: "127.0.0.1".into(),
-        error,
-    })
 }
 
 fn empty(dir: &Path) -> std::io::Result<()> {

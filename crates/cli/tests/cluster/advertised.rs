@@ -1,21 +1,23 @@
 //! Servers that are called by other addresses than they listen on.
 
-use crate::support::{Cluster, Content, Relay, Role, free_address};
+use env::net::ReservedPort;
+
+use crate::support::{Cluster, Content, Relay, Role};
 
 /// A datanode that listens on a port of its own, and says that it is somewhere else.
 fn datanode(cluster: &Cluster, name: &str, advertise: impl FnOnce(&str) -> String) -> Role {
-    let listens = free_address();
-    let (_, port) = listens.rsplit_once(':').unwrap();
+    let port = ReservedPort::on("127.0.0.1").unwrap();
+    let listens = port.address().to_string();
     let mut datanode = cluster.new_datanode(name);
     let flags = [
         "--data-port",
-        port,
+        &port.number().to_string(),
         "--datanode-http-port",
         "0",
         "--advertise",
         &advertise(&listens),
     ];
-    datanode.set_ports(flags.map(str::to_owned).to_vec());
+    datanode.set_ports(flags.map(str::to_owned).to_vec(), Some(port));
     datanode
 }
 

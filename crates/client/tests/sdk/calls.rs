@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use client::{CreateOptions, Error, ErrorKind, FileSystem};
 use env::Env;
+use env::net::ReservedPort;
 
 use crate::fake::{Cluster, Master, Refuse, config, path};
 
@@ -32,13 +33,11 @@ async fn the_next_master_is_asked_when_one_is_down_or_names_another() {
     follower.refuse("mkdir", [Refuse::NotLeader(leader.address())]);
     let mut config = config(&follower);
     // Nobody listens at the first address.
-    let closed = env::net::Network::real()
-        .listen("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    config.masters = vec![closed.to_string(), format!("http://{}/", follower.address())];
+    let closed = ReservedPort::on("127.0.0.1").unwrap();
+    config.masters = vec![
+        closed.address().to_string(),
+        format!("http://{}/", follower.address()),
+    ];
     let fs = FileSystem::connect(Env::real(), config).unwrap();
     fs.mkdir(&path("/d"), 0o755, false).await.unwrap();
     fs.mkdir(&path("/e"), 0o755, false).await.unwrap();
@@ -48,22 +47,15 @@ async fn the_next_master_is_asked_when_one_is_down_or_names_another() {
 
 #[tokio::test]
 async fn when_no_master_answers_the_error_names_them_and_says_why() {
-    let closed = env::net::Network::real()
-        .listen("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let mut config = client::Config::new(vec![closed.to_string()], "tester");
+    let port = ReservedPort::on("127.0.0.1").unwrap();
+    let closed = port.address().to_string();
+    let mut config = client::Config::new(vec![closed.clone()], "tester");
     config.timeouts.call_total = Duration::from_millis(200);
     let fs = FileSystem::connect(Env::real(), config).unwrap();
     let error = fs.stat(&path("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let text = error.to_string();
-    assert!(
-        text.contains(&closed.to_string()) && text.contains("refused"),
-        "{text}"
-    );
+    assert!(text.contains(&closed) && text.contains("refused"), "{text}");
 }
 
 #[tokio::test]

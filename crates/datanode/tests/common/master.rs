@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use env::net::{Incoming, Network};
+use env::net::{Incoming, Network, ReservedPort};
 use proto::v1;
 use proto::v1::membership_server::{Membership, MembershipServer};
 use tokio::runtime::{Builder, Runtime};
@@ -103,7 +103,8 @@ struct Service(Arc<Shared>);
 
 pub(crate) struct FakeMaster {
     shared: Arc<Shared>,
-    address: String,
+    /// Nobody else's while another one is to be started there.
+    port: Arc<ReservedPort>,
     /// Its own, so that its connections end with it.
     runtime: Option<Runtime>,
 }
@@ -151,14 +152,20 @@ impl FakeMaster {
 
     /// The master of cluster number `cluster`.
     pub(crate) async fn start(cluster: u8) -> Self {
-        Self::start_at(cluster, "127.0.0.1:0").await
+        Self::start_as(cluster, Options::default()).await
     }
 
-    pub(crate) async fn start_at(cluster: u8, address: &str) -> Self {
-        Self::start_as(cluster, address, Options::default()).await
+    pub(crate) async fn start_as(cluster: u8, options: Options) -> Self {
+        let port = ReservedPort::on("127.0.0.1").unwrap();
+        Self::start_at(cluster, Arc::new(port), options).await
     }
 
-    pub(crate) async fn start_as(cluster: u8, address: &str, options: Options) -> Self {
+    /// One where another one was.
+    pub(crate) async fn start_again(cluster: u8, port: Arc<ReservedPort>) -> Self {
+        Self::start_at(cluster, port, Options::default()).await
+    }
+
+    async fn start_at(cluster: u8, port: Arc<ReservedPort>, options: Options) -> Self {
         let shared = Arc::new(Shared {
             cluster: ClusterId::from_random_bytes([cluster; 16]),
             state: watch::channel(Seen::default()).0,
@@ -178,8 +185,8 @@ impl FakeMaster {
             .enable_all()
             .build()
             .unwrap();
-        let wanted = address.to_owned();
-        // A port that was just given up may be busy for a moment.
+        let wanted = port.address().to_string();
+        // The one before may listen for another moment.
         let listening = runtime.spawn(async move {
             loop {
                 match Network::real().listen(&wanted).await {
@@ -189,7 +196,6 @@ impl FakeMaster {
             }
         });
         let listener = in_time("the port", listening).await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let service = MembershipServer::new(Service(Arc::clone(&shared)));
         runtime.spawn(async move {
             let router = tonic::transport::Server::builder().add_service(service);
@@ -197,18 +203,18 @@ impl FakeMaster {
         });
         Self {
             shared,
-            address,
+            port,
             runtime: Some(runtime),
         }
     }
 
-    /// Ends it, and all of its connections.
-    pub(crate) fn kill(self) -> String {
-        self.address.clone()
+    /// Ends it, and all of its connections. Its port is left.
+    pub(crate) fn kill(self) -> Arc<ReservedPort> {
+        Arc::clone(&self.port)
     }
 
     pub(crate) fn address(&self) -> String {
-        self.address.clone()
+        self.port.address().to_string()
     }
 
     pub(crate) fn cluster(&self) -> ClusterId {

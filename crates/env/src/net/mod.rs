@@ -7,6 +7,7 @@
 mod gather;
 mod grpc;
 mod local;
+mod port;
 pub mod sim;
 mod split;
 mod stream;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use gather::Gather;
 pub use grpc::{Incoming, Peer, channel, connect, endpoint};
 pub use local::{FILES_MAX, LocalListener};
+pub use port::ReservedPort;
 pub use split::{ReadHalf, WriteHalf};
 pub use stream::{DetachedStream, TcpListener, TcpStream};
 

@@ -4,10 +4,10 @@
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use env::Env;
+use env::net::ReservedPort;
 use futures_util::future::{join_all, select_all};
 use master::{Master, StartError};
 
@@ -20,9 +20,6 @@ use crate::failure::{Exit, Failure, Result};
 
 /// Keeps the addresses of several masters.
 const FILE: &str = "masters.json";
-
-/// How often other ports are chosen when somebody else was faster.
-const TRIES: usize = 5;
 
 /// Where the masters will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,27 +71,30 @@ impl Plan {
         })
     }
 
-    /// The addresses of the masters; ports that the system is to choose are free at this moment.
-    fn addresses(&self) -> Result<Vec<String>> {
+    /// The addresses of the masters, and what keeps for them the ports that the system chose.
+    fn addresses(&self) -> Result<(Vec<String>, Vec<ReservedPort>)> {
         if let Some(before) = &self.before
             && before.len() == self.dirs.len()
         {
-            return Ok(before.clone());
+            return Ok((before.clone(), Vec::new()));
         }
-        let ports = match self.listen.port {
-            0 => free_ports(&self.listen.host, self.dirs.len())
+        let first = self.listen.port;
+        let reserved = match first {
+            0 => ReservedPort::several_on(&self.listen.host, self.dirs.len())
                 .map_err(|error| Failure::local("mini: choosing ports", &error))?,
-            first => (0..self.dirs.len())
+            _ => Vec::new(),
+        };
+        let ports = match first {
+            0 => reserved.iter().map(ReservedPort::number).collect(),
+            _ => (0..self.dirs.len())
                 .map(|n| u16::try_from(n).ok().and_then(|n| first.checked_add(n)))
                 .collect::<Option<Vec<_>>>()
                 .ok_or_else(|| {
                     Failure::usage("mini", format_args!("there are not enough ports from {first} on"))
                 })?,
         };
-        Ok(ports
-            .into_iter()
-            .map(|port| self.listen.with_port(port).address())
-            .collect())
+        let address = |port| self.listen.with_port(port).address();
+        Ok((ports.into_iter().map(address).collect(), reserved))
     }
 
     fn keep(&self, addresses: &[String]) -> Result<()> {
@@ -127,59 +127,15 @@ impl Masters {
         http: &Listen,
         config: impl Fn(&Path) -> master::Config,
     ) -> Result<Self> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let (started, replication, addresses) = Self::attempt(&plan, http, &config).await?;
-            let mut running = Vec::new();
-            let mut failed = None;
-            for (n, result) in started.into_iter().enumerate() {
-                match result {
-                    Ok(master) => running.push(master),
-                    Err(error) => failed = failed.or(Some((n, error))),
-                }
-            }
-            let Some((n, error)) = failed else {
-                let addresses = match addresses {
-                    Some(addresses) => addresses,
-                    None => running
-                        .iter()
-                        .map(|master| reachable(master.grpc_addr(), None))
-                        .collect(),
-                };
-                return Ok(Self {
-                    running,
-                    addresses,
-                    replication,
-                });
-            };
-            join_all(running.into_iter().map(Master::shutdown)).await;
-            let taken = matches!(&error, StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse);
-            let chosen_here = plan.before.is_none() && plan.listen.port == 0 && plan.dirs.len() > 1;
-            if !(taken && chosen_here && tries < TRIES) {
-                let who = match plan.dirs.len() {
-                    1 => "mini".to_owned(),
-                    _ => format!("mini: master {}", n + 1),
-                };
-                return Err(role::refused(&who, &error));
-            }
-        }
-    }
-
-    async fn attempt(
-        plan: &Plan,
-        http: &Listen,
-        config: impl Fn(&Path) -> master::Config,
-    ) -> Result<(Vec<Result<Master, StartError>>, u16, Option<Vec<String>>)> {
-        let mut replication = 0;
-        let several = plan.dirs.len() > 1;
-        let addresses = match several {
-            true => Some(plan.addresses()?),
-            false => None,
+        // One master is told where to listen; several must know each other's addresses before.
+        let (addresses, reserved) = match plan.dirs.len() {
+            1 => (Vec::new(), Vec::new()),
+            _ => plan.addresses()?,
         };
-        if let Some(addresses) = &addresses {
-            plan.keep(addresses)?;
+        if !addresses.is_empty() {
+            plan.keep(&addresses)?;
         }
+        let mut replication = 0;
         let configs: Vec<_> = plan
             .dirs
             .iter()
@@ -188,10 +144,10 @@ impl Masters {
                 let mut config = config(dir);
                 replication = config.replication;
                 config.listen = plan.listen.address();
-                if let Some(own) = addresses.as_ref().and_then(|addresses| addresses.get(n)) {
-                    config.listen = own.clone();
+                if let Some(own) = addresses.get(n) {
+                    config.listen.clone_from(own);
                     config.advertise = Some(own.clone());
-                    config.masters = addresses.clone().unwrap_or_default();
+                    config.masters.clone_from(&addresses);
                 }
                 // The first one's port is the one that is known; the others follow.
                 let offset = u16::try_from(n).unwrap_or(0);
@@ -203,10 +159,47 @@ impl Masters {
                 config
             })
             .collect();
-        let started = configs
+        let starting = configs
             .into_iter()
             .map(|config| Master::start(Env::real(), config));
-        Ok((join_all(started).await, replication, addresses))
+        let started = join_all(starting).await;
+        // They listen.
+        drop(reserved);
+        let running = Self::all_or_none(started).await?;
+        let addresses = match addresses.is_empty() {
+            false => addresses,
+            true => running
+                .iter()
+                .map(|master| reachable(master.grpc_addr(), None))
+                .collect(),
+        };
+        Ok(Self {
+            running,
+            addresses,
+            replication,
+        })
+    }
+
+    /// The masters, when all have started; else those that have are stopped.
+    async fn all_or_none(started: Vec<Result<Master, StartError>>) -> Result<Vec<Master>> {
+        let count = started.len();
+        let mut running = Vec::new();
+        let mut failed = None;
+        for (n, result) in started.into_iter().enumerate() {
+            match result {
+                Ok(master) => running.push(master),
+                Err(error) => failed = failed.or(Some((n, error))),
+            }
+        }
+        let Some((n, error)) = failed else {
+            return Ok(running);
+        };
+        join_all(running.into_iter().map(Master::shutdown)).await;
+        let who = match count {
+            1 => "mini".to_owned(),
+            _ => format!("mini: master {}", n + 1),
+        };
+        Err(role::refused(&who, &error))
     }
 
     /// Serves the gateway on the HTTP port of each.
@@ -282,16 +275,6 @@ fn read(file: &Path) -> Result<Option<Vec<String>>> {
     }
 }
 
-/// Ports that nobody has; all are held until all are chosen, so that they differ.
-fn free_ports(host: &str, count: usize) -> io::Result<Vec<u16>> {
-    let held = (0..count)
-        .map(|_| TcpListener::bind(format!("{host}:0")))
-        .collect::<io::Result<Vec<_>>>()?;
-    held.iter()
-        .map(|listener| listener.local_addr().map(|address| address.port()))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,14 +290,14 @@ mod tests {
     fn several_masters_take_the_ports_that_follow_and_keep_them() {
         let dir = tempfile::tempdir().unwrap();
         let plan = Plan::of(dir.path(), Some(3), &listen(9800)).unwrap();
-        let addresses = plan.addresses().unwrap();
+        let (addresses, _) = plan.addresses().unwrap();
         assert_eq!(addresses, ["127.0.0.1:9800", "127.0.0.1:9801", "127.0.0.1:9802"]);
         plan.keep(&addresses).unwrap();
         for one in &plan.dirs {
             fs::create_dir(one).unwrap();
         }
         let again = Plan::of(dir.path(), None, &listen(0)).unwrap();
-        assert_eq!((again.dirs.len(), again.addresses().unwrap()), (3, addresses));
+        assert_eq!((again.dirs.len(), again.addresses().unwrap().0), (3, addresses));
         assert!(Plan::of(dir.path(), Some(5), &listen(0)).is_err());
         fs::write(dir.path().join(FILE), "{").unwrap();
         assert!(Plan::of(dir.path(), None, &listen(0)).is_err());
@@ -329,16 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn free_ports_differ() {
-        let mut ports = free_ports("127.0.0.1", 5).unwrap();
-        ports.sort_unstable();
-        ports.dedup();
-        assert_eq!(ports.len(), 5);
-        assert!(
-            Plan::of(Path::new("/nowhere"), Some(3), &listen(65_535))
-                .unwrap()
-                .addresses()
-                .is_err()
-        );
+    fn ports_end() {
+        let plan = Plan::of(Path::new("/nowhere"), Some(3), &listen(65_535)).unwrap();
+        assert!(plan.addresses().is_err());
     }
 }

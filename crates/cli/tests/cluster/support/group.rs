@@ -1,16 +1,12 @@
 //! Several masters and their datanodes.
 
-use std::net::TcpListener;
 use std::path::Path;
 
+use env::net::ReservedPort;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Client, Network, Role, until};
-
-/// Ports of masters are chosen from here: the system gives none of these to outgoing connections, so that a master that was
-/// killed finds its own free again.
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// The flags of every master. The waits are short, so that tests are.
 const MASTER: [&str; 4] = ["--heartbeat-interval", "300ms", "--dead-after", "2s"];
@@ -34,19 +30,27 @@ pub(crate) struct Group {
     dir: TempDir,
 }
 
-/// `127.0.0.1` with a port that is free now.
-pub(crate) fn free_address() -> String {
-    loop {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return format!("127.0.0.1:{port}");
+/// Where a master listens.
+struct Seat {
+    address: String,
+    /// Where that is on this machine.
+    port: Option<ReservedPort>,
+}
+
+impl Seat {
+    /// One of this machine.
+    fn here() -> Self {
+        let port = ReservedPort::on("127.0.0.1").unwrap();
+        Self {
+            address: port.address().to_string(),
+            port: Some(port),
         }
     }
 }
 
 /// A master that listens where the others look for it.
-fn master(base: &Path, name: &str, own: &str, all: &[String], calm: bool) -> Role {
-    let (host, port) = own.rsplit_once(':').unwrap();
+fn master(base: &Path, name: &str, own: Seat, all: &[String], calm: bool) -> Role {
+    let (host, port) = own.address.rsplit_once(':').unwrap();
     let mut options: Vec<String> = MASTER.map(str::to_owned).to_vec();
     options.extend(["--masters".to_owned(), all.join(",")]);
     if calm {
@@ -58,6 +62,7 @@ fn master(base: &Path, name: &str, own: &str, all: &[String], calm: bool) -> Rol
         ["--master-port", port, "--http-port", "0"]
             .map(str::to_owned)
             .to_vec(),
+        own.port,
     );
     role
 }
@@ -65,33 +70,33 @@ fn master(base: &Path, name: &str, own: &str, all: &[String], calm: bool) -> Rol
 impl Group {
     /// So many masters and datanodes, all there, with a leader.
     pub(crate) fn start(masters: usize, datanodes: usize) -> Self {
-        Self::place(
-            (0..masters).map(|_| free_address()).collect(),
-            datanodes,
-            None,
-            false,
-        )
+        Self::place((0..masters).map(|_| Seat::here()), datanodes, None, false)
     }
 
     /// The same, where no master is to be elected without a reason, however busy the machine is.
     pub(crate) fn start_calm(masters: usize, datanodes: usize) -> Self {
-        Self::place(
-            (0..masters).map(|_| free_address()).collect(),
-            datanodes,
-            None,
-            true,
-        )
+        Self::place((0..masters).map(|_| Seat::here()), datanodes, None, true)
     }
 
     /// The same with each master on a machine of its own; none where that is impossible.
     pub(crate) fn start_apart(masters: usize, datanodes: usize, calm: bool) -> Option<Self> {
         let network = Network::new(masters + 1)?;
-        let addresses = (0..masters).map(|place| format!("{}:9800", network.address(place)));
-        let addresses = addresses.collect();
-        Some(Self::place(addresses, datanodes, Some(network), calm))
+        let seats = (0..masters).map(|place| Seat {
+            address: format!("{}:9800", network.address(place)),
+            port: None,
+        });
+        let seats: Vec<_> = seats.collect();
+        Some(Self::place(seats, datanodes, Some(network), calm))
     }
 
-    fn place(addresses: Vec<String>, datanodes: usize, network: Option<Network>, calm: bool) -> Self {
+    fn place(
+        seats: impl IntoIterator<Item = Seat>,
+        datanodes: usize,
+        network: Option<Network>,
+        calm: bool,
+    ) -> Self {
+        let seats: Vec<_> = seats.into_iter().collect();
+        let addresses: Vec<_> = seats.iter().map(|seat| seat.address.clone()).collect();
         let dir = tempfile::Builder::new()
             .prefix("distrifs-group-")
             .tempdir()
@@ -100,7 +105,7 @@ impl Group {
         if let Some(network) = &network {
             client = client.on(&network.host(addresses.len()));
         }
-        let roles = addresses.iter().enumerate().map(|(place, own)| {
+        let roles = seats.into_iter().enumerate().map(|(place, own)| {
             let mut role = master(
                 dir.path(),
                 &format!("master-{}", place + 1),
@@ -239,13 +244,12 @@ impl Group {
 
     /// Starts one more master, which knows the others and belongs to no group yet.
     pub(crate) fn spawn_master(&mut self) -> Place {
-        let own = free_address();
-        let all: Vec<String> = self.addresses.iter().cloned().chain([own.clone()]).collect();
+        let seat = Seat::here();
+        self.addresses.push(seat.address.clone());
         let name = format!("master-{}", self.masters.len() + 1);
-        let mut role = master(self.dir.path(), &name, &own, &all, false);
+        let mut role = master(self.dir.path(), &name, seat, &self.addresses, false);
         role.start();
         self.masters.push(role);
-        self.addresses.push(own);
         self.masters.len() - 1
     }
 

@@ -17,7 +17,7 @@ pub(crate) use client::{Client, distrifs};
 pub(crate) use cluster::{Cluster, Options};
 pub(crate) use content::{Content, Digest, digest_of, digest_of_file};
 pub(crate) use files::{chunk_files, flip_bit, tree_digest, usage};
-pub(crate) use group::{Group, free_address};
+pub(crate) use group::Group;
 pub(crate) use network::Network;
 pub(crate) use relay::Relay;
 pub(crate) use role::Role;

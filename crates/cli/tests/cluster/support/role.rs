@@ -1,10 +1,10 @@
 //! One server process: a master or a datanode.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use env::net::ReservedPort;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
@@ -29,8 +29,10 @@ pub(crate) struct Role {
     ready_file: PathBuf,
     log: PathBuf,
     options: Vec<String>,
-    /// Once it has served: the flags that give it the same ports again.
+    /// From its first start on: the flags that give it the same ports each time.
     ports: Option<Vec<String>>,
+    /// They are nobody else's while it is down.
+    reserved: Vec<ReservedPort>,
     /// The machine that it runs on; none: this one.
     host: Option<String>,
     child: Option<Child>,
@@ -46,6 +48,7 @@ impl Role {
             log: base.join(format!("{name}.log")),
             options,
             ports: None,
+            reserved: Vec::new(),
             host: None,
             child: None,
         }
@@ -56,9 +59,33 @@ impl Role {
         self.host = Some(host);
     }
 
-    /// The flags that say where it listens, from its first start on.
-    pub(crate) fn set_ports(&mut self, flags: Vec<String>) {
+    /// The flags that say where it listens, and the port among them, where that is one of this machine.
+    pub(crate) fn set_ports(&mut self, flags: Vec<String>, reserved: Option<ReservedPort>) {
         self.ports = Some(flags);
+        self.reserved.extend(reserved);
+    }
+
+    /// Ports that it keeps over all its lives.
+    fn choose_ports(&mut self) {
+        if self.ports.is_some() {
+            return;
+        }
+        let reserve = || ReservedPort::on("0.0.0.0").unwrap();
+        let flags = if self.verb == "datanode" {
+            self.reserved.push(reserve());
+            vec![
+                ("--data-port", self.reserved[0].number()),
+                ("--datanode-http-port", 0),
+            ]
+        } else {
+            self.reserved.extend([reserve(), reserve()]);
+            let [grpc, http] = [0, 1].map(|n| self.reserved[n].number());
+            vec![("--master-port", grpc), ("--http-port", http)]
+        };
+        let flags = flags
+            .into_iter()
+            .flat_map(|(flag, port)| [flag.to_owned(), port.to_string()]);
+        self.ports = Some(flags.collect());
     }
 
     /// Removes its directory, as if the disk were lost. It must not run.
@@ -70,6 +97,7 @@ impl Role {
     /// Starts the process and does not wait for anything.
     pub(crate) fn spawn(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.verb);
+        self.choose_ports();
         // A ready file of an earlier run must not be taken for one of this run.
         let _ = fs::remove_file(&self.ready_file);
         fs::create_dir_all(&self.dir).unwrap();
@@ -82,36 +110,22 @@ impl Role {
             .arg("--ready-file")
             .arg(&self.ready_file)
             .args(&self.options)
+            .args(self.ports.iter().flatten())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        match &self.ports {
-            Some(ports) => command.args(ports),
-            None => command.args(["--ports", "auto"]),
-        };
         self.child = Some(command.spawn().unwrap());
     }
 
     /// Waits until it serves.
     pub(crate) fn ready(&mut self) -> Ready {
         let what = format!("{} serves", self.verb);
-        let ready: Ready = until(&what, || {
+        until(&what, || {
             if let Some(status) = self.ended() {
                 panic!("{} ended with {status}:\n{}", self.verb, self.log());
             }
             serde_json::from_str(&fs::read_to_string(&self.ready_file).ok()?).ok()
-        });
-        let port = |address: &str| address.parse::<SocketAddr>().unwrap().port().to_string();
-        let mut ports = Vec::new();
-        if self.verb == "datanode" {
-            ports.extend(["--data-port".into(), port(&ready.datanodes[0])]);
-            ports.extend(["--datanode-http-port".into(), "0".into()]);
-        } else {
-            ports.extend(["--master-port".into(), port(&ready.master)]);
-            ports.extend(["--http-port".into(), port(ready.http.as_ref().unwrap())]);
-        }
-        self.ports = Some(ports);
-        ready
+        })
     }
 
     /// Starts the process, again on the same ports if it has served before, and waits until it serves.
