@@ -378,7 +378,7 @@ impl Datanode {
 
     /// The lowest term of the orders that it began to carry out since this was asked last; none: there was no order.
     #[must_use]
-    pub fn oldest_order(&self) -> Option<Term> {
+    pub fn take_oldest_order(&self) -> Option<Term> {
         self.node.orders.take_oldest()
     }
 

@@ -19,8 +19,10 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
                      -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address -Ccodegen-units=1 \
                      -Cdebug-assertions";
 
-/// The flags are not for build scripts: these are built without, because a target is named.
-const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+/// The target: this machine. It is named because the flags are not for build scripts, which are built without them then.
+fn triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
 
 /// The longest input.
 const INPUT_BYTES_MAX: u32 = 16 << 10;
@@ -69,7 +71,7 @@ fn build(fuzz: &Path) -> anyhow::Result<()> {
             "--release",
             "--locked",
             "--target",
-            TRIPLE,
+            &triple(),
         ])
         .env("RUSTFLAGS", FLAGS)
         .env_remove("RUSTUP_TOOLCHAIN")
@@ -100,5 +102,5 @@ fn one(fuzz: &Path, name: &str, seconds: u64) -> anyhow::Result<()> {
 }
 
 fn program(fuzz: &Path, name: &str) -> PathBuf {
-    fuzz.join("target").join(TRIPLE).join("release").join(name)
+    fuzz.join("target").join(triple()).join("release").join(name)
 }

@@ -39,7 +39,7 @@ impl Fenced {
                 continue;
             };
             let known = self.datanodes.entry(datanode.id()).or_default();
-            if let Some(why) = known.look(host.lives, datanode.oldest_order(), datanode.highest_term()) {
+            if let Some(why) = known.look(host.lives, datanode.take_oldest_order(), datanode.highest_term()) {
                 wrong = Some(format!("{} {why}", host.name));
             }
         }
