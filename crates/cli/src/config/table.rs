@@ -327,7 +327,7 @@ pub(crate) static TABLE: &[Setting] = &[
     .on(&[Master, Mini])
     .doc("How often a datanode reports everything that it has"),
     setting(Key::LeaseHardLimit, "lease_hard_limit_s", "DISTRIFS_LEASE_HARD_LIMIT_S", "lease-hard-limit")
-        .kind(Kind::Seconds, Depends("as the master says"))
+        .kind(Kind::Seconds, Depends("20m"))
         .on(&[Master, Mini])
         .doc("How long a writer may be silent before its file is given up"),
     setting(
@@ -353,7 +353,7 @@ pub(crate) static TABLE: &[Setting] = &[
     .on(&[Datanode, Mini])
     .doc("Who may use that socket, and so read all that the datanode has: its user, its group too, or everybody"),
     setting(Key::MaxStreams, "max_streams", "DISTRIFS_MAX_STREAMS", "max-streams")
-        .kind(COUNT, Depends("as the datanode says"))
+        .kind(COUNT, Depends("256"))
         .on(&[Datanode, Mini])
         .doc("Data streams of a datanode at once"),
     setting(
@@ -378,7 +378,7 @@ pub(crate) static TABLE: &[Setting] = &[
         .kind(Kind::Seconds, Is("5s"))
         .on(&[Master, Mini])
         .not_used_yet()
-        .doc("How often chunks with too few replicas are looked for; there is no repair yet"),
+        .doc("How often chunks with too few replicas are looked for; today they are at any time: see distrifs admin jobs"),
     setting(Key::Placement, "placement", "DISTRIFS_PLACEMENT", "placement")
         .kind(Kind::OneOf(&["spread", "ring", "first"]), Is("spread"))
         .on(&[Master, Mini])

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
-use placement::{ChunkFate, ClusterView, Condition, Facts, ReplicaMap, Storage, classify};
+use placement::{ChunkFate, ClusterView, Condition, Counts, Facts, ReplicaMap, Storage, classify};
 use types::{ChunkId, DatanodeId, StorageId};
 
 use super::{Cluster, expected, fate};
@@ -118,6 +118,15 @@ impl Cluster {
     /// Whether chunks are counted: from the moment on at which the picture is settled. Before that all counts are 0.
     pub(crate) const fn counts(&self) -> bool {
         self.counts
+    }
+
+    /// Files by the condition of their worst chunk. One without chunks is healthy.
+    pub(crate) fn file_counts(&self, namespace: &Namespace) -> Counts {
+        let sick = self.ledger.files().clone();
+        match self.counts {
+            true => sick.among(namespace.totals().files),
+            false => sick,
+        }
     }
 
     /// Since when chunks are judged anew, and how much of it is done, 0 to 1; none when the counts are exact.

@@ -11,9 +11,10 @@ use crate::operations::{NodeStatus, node_statuses};
 pub(super) fn tell(core: &Core, scrape: &mut Scrape<'_>) {
     let (chunks, files, repair) = {
         let cluster = core.cluster();
+        let namespace = core.machine.read();
         (
             cluster.ledger.chunks().clone(),
-            cluster.ledger.files().clone(),
+            cluster.file_counts(&namespace),
             cluster.repair.status(),
         )
     };
@@ -26,7 +27,7 @@ pub(super) fn tell(core: &Core, scrape: &mut Scrape<'_>) {
     counts(
         scrape,
         "distrifs_master_files",
-        "Files that have chunks, by the condition of the worst of them",
+        "Files, by the condition of the worst of their chunks",
         &files,
     );
     scrape.gauge(

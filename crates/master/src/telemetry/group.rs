@@ -35,6 +35,11 @@ pub(super) fn tell(core: &Core, scrape: &mut Scrape<'_>) {
         flag(status.leader.is_some()),
     );
     scrape.gauge(
+        "distrifs_master_leads",
+        "1 when this master leads and knows that no other one does",
+        flag(core.leads_now().is_some()),
+    );
+    scrape.gauge(
         "distrifs_master_raft_members",
         "Masters of the group",
         super::number(status.members.len()),

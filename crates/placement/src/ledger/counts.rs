@@ -68,6 +68,17 @@ impl Counts {
         self.by_code.iter().sum()
     }
 
+    /// Of `all` that there are, when only those were counted here that are not healthy: the others are.
+    #[must_use]
+    pub fn among(mut self, all: u64) -> Self {
+        let others = all.saturating_sub(self.total());
+        let healthy = self.by_code.get_mut(usize::from(Condition::HEALTHY.code()));
+        if let Some(healthy) = healthy {
+            *healthy += others;
+        }
+        self
+    }
+
     /// Since when there have been any in a condition for which `is` is true, without a break in each one of them; none when
     /// there are none.
     pub fn since(&self, is: impl Fn(Condition) -> bool) -> Option<Duration> {

@@ -91,14 +91,14 @@ pub(crate) struct Health {
 pub(crate) fn health(core: &Core) -> Health {
     let jobs = core.jobs.statuses(core);
     let clock = Clock::of(core);
-    let held_up = core.jobs.repair.held_up(core).unwrap_or_default();
+    let held_up = core.jobs.repair.held_up(core);
     let rate = core.jobs.repair.rate(clock.now);
     let starting = core.is_starting() || !core.settled();
     let manual = core.machine.read().safe_mode();
 
     let cluster = core.cluster();
     let namespace = core.machine.read();
-    let (chunks, files) = (cluster.ledger.chunks().clone(), cluster.ledger.files().clone());
+    let (chunks, files) = (cluster.ledger.chunks().clone(), cluster.file_counts(&namespace));
     let repairing = repairing(&cluster, rate, held_up);
     let mut problems = data::problems(&chunks, &files, &repairing, &clock);
     problems.extend(members::problems(&cluster, &namespace, &clock));
@@ -201,7 +201,7 @@ impl Clock {
     }
 }
 
-fn repairing(cluster: &Cluster, rate: Rate, held_up: &str) -> Repairing {
+fn repairing(cluster: &Cluster, rate: Rate, held_up: Option<&str>) -> Repairing {
     let status = cluster.repair.status();
     let queued: u64 = status.queued.iter().map(|(_, count)| *count as u64).sum();
     let counts = cluster.ledger.chunks();
@@ -223,9 +223,14 @@ fn repairing(cluster: &Cluster, rate: Rate, held_up: &str) -> Repairing {
         bytes_per_s: rate.bytes_per_s,
         chunks_per_s: rate.chunks_per_s,
         eta,
-        held_up: match to_do {
-            0 => String::new(),
-            _ => held_up.to_owned(),
+        held_up: match (to_do, held_up) {
+            (0, _) => String::new(),
+            (_, Some(why)) => why.to_owned(),
+            (_, None) if status.stuck > 0 && status.copying + status.verifying == 0 => format!(
+                "no datanode can send or take a copy of {} (distrifs explain FILE says why)",
+                data::plural(status.stuck as u64, "chunk")
+            ),
+            _ => String::new(),
         },
     }
 }
