@@ -57,11 +57,12 @@ pub(crate) fn open(
     options.new_first = if made { base + 1 } else { 1 };
     let meta = newest.as_ref().map(meta_of).transpose();
     let meta = meta.map_err(|bad| bad_header(newest.as_ref(), bad))?;
-    let (mut last, mut membership) = match meta {
+    let saved = match meta {
         Some(meta) if !made => (meta.last_log_id, Some(meta.last_membership.membership().clone())),
         Some(meta) => (meta.last_log_id, None),
         None => (None, None),
     };
+    let (mut last, mut membership) = saved.clone();
     let mut bad = None;
     let (mut wal, recovery) = Wal::open(Arc::clone(disk), directory, options, base + 1, |record| {
         last = last.max(log_id(record.term, record.index));
@@ -73,6 +74,11 @@ pub(crate) fn open(
             }
         }
     })?;
+    if let Some(newest) = &newest
+        && begins_behind(&mut wal, newest.header().term, base)?
+    {
+        (last, membership, bad) = (saved.0, saved.1, None);
+    }
     if let Some((index, error)) = bad {
         return Err(Failure::Decode {
             directory: directory.to_owned(),
@@ -118,6 +124,29 @@ pub(crate) fn open(
         blank,
         alone,
     })
+}
+
+/// Has the log go on behind the checkpoint of record `base`, of term `term`, where it does not. Says whether it had to: then no
+/// record is left.
+///
+/// A checkpoint that a leader sent has its name before the log is begun anew behind it, and may have it although Raft did not
+/// take it. So after a crash the log may end before it; or have records in its place that were never agreed on, as the
+/// checkpoint has what was.
+fn begins_behind(wal: &mut Wal, term: Term, base: u64) -> Result<bool, OpenError> {
+    let there = wal.reader().read(base, base.saturating_add(1), 0)?;
+    if there.first().is_some_and(|record| record.term != term) {
+        wal.truncate_after(base.saturating_sub(1))?;
+    }
+    if wal.last() >= base {
+        return Ok(false);
+    }
+    tracing::info!(
+        last = wal.last(),
+        checkpoint = base,
+        "the log begins anew, behind the checkpoint"
+    );
+    wal.begin_after(base)?;
+    Ok(true)
 }
 
 /// Who this member is and what it voted, durable: born here where the directory is new.
@@ -221,4 +250,59 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, OpenError> {
 /// speeds.
 pub(crate) fn lease_time(config: &Config) -> std::time::Duration {
     std::time::Duration::from_millis(config.election_timeout_max) * 9 / 10
+}
+
+#[cfg(test)]
+mod tests {
+    use env::disk::SimDisk;
+
+    use super::*;
+
+    /// A log with records of these terms, from index 1 on.
+    fn log(terms: &[u64]) -> Wal {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        let mut options = Options::new(wal::LogId([7; 16]));
+        options.segment_bytes = 4096 + 512;
+        let (mut wal, _) = Wal::open(disk, Path::new("/log"), options, 1, |_| {}).unwrap();
+        for term in terms {
+            wal.append(Term(*term), 9, &[0; 900]).unwrap();
+        }
+        wal.sync().unwrap();
+        wal
+    }
+
+    #[test]
+    fn a_log_that_goes_on_behind_the_checkpoint_stays() {
+        for base in 1..=9 {
+            let mut wal = log(&[1, 1, 2, 2, 2, 2, 2, 2, 3]);
+            let term = Term([1, 1, 2, 2, 2, 2, 2, 2, 3][base - 1]);
+            assert!(!begins_behind(&mut wal, term, base as u64).unwrap());
+            assert_eq!((wal.first(), wal.last()), (1, 9));
+            // The record of the checkpoint may be gone.
+            wal.purge_before(base as u64 + 1).unwrap();
+            assert!(!begins_behind(&mut wal, term, base as u64).unwrap());
+            assert_eq!(wal.last(), 9);
+        }
+    }
+
+    #[test]
+    fn a_log_that_ends_before_the_checkpoint_begins_anew() {
+        for terms in [&[][..], &[1, 1, 1], &[1; 20]] {
+            let mut wal = log(terms);
+            assert!(begins_behind(&mut wal, Term(2), 21).unwrap());
+            assert_eq!((wal.first(), wal.last()), (22, 21));
+            assert_eq!(wal.append(Term(2), 9, b"next").unwrap(), 22);
+        }
+    }
+
+    #[test]
+    fn what_was_never_agreed_on_goes() {
+        // The checkpoint has record 3 of term 4; here is one of term 2, and what came behind it.
+        for terms in [&[1, 1, 2][..], &[1, 1, 2, 2, 2, 2, 2, 2, 2, 2]] {
+            let mut wal = log(terms);
+            assert!(begins_behind(&mut wal, Term(4), 3).unwrap());
+            assert_eq!((wal.first(), wal.last()), (4, 3));
+            assert_eq!(wal.append(Term(4), 9, b"next").unwrap(), 4);
+        }
+    }
 }
