@@ -180,6 +180,10 @@ impl Writer {
 
     /// Has the next segment made beside the work.
     fn prepare_segment(&mut self, wal: &mut Wal) {
+        // Both would write to one file.
+        if self.spare.as_ref().is_some_and(|spare| !spare.is_finished()) {
+            return;
+        }
         let Some(job) = wal.spare_job() else { return };
         self.spare = Some(tokio::spawn(async {
             if let Err(error) = env::blocking(|| job.run()).await {
