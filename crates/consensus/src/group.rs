@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::Env;
+use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, ForwardToLeader};
 use openraft::impls::OneshotResponder;
 use openraft::network::RaftNetworkFactory;
 use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use types::{MasterId, Term};
 
 use crate::acknowledged::Acknowledged;
@@ -52,6 +54,10 @@ const _: () = assert!(
     "a command that is let in can be written"
 );
 
+/// How long a reader waits for the others to say that they follow, and between two looks at what they have said.
+const READ_PATIENCE: Duration = Duration::from_secs(1);
+const READ_PAUSE: Duration = Duration::from_millis(1);
+
 /// Those who ask for a checkpoint and wait for their turn.
 const CHECKPOINT_REQUESTS: usize = 16;
 
@@ -84,13 +90,13 @@ impl<M: StateMachine> Group<M> {
     ) -> Result<Self, OpenError> {
         let acknowledged = Acknowledged::default();
         let known = Some(acknowledged.clone());
-        Self::open_over(env, directory, machine, settings, known, |id| {
-            transport::Network::new(env, id, acknowledged)
+        Self::open_over(env, directory, machine, settings, known, |id, votes_from| {
+            transport::Network::new(env, id, acknowledged, votes_from)
         })
         .await
     }
 
-    /// As [`Group::open`], over a network that is told who this member is, and tells what is `acknowledged`; none: it has one message
+    /// As [`Group::open`], over a network that is told who this member is and when it votes, and tells what is `acknowledged`; none: it has one message
     /// under way to each member, and what Raft tells of that is right.
     pub(crate) async fn open_over<N>(
         env: &Env,
@@ -98,7 +104,7 @@ impl<M: StateMachine> Group<M> {
         machine: Arc<M>,
         settings: Settings,
         acknowledged: Option<Acknowledged>,
-        network: impl FnOnce(MasterId) -> N,
+        network: impl FnOnce(MasterId, Instant) -> N,
     ) -> Result<Self, OpenError>
     where
         N: RaftNetworkFactory<TypeConfig>,
@@ -128,7 +134,9 @@ impl<M: StateMachine> Group<M> {
             settings.log_syncs.clone(),
         );
         let lease = Arc::new(Lease::new(open::lease_time(&config)));
-        let start = Raft::new(id.0, Arc::clone(&config), network(id), store, machine.clone());
+        let votes_from = Instant::now() + Duration::from_millis(config.election_timeout_max);
+        let network = network(id, votes_from);
+        let start = Raft::new(id.0, Arc::clone(&config), network, store, machine.clone());
         let raft =
             runtime::scope(env.random.u64(), start)
                 .await
@@ -152,6 +160,8 @@ impl<M: StateMachine> Group<M> {
                 raft: raft.clone(),
                 status: status.subscribe(),
                 lease: Arc::clone(&lease),
+                acknowledged: acknowledged.clone(),
+                votes_from,
                 form: form::State::new(env, id),
                 settings,
             }),
@@ -294,10 +304,43 @@ impl<M: StateMachine> Group<M> {
             return Ok(term);
         }
         // Elsewhere, for it is large and rare: every question that waits carries this future.
-        let asked = Box::pin(self.node.raft.ensure_linearizable(ReadPolicy::ReadIndex));
-        match asked.await {
-            Ok(_) => Ok(self.node.status.borrow().term),
-            Err(_) => Err(self.not_leader()),
+        let asked = Box::pin(self.ask_the_others());
+        asked.await.ok_or_else(|| self.not_leader())
+    }
+
+    /// Asks the others whether they follow this member; the term in which they do, when it has applied all that was
+    /// acknowledged before.
+    async fn ask_the_others(&self) -> Option<Term> {
+        let begun = Instant::now();
+        self.node
+            .raft
+            .ensure_linearizable(ReadPolicy::ReadIndex)
+            .await
+            .ok()?;
+        // What the library takes for answers to these questions may be answers to earlier ones: see `acknowledged`.
+        let ended = begun + READ_PATIENCE;
+        loop {
+            let (vote, configs) = {
+                let metrics = self.node.raft.metrics();
+                let metrics = metrics.borrow_watched();
+                let membership = metrics.membership_config.membership();
+                (metrics.vote, membership.get_joint_config().clone())
+            };
+            let (own, now) = (self.node.id, Instant::now());
+            if !vote.committed || vote.leader_id.voted_for != own.0 {
+                return None;
+            }
+            let followed = self.node.acknowledged.as_ref().is_none_or(|known| {
+                let quorum = known.quorum(own, &vote, &configs, now);
+                quorum.is_some_and(|sent| sent >= begun)
+            });
+            if followed {
+                return Some(Term(vote.leader_id.term));
+            }
+            if now >= ended {
+                return None;
+            }
+            tokio::time::sleep(READ_PAUSE).await;
         }
     }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use env::Env;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use types::MasterId;
 
+use crate::acknowledged::Acknowledged;
 use crate::form;
 use crate::lease::Lease;
 use crate::raft::Raft;
@@ -24,6 +26,11 @@ pub(crate) struct Node {
     pub(crate) raft: Raft,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) lease: Arc<Lease>,
+    /// When the others have answered; none: Raft's own word is right.
+    pub(crate) acknowledged: Option<Acknowledged>,
+    /// Before this it votes for nobody: it may have followed a leader until just before it was started, who relies on that for
+    /// the time of a lease.
+    pub(crate) votes_from: Instant,
     /// Its place in the group.
     pub(crate) form: form::State,
 }

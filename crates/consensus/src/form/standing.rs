@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use env::Env;
 use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 use types::MasterId;
 
 use super::decide::Waiting;
@@ -36,7 +37,7 @@ impl State {
     /// The state of a member that has just been opened.
     pub(crate) fn new(env: &Env, id: MasterId) -> Self {
         Self {
-            network: Network::new(env, id, Acknowledged::default()),
+            network: Network::new(env, id, Acknowledged::default(), Instant::now()),
             standing: watch::Sender::default(),
             changing: Arc::default(),
         }

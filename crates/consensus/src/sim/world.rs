@@ -177,7 +177,7 @@ impl World {
             ..self.settings.clone()
         };
         let router = self.router.clone();
-        let network = |id| router.from(id);
+        let network = |id, _| router.from(id);
         let opened = Group::open_over(&env, directory(), Arc::clone(&history), settings, None, network);
         let group = Arc::new(opened.await?);
         self.router

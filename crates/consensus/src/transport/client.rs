@@ -43,6 +43,7 @@ pub(crate) struct Remote {
     /// For what this remote was made for.
     link: Option<Arc<Link>>,
     acknowledged: Acknowledged,
+    votes_from: Instant,
 }
 
 impl Remote {
@@ -55,6 +56,7 @@ impl Remote {
             small: link(Kind::Small),
             link: link(kind),
             acknowledged: network.acknowledged().clone(),
+            votes_from: network.votes_from(),
         }
     }
 
@@ -142,6 +144,10 @@ impl Remote {
     where
         F: Future<Output = Result<Response<proto::v1::VoteResponse>, Status>>,
     {
+        if !request.leadership_transfer && Instant::now() < self.votes_from {
+            let why = "this master has just been started, and stands for no election yet";
+            return Err(Unreachable::from_string(why).into());
+        }
         let question = convert::vote_request_out(self.target, request);
         let answer = self.ask(RPCTypes::Vote, option, question, call).await?;
         convert::vote_response_in(answer).map_err(|error| self.malformed(&error))

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use env::Env;
 use openraft::network::RaftNetworkFactory;
+use tokio::time::Instant;
 use types::MasterId;
 
 use super::client::Remote;
@@ -25,16 +26,19 @@ pub(crate) struct Network {
     own: MasterId,
     links: Arc<Mutex<Links>>,
     acknowledged: Acknowledged,
+    votes_from: Instant,
 }
 
 impl Network {
-    /// The network as `own` uses it. What the others acknowledge is noted in `acknowledged`.
-    pub(crate) fn new(env: &Env, own: MasterId, acknowledged: Acknowledged) -> Self {
+    /// The network as `own` uses it. What the others acknowledge is noted in `acknowledged`. For votes they are asked from
+    /// `votes_from` on.
+    pub(crate) fn new(env: &Env, own: MasterId, acknowledged: Acknowledged, votes_from: Instant) -> Self {
         Self {
             net: env.net.clone(),
             own,
             links: Arc::default(),
             acknowledged,
+            votes_from,
         }
     }
 
@@ -58,6 +62,10 @@ impl Network {
 
     pub(crate) const fn acknowledged(&self) -> &Acknowledged {
         &self.acknowledged
+    }
+
+    pub(crate) const fn votes_from(&self) -> Instant {
+        self.votes_from
     }
 
     fn remote(&self, target: u64, address: &Address, kind: Kind) -> Remote {

@@ -8,6 +8,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::raft::AppendEntriesRequest;
 use proto::v1;
 use proto::v1::consensus_server::{Consensus, ConsensusServer};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 use types::MasterId;
 
@@ -51,6 +52,17 @@ pub(crate) fn check_target(node: &Node, to: u64) -> Result<(), Status> {
     )))
 }
 
+/// Refuses to vote while a leader that this master followed before its start may still rely on that: see [`Node::votes_from`].
+/// Who is handed the lead is voted for: the leader wants it so.
+fn check_free(node: &Node, transfer: bool) -> Result<(), Status> {
+    if transfer || Instant::now() >= node.votes_from {
+        return Ok(());
+    }
+    Err(Status::failed_precondition(
+        "this master has just been started, and does not vote until a leader that it followed before would have lost its lease",
+    ))
+}
+
 /// The highest vote that this master has seen.
 pub(crate) fn own_vote(node: &Node) -> Vote {
     node.raft.metrics().borrow_watched().vote
@@ -86,6 +98,7 @@ impl Consensus for Answers {
         let request = request.into_inner();
         check_target(&self.node, request.to)?;
         let request = convert::vote_request_in(request).map_err(|error| malformed(&error))?;
+        check_free(&self.node, request.leadership_transfer)?;
         let answer = self.node.raft.pre_vote(request).await;
         let answer = answer.map_err(|error| stopped(&error))?;
         Ok(Response::new(convert::vote_response_out(&answer)))
@@ -95,6 +108,7 @@ impl Consensus for Answers {
         let request = request.into_inner();
         check_target(&self.node, request.to)?;
         let request = convert::vote_request_in(request).map_err(|error| malformed(&error))?;
+        check_free(&self.node, request.leadership_transfer)?;
         let answer = self.node.raft.vote(request).await;
         let answer = answer.map_err(|error| stopped(&error))?;
         Ok(Response::new(convert::vote_response_out(&answer)))
