@@ -150,6 +150,7 @@ impl Failure {
             }
             Error::NotReplicated(_)
             | Error::Unavailable { .. }
+            | Error::BrokenOff { .. }
             | Error::DataUnavailable { .. }
             | Error::PipelineLost { .. } => (Exit::Unavailable, None),
             Error::LeaseLost(_)
@@ -195,6 +196,11 @@ impl Failure {
         }
     }
 
+    /// Whether this says no more than that the reader of stdout has seen enough.
+    const fn is_unread(&self) -> bool {
+        matches!(self, Self::Told(Exit::Done))
+    }
+
     /// The exit status.
     pub(crate) const fn exit(&self) -> Exit {
         match self {
@@ -217,6 +223,18 @@ impl Failure {
             crate::output::tell(report);
         }
         self.exit()
+    }
+}
+
+/// Whether what was said was read. For commands that have more to do than to say something, or a verdict as their status.
+///
+/// # Errors
+/// When it could not be said for another reason than that nobody reads on.
+pub(crate) fn is_read(said: Result<()>) -> Result<bool> {
+    match said {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.is_unread() => Ok(false),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -268,10 +286,13 @@ impl Tally {
     /// Tells a failure and remembers it.
     ///
     /// # Errors
-    /// When going on makes no sense.
+    /// When going on makes no sense: with the failure, or the first one where this is only that nobody reads on.
     pub(crate) fn add(&mut self, failure: Failure) -> Result<()> {
         if failure.is_last() {
-            return Err(failure);
+            return Err(match self.first {
+                Some(first) if failure.is_unread() => Failure::Told(first),
+                _ => failure,
+            });
         }
         let exit = failure.tell();
         self.first.get_or_insert(exit);
@@ -322,6 +343,18 @@ mod tests {
         ] {
             assert!(EXIT_HELP.contains(&(exit as u8).to_string()), "{exit:?}");
         }
+    }
+
+    #[test]
+    fn nobody_reading_on_hides_no_failure() {
+        let unread = || Failure::stdout(&io::ErrorKind::BrokenPipe.into());
+        assert_eq!(Tally::default().add(unread()).unwrap_err().exit(), Exit::Done);
+        let mut tally = Tally::default();
+        tally.add(Failure::Told(Exit::NotFound)).unwrap();
+        assert_eq!(tally.add(unread()).unwrap_err().exit(), Exit::NotFound);
+        assert!(!is_read(Err(unread())).unwrap());
+        assert!(is_read(Ok(())).unwrap());
+        assert!(is_read(Err(Failure::Told(Exit::Failed))).is_err());
     }
 
     #[test]

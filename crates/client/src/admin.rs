@@ -364,10 +364,7 @@ impl Backup {
 }
 
 fn broken(status: &tonic::Status) -> Error {
-    Error::Protocol {
-        operation: "backup",
-        why: format!("it broke off: {}; begin again", status.message()),
-    }
+    Error::broken_off("backup", status)
 }
 
 impl From<v1::MasterRole> for MasterRole {

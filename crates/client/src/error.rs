@@ -119,6 +119,14 @@ pub enum Error {
         /// What the last one answered.
         last: String,
     },
+    /// A master went away, or lost the lead, in the middle of a long answer.
+    #[error("{operation}: the answer broke off ({why}); begin again")]
+    BrokenOff {
+        /// What was asked.
+        operation: &'static str,
+        /// What is known of the reason.
+        why: String,
+    },
     /// No replica of a chunk could be read (`EIO`).
     #[error("can not read {path} at byte {offset} (chunk {chunk}): {}", unreadable(.tried))]
     DataUnavailable {
@@ -199,7 +207,7 @@ pub enum ErrorKind {
     WriteDenied,
     /// [`Error::SafeMode`]
     ReadOnly,
-    /// [`Error::Unavailable`]
+    /// [`Error::Unavailable`], [`Error::BrokenOff`]
     Unavailable,
     /// [`Error::NotReplicated`], [`Error::DataUnavailable`], [`Error::PipelineLost`], [`Error::Source`],
     /// [`Error::Master`]
@@ -232,6 +240,13 @@ impl ErrorKind {
 }
 
 impl Error {
+    pub(crate) fn broken_off(operation: &'static str, status: &tonic::Status) -> Self {
+        Self::BrokenOff {
+            operation,
+            why: status.message().to_owned(),
+        }
+    }
+
     /// Which kind of error it is.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
@@ -247,7 +262,7 @@ impl Error {
             Self::LeaseLost(_) | Self::Changed { .. } => ErrorKind::Stale,
             Self::WriteDenied(_) => ErrorKind::WriteDenied,
             Self::SafeMode(_) => ErrorKind::ReadOnly,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Unavailable { .. } | Self::BrokenOff { .. } => ErrorKind::Unavailable,
             Self::NotReplicated(_)
             | Self::Master(_)
             | Self::DataUnavailable { .. }

@@ -7,4 +7,4 @@ mod read;
 mod write;
 
 pub(crate) use read::{Opened, ReadAhead};
-pub(crate) use write::{Keep, Sink, check_free, save};
+pub(crate) use write::{Keep, Sink, check_free, check_nothing, save};

@@ -96,8 +96,9 @@ fn open(path: &std::path::Path) -> io::Result<(File, Metadata)> {
 
 /// Reads until the end of the file, or until nobody wants more. `expected` bytes are probably there.
 fn pump(file: File, expected: usize, blocks: &mpsc::Sender<io::Result<Vec<u8>>>) {
-    // One more than a short file has, so that its end is seen without another block.
-    let capacity = expected.saturating_add(1).min(BLOCK_BYTES);
+    // One more than a short file has, so that its end is seen without another block. What has more than it says, a pipe for
+    // one, comes in whole blocks after the first.
+    let mut capacity = expected.saturating_add(1).min(BLOCK_BYTES);
     loop {
         let mut block = Vec::with_capacity(capacity);
         match (&file).take(capacity as u64).read_to_end(&mut block) {
@@ -106,6 +107,7 @@ fn pump(file: File, expected: usize, blocks: &mpsc::Sender<io::Result<Vec<u8>>>)
                 if blocks.blocking_send(Ok(block)).is_err() || (read < capacity && capacity < BLOCK_BYTES) {
                     return;
                 }
+                capacity = BLOCK_BYTES;
             }
             Err(error) => {
                 // Where nobody waits any more there is nobody to tell.
@@ -135,6 +137,9 @@ fn trickle(mut file: File, blocks: &mpsc::Sender<io::Result<Vec<u8>>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     async fn read(path: PathBuf) -> io::Result<(Vec<u8>, usize)> {
@@ -166,6 +171,17 @@ mod tests {
             assert!(read == bytes, "{size}");
             assert_eq!(blocks, size.div_ceil(BLOCK_BYTES), "{size}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_says_no_length_comes_in_blocks() {
+        let (read_end, mut write_end) = io::pipe().unwrap();
+        let writer = std::thread::spawn(move || write_end.write_all(&vec![7; 3 * BLOCK_BYTES]));
+        let path = PathBuf::from(format!("/proc/self/fd/{}", read_end.as_raw_fd()));
+        let (all, blocks) = read(path).await.unwrap();
+        drop(read_end);
+        writer.join().unwrap().unwrap();
+        assert_eq!((all.len(), blocks), (3 * BLOCK_BYTES, 4));
     }
 
     #[tokio::test]

@@ -50,6 +50,16 @@ pub(crate) fn check_free(target: &Path, overwrite: bool) -> io::Result<()> {
     }
 }
 
+/// # Errors
+/// `AlreadyExists` when there is anything at `target`: also a device or a link to nowhere.
+pub(crate) fn check_nothing(target: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(target) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a file that is there, and on disk, whole or not at all. `write` may say what it likes; when it fails, there is no
 /// file. An existing file is not replaced.
 ///
@@ -61,7 +71,7 @@ pub(crate) fn save<T, E>(
     told: impl Fn(io::Error) -> E,
 ) -> Result<T, E> {
     check_free(target, false).map_err(&told)?;
-    let temporary = Temporary::create(target).map_err(&told)?;
+    let temporary = Temporary::create(target, false).map_err(&told)?;
     let mut out = BufWriter::with_capacity(SAVE_BYTES, &temporary.file);
     let answer = write(&mut out)?;
     let flushed = out.into_inner().map_err(io::IntoInnerError::into_error);
@@ -83,7 +93,7 @@ impl Sink {
                 let file = OpenOptions::new().write(true).open(&target)?;
                 return drain(&file, &mut messages);
             }
-            let temporary = Temporary::create(&target)?;
+            let temporary = Temporary::create(&target, keep.mode.is_some())?;
             drain(&temporary.file, &mut messages)?;
             temporary.publish(&target, overwrite, keep)
         })
@@ -148,7 +158,8 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn create(target: &Path) -> io::Result<Self> {
+    /// `private`: nobody else may read it until it is published with its own permissions.
+    fn create(target: &Path, private: bool) -> io::Result<Self> {
         let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
         let mut attempt = 0_u32;
         loop {
@@ -159,7 +170,7 @@ impl Temporary {
             match OpenOptions::new()
                 .write(true)
                 .create_new(true)
-                .mode(0o666)
+                .mode(if private { 0o600 } else { 0o666 })
                 .open(&path)
             {
                 Ok(file) => return Ok(Self { file, path }),
@@ -281,10 +292,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_to_be_private_is_so_from_the_beginning() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("f");
+        let temporary = Temporary::create(&target, true).unwrap();
+        let mode = temporary.file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+        let keep = Keep {
+            mode: Some(0o604),
+            times: None,
+        };
+        temporary.publish(&target, false, keep).unwrap();
+        let mode = std::fs::metadata(&target).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o604);
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let free = directory.path().join("free");
+        check_nothing(&free).unwrap();
+        std::os::unix::fs::symlink("/nowhere", &free).unwrap();
+        for taken in [&*free, Path::new("/dev/null"), directory.path()] {
+            let error = check_nothing(taken).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        }
+    }
+
+    #[tokio::test]
     async fn a_file_that_appears_meanwhile_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("f");
-        let temporary = Temporary::create(&target).unwrap();
+        let temporary = Temporary::create(&target, false).unwrap();
         std::fs::write(&target, b"theirs").unwrap();
         let error = temporary.publish(&target, false, Keep::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);

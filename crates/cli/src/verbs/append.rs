@@ -2,7 +2,7 @@
 
 use client::{CreateOptions, Error, FileWriter, Publish};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, is_read};
 use crate::local::ReadAhead;
 use crate::output::Out;
 use crate::remote::{LocalPath, RemotePath};
@@ -86,6 +86,7 @@ async fn open(context: &Context, args: &Args) -> Result<FileWriter> {
 async fn pour(args: &Args, writer: &mut FileWriter, mut bytes: ReadAhead, source: &str) -> Result<()> {
     let failed = |error: Error| Failure::from_client(&args.target.path, &error);
     let mut out = Out::stdout()?;
+    let mut tells = args.lengths;
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(|error| Failure::local(source, &error))?;
         writer.write(&piece).await.map_err(failed)?;
@@ -94,9 +95,9 @@ async fn pour(args: &Args, writer: &mut FileWriter, mut bytes: ReadAhead, source
         } else if args.sync {
             writer.hsync().await.map_err(failed)?;
         }
-        if args.lengths {
-            out.line(&writer.position().to_string())?;
-            out.flush()?;
+        if tells {
+            let told = out.line(&writer.position().to_string());
+            tells = is_read(told.and_then(|()| out.flush()))?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use types::FsPath;
 
 use super::words;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result, is_read};
 use crate::output::{Out, Style, paint};
 use crate::remote::RemotePath;
 use crate::run::Context;
@@ -71,6 +71,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
         .map_err(failed)?;
     let mut printer = Printer::begin(args)?;
     let mut summary = Summary::default();
+    // The verdict is found also where nobody reads the files any more.
+    let mut unread = false;
     while let Some(part) = walk.next().await.map_err(failed)? {
         summary.add(&part);
         for file in &part.files {
@@ -81,10 +83,14 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
             if let Some(verdict) = &verdict {
                 summary.verified.add(verdict);
             }
-            printer.file(file, verdict.as_ref())?;
+            if !unread {
+                unread = !is_read(printer.file(file, verdict.as_ref()))?;
+            }
         }
     }
-    printer.end(path, &summary)?;
+    if !unread {
+        is_read(printer.end(path, &summary))?;
+    }
     match summary.exit() {
         Exit::Done => Ok(()),
         exit => Err(Failure::Told(exit)),
@@ -152,12 +158,18 @@ impl Summary {
                 replicas,
                 differing,
                 unanswered,
+                chunks_unseen,
                 files_wrong,
             } = self.verified;
             text.push_str(&format!(
                 "  checked {replicas} replicas: {differing} differ, {unanswered} could not be asked; {files_wrong} files are \
                  not as they should be\n"
             ));
+            if chunks_unseen > 0 {
+                text.push_str(&format!(
+                    "  {chunks_unseen} chunks were not checked: of one file the first 1,000 are\n"
+                ));
+            }
         }
         text
     }
@@ -259,6 +271,9 @@ fn file_text(file: &FileHealth, verdict: Option<&FileVerdict>, replicas: bool, c
                 replica.standing.as_str()
             ));
         }
+    }
+    if let Some(unseen) = verdict.map(|verdict| verdict.unseen).filter(|unseen| *unseen > 0) {
+        text.push_str(&format!("  {unseen} chunks were not checked\n"));
     }
     for chunk in verdict.iter().flat_map(|verdict| &verdict.chunks) {
         for replica in &chunk.replicas {
@@ -366,7 +381,28 @@ mod tests {
                 },
                 replicas: vec![ReplicaVerdict { node, sum }],
             }],
+            unseen: 0,
         }
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_good() {
+        let whole = FileVerdict {
+            unseen: 0,
+            ..verdict(Sum::Agrees(7))
+        };
+        let part = FileVerdict {
+            unseen: 3,
+            ..whole.clone()
+        };
+        let mut summary = Summary::default();
+        summary.verified.add(&whole);
+        assert_eq!(summary.exit(), Exit::Done);
+        summary.verified.add(&part);
+        assert_eq!(summary.exit(), Exit::AtRisk);
+        assert!(file_text(&file(), Some(&part), false, false).contains("3 chunks were not checked"));
+        let path: FsPath = "/".parse().unwrap();
+        assert!(summary.text(&path, true).contains("3 chunks were not checked"));
     }
 
     #[test]

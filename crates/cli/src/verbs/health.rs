@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use types::ByteSize;
 
 use super::words;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result, is_read};
 use crate::output::{Out, Style, paint};
 use crate::run::Context;
 
@@ -62,18 +62,22 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     };
-    let mut out = Out::stdout()?;
-    if args.json {
-        out.line(&format!("{:#}", to_json(&health)))?;
-    } else {
-        let coloured = out.coloured();
-        out.print(&screen(&health, coloured))?;
-    }
-    out.flush()?;
+    is_read(tell(&health, args.json))?;
     match exit(health.level) {
         Exit::Done => Ok(()),
         exit => Err(Failure::Told(exit)),
     }
+}
+
+fn tell(health: &Health, as_json: bool) -> Result<()> {
+    let mut out = Out::stdout()?;
+    if as_json {
+        out.line(&format!("{:#}", to_json(health)))?;
+    } else {
+        let coloured = out.coloured();
+        out.print(&screen(health, coloured))?;
+    }
+    out.flush()
 }
 
 /// One screen.

@@ -216,6 +216,22 @@ async fn decommission(context: &Context, args: &Decommission) -> Result<()> {
             .filter(|node| matches!(node.admin, AdminState::Decommissioning { .. }))
             .map(|node| format!("{}: {}", node.address, state(node)))
             .collect();
+        for name in &args.nodes {
+            let mut named = ours.iter().filter(|node| is_named(node, name)).peekable();
+            let now = match named.peek() {
+                None => Some("it is no member any more".to_owned()),
+                Some(_) => named
+                    .find(|node| !drains(node))
+                    .map(|node| format!("it is {} now", state(node))),
+            };
+            if let Some(now) = now {
+                return Err(Failure::new(
+                    Exit::Failed,
+                    name,
+                    format_args!("is not being decommissioned any more: {now}"),
+                ));
+            }
+        }
         if left.is_empty() {
             note("drained: what was asked for may be switched off");
             return print_json(args.json, ours.iter().map(to_json).collect());
@@ -235,6 +251,13 @@ async fn decommission(context: &Context, args: &Decommission) -> Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+const fn drains(node: &NodeDetail) -> bool {
+    matches!(
+        node.admin,
+        AdminState::Decommissioning { .. } | AdminState::Decommissioned { .. }
+    )
 }
 
 fn is_named(node: &NodeDetail, name: &str) -> bool {

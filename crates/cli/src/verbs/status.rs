@@ -4,7 +4,7 @@ use client::{HealthLevel, MasterRole};
 use serde_json::json;
 
 use super::{health, nodes, words};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, is_read};
 use crate::output::{Out, Style, paint};
 use crate::run::Context;
 
@@ -37,52 +37,57 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
     let leader = leader.map(|one| one.address.clone());
     let answering = group.masters.iter().filter(|one| one.answers).count();
 
-    let mut out = Out::stdout()?;
-    if args.json {
-        let document = json!({
-            "cluster": info.cluster.to_string(),
-            "version": info.version,
-            "leader": leader,
-            "masters": group.masters.len(),
-            "masters_answering": answering,
-            "health": health::to_json(&found),
-            "datanodes": members.iter().map(nodes::to_json).collect::<Vec<_>>(),
-        });
-        out.line(&format!("{document:#}"))?;
-    } else {
-        let coloured = out.coloured();
-        out.line(&format!(
-            "Cluster {}, version {}",
-            paint(coloured, Style::Bold, &info.cluster.to_string()),
-            info.version
-        ))?;
-        out.line(&format!(
-            "  masters    {answering} of {} answer; {}",
-            group.masters.len(),
-            leader.map_or_else(|| "none leads".to_owned(), |leader| format!("{leader} leads"))
-        ))?;
-        let running = found
-            .jobs
-            .iter()
-            .filter(|job| job.state == client::JobState::Running);
-        let running: Vec<_> = running
-            .map(|job| match job.progress {
-                Some(done) => format!("{} {}", job.name, words::percent(done)),
-                None => job.name.clone(),
-            })
-            .collect();
-        let running = if running.is_empty() {
-            "none runs".to_owned()
+    let told = || -> Result<()> {
+        let mut out = Out::stdout()?;
+        if args.json {
+            let document = json!({
+                "cluster": info.cluster.to_string(),
+                "version": info.version,
+                "leader": leader,
+                "masters": group.masters.len(),
+                "masters_answering": answering,
+                "health": health::to_json(&found),
+                "datanodes": members.iter().map(nodes::to_json).collect::<Vec<_>>(),
+            });
+            out.line(&format!("{document:#}"))?;
         } else {
-            running.join(", ")
-        };
-        out.line(&format!("  jobs       {running}"))?;
-        out.line("")?;
-        out.print(&health::screen(&found, coloured))?;
-        out.line("")?;
-        out.print(&nodes::table(&members, coloured))?;
-    }
-    out.flush()?;
+            let coloured = out.coloured();
+            out.line(&format!(
+                "Cluster {}, version {}",
+                paint(coloured, Style::Bold, &info.cluster.to_string()),
+                info.version
+            ))?;
+            out.line(&format!(
+                "  masters    {answering} of {} answer; {}",
+                group.masters.len(),
+                leader
+                    .as_ref()
+                    .map_or_else(|| "none leads".to_owned(), |leader| format!("{leader} leads"))
+            ))?;
+            let running = found
+                .jobs
+                .iter()
+                .filter(|job| job.state == client::JobState::Running);
+            let running: Vec<_> = running
+                .map(|job| match job.progress {
+                    Some(done) => format!("{} {}", job.name, words::percent(done)),
+                    None => job.name.clone(),
+                })
+                .collect();
+            let running = if running.is_empty() {
+                "none runs".to_owned()
+            } else {
+                running.join(", ")
+            };
+            out.line(&format!("  jobs       {running}"))?;
+            out.line("")?;
+            out.print(&health::screen(&found, coloured))?;
+            out.line("")?;
+            out.print(&nodes::table(&members, coloured))?;
+        }
+        out.flush()
+    };
+    is_read(told())?;
     match found.level {
         HealthLevel::Healthy | HealthLevel::Degraded => Ok(()),
         level => Err(Failure::Told(health::exit(level))),

@@ -3,7 +3,7 @@
 use client::Error;
 use serde_json::json;
 
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result, is_read};
 use crate::output::Out;
 use crate::remote::RemotePath;
 use crate::run::Context;
@@ -49,8 +49,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     if args.json {
         let mut out = Out::stdout()?;
-        out.line(&json!({ "path": path.as_str(), "result": yes }).to_string())?;
-        out.flush()?;
+        let told = out.line(&json!({ "path": path.as_str(), "result": yes }).to_string());
+        is_read(told.and_then(|()| out.flush()))?;
     }
     if yes {
         Ok(())

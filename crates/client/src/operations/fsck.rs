@@ -118,7 +118,7 @@ impl Fsck {
         let part = self.parts.message().await;
         let part = part.map_err(|status| match proto::detail_of(&status) {
             Some(detail) => Error::from_detail("fsck", &self.path, detail),
-            None => malformed(format!("it broke off: {}; begin again", status.message())),
+            None => Error::broken_off("fsck", &status),
         })?;
         part.map(FsckPart::from_wire).transpose()
     }

@@ -55,6 +55,8 @@ pub struct FileVerdict {
     pub path: String,
     /// Its chunks, as far as they were told.
     pub chunks: Vec<ChunkVerdict>,
+    /// Chunks that were not told, and so not looked at: a file's first 1,000 are.
+    pub unseen: u64,
 }
 
 /// What verifying files has found so far.
@@ -66,7 +68,9 @@ pub struct Verified {
     pub differing: u64,
     /// Of these, which no datanode answered for.
     pub unanswered: u64,
-    /// Files that have one of either.
+    /// Chunks that were not looked at.
+    pub chunks_unseen: u64,
+    /// Files that have one of these.
     pub files_wrong: u64,
 }
 
@@ -81,6 +85,7 @@ impl Verified {
                 Sum::Unknown(_) => self.unanswered += 1,
             }
         }
+        self.chunks_unseen += verdict.unseen;
         self.files_wrong += u64::from(!verdict.is_good());
     }
 }
@@ -89,10 +94,8 @@ impl FileVerdict {
     /// Whether every replica was asked, and all of each chunk agree.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        let replicas = self.chunks.iter().flat_map(|chunk| &chunk.replicas);
-        replicas
-            .into_iter()
-            .all(|replica| matches!(replica.sum, Sum::Agrees(_)))
+        let mut replicas = self.chunks.iter().flat_map(|chunk| &chunk.replicas);
+        self.unseen == 0 && replicas.all(|replica| matches!(replica.sum, Sum::Agrees(_)))
     }
 }
 
@@ -132,6 +135,7 @@ pub(super) async fn verify(inner: &Arc<Inner>, file: &FileHealth) -> Result<File
     Ok(FileVerdict {
         path: file.path.clone(),
         chunks: verdicts.collect(),
+        unseen: file.chunk_count.saturating_sub(file.chunks.len() as u64),
     })
 }
 

@@ -288,6 +288,7 @@ pub fn verified(verified: &Verified) -> Value {
         "replicas": verified.replicas,
         "differing": verified.differing,
         "unanswered": verified.unanswered,
+        "chunks_unseen": verified.chunks_unseen,
         "files_wrong": verified.files_wrong,
     })
 }

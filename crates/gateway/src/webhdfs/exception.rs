@@ -81,7 +81,9 @@ impl From<Error> for Exception {
             Error::LeaseLost(_) => forbidden("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException"),
             Error::SafeMode(_) => forbidden("org.apache.hadoop.hdfs.server.namenode.SafeModeException"),
             // Clients that know several addresses ask the next one then.
-            Error::Unavailable { .. } => forbidden("org.apache.hadoop.ipc.StandbyException"),
+            Error::Unavailable { .. } | Error::BrokenOff { .. } => {
+                forbidden("org.apache.hadoop.ipc.StandbyException")
+            }
             Error::WriteDenied(_)
             | Error::NotReplicated(_)
             | Error::DataUnavailable { .. }

@@ -8,7 +8,7 @@ use serde_json::json;
 use types::ByteSize;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::local::check_free;
+use crate::local::check_nothing;
 use crate::output::{Out, iso_time, note};
 use crate::progress::Progress;
 use crate::run::Context;
@@ -64,10 +64,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<()> {
 /// # Errors
 /// When the file is there already, no master gives a copy, or the disk fails; then no file is left.
 pub(super) async fn copy(context: &Context, file: &Path) -> Result<Checkpoint> {
-    check_free(file, false).map_err(|error| {
-        Failure::local(file.display(), &error)
-            .next("name a file that is not there yet: nothing is overwritten")
-    })?;
+    let check_nothing = || {
+        check_nothing(file).map_err(|error| {
+            Failure::local(file.display(), &error)
+                .next("name a file that is not there yet: nothing is overwritten")
+        })
+    };
+    check_nothing()?;
     let failed = |error| Failure::from_client("admin backup", &error);
     let mut parts = context.fs.admin().backup().await.map_err(failed)?;
     let progress = Progress::start(false, true);
@@ -84,6 +87,8 @@ pub(super) async fn copy(context: &Context, file: &Path) -> Result<Checkpoint> {
         })
         .await?;
     }
+    // Somebody else may have made it meanwhile.
+    check_nothing()?;
     let received = blocking(file, move || receiver.finish()).await;
     progress.clear();
     received
