@@ -1,7 +1,8 @@
 //! How far the datanodes are drained that are to leave.
 //!
 //! A replica there is still needed as long as its chunk has too few copies on nodes that stay. Such a chunk is never healthy, so
-//! that a look at those that are not is enough.
+//! that a look at those that are not is enough. What a node has that has not told it to this master, nobody knows: it is not looked
+//! at before it has.
 
 use std::collections::BTreeMap;
 
@@ -45,9 +46,9 @@ pub(crate) enum Looked {
 }
 
 impl Cluster {
-    /// Begins to look; none when nobody drains, or it is not known yet how all chunks are.
+    /// Begins to look; none when nobody drains of whom it is known what he has, or it is not known yet how all chunks are.
     pub(crate) fn begin_drain_look(&self) -> Option<DrainLook> {
-        let known = |id: DatanodeId| {
+        let placed = |id: DatanodeId| {
             let storages = self.view.node(id).map(|node| &node.storages);
             storages.into_iter().flatten().all(|storage| {
                 matches!(
@@ -62,13 +63,18 @@ impl Cluster {
             .filter(|node| node.admin == Admin::Decommissioning)
             .map(|node| node.id)
             .collect();
-        if draining.is_empty() || !self.counts || self.recount_due() || !draining.iter().copied().all(known) {
+        if !self.counts || self.recount_due() || !draining.iter().copied().all(placed) {
             return None;
         }
-        Some(DrainLook {
-            next: 0,
-            left: draining.into_iter().map(|id| (id, Left::default())).collect(),
-        })
+        let told = draining.into_iter().filter(|id| self.has_told(*id));
+        let left: BTreeMap<_, _> = told.map(|id| (id, Left::default())).collect();
+        (!left.is_empty()).then_some(DrainLook { next: 0, left })
+    }
+
+    /// Whether it is known what a datanode has.
+    pub(crate) fn has_told(&self, datanode: DatanodeId) -> bool {
+        let node = self.view.node(datanode);
+        node.is_some_and(|node| self.has_reported(node))
     }
 
     /// Looks on.
@@ -111,10 +117,12 @@ impl Cluster {
         }
     }
 
-    /// Keeps what was seen. Answers with the nodes on which nothing is needed any more.
+    /// Keeps what was seen. Answers with the nodes on which nothing is needed any more. One that has registered anew meanwhile
+    /// is not among them: it may have something else now.
     pub(crate) fn keep_drain_look(&mut self, look: DrainLook) -> Vec<DatanodeId> {
         let drained = look.left.iter().filter(|(_, left)| left.replicas == 0);
-        let drained = drained.map(|(id, _)| *id).collect();
+        let drained = drained.map(|(id, _)| *id).filter(|id| self.has_told(*id));
+        let drained = drained.collect();
         self.left = look.left;
         drained
     }
@@ -122,5 +130,77 @@ impl Cluster {
     /// What is left on a node that drains; none when it was not looked yet.
     pub(crate) fn left_on(&self, datanode: DatanodeId) -> Option<&Left> {
         self.left.get(&datanode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use namespace::Command;
+    use types::{AdminState, UnixMillis};
+
+    use super::super::testing::{World, node};
+    use super::*;
+
+    fn decommission(world: &mut World, n: u8) {
+        let since = UnixMillis(1);
+        let state = AdminState::Decommissioning { since };
+        world.apply(Command::SetMemberState { id: node(n), state });
+        world.count();
+    }
+
+    /// A whole look: who is drained.
+    fn look(world: &mut World) -> Vec<DatanodeId> {
+        let Some(mut look) = world.cluster.begin_drain_look() else {
+            return Vec::new();
+        };
+        while world.cluster.look_on(&world.namespace, &mut look) == Looked::AtSome {}
+        world.cluster.keep_drain_look(look)
+    }
+
+    fn left(world: &World, n: u8) -> Option<u64> {
+        world.cluster.left_on(node(n)).map(|left| left.replicas)
+    }
+
+    #[test]
+    fn who_has_not_told_what_he_has_is_not_drained() {
+        let mut world = World::of_strangers(2);
+        let chunk = world.file("/f", 2, &[]);
+        world.register(2);
+        world.report(2, &[chunk]);
+        decommission(&mut world, 1);
+        assert!(look(&mut world).is_empty(), "it has not registered");
+        assert_eq!(left(&world, 1), None);
+        world.register(1);
+        world.count();
+        assert!(look(&mut world).is_empty(), "it owes a report");
+        assert_eq!(left(&world, 1), None);
+        world.report(1, &[chunk]);
+        world.count();
+        assert!(look(&mut world).is_empty());
+        assert_eq!(left(&world, 1), Some(1));
+    }
+
+    #[test]
+    fn one_that_is_silent_does_not_hold_up_another() {
+        let mut world = World::of_strangers(3);
+        for n in 2..=3 {
+            world.register(n);
+            world.report(n, &[]);
+        }
+        world.file("/f", 1, &[3]);
+        decommission(&mut world, 1);
+        decommission(&mut world, 2);
+        assert_eq!(look(&mut world), [node(2)]);
+    }
+
+    #[test]
+    fn who_registers_anew_is_looked_at_again() {
+        let mut world = World::of(2);
+        world.file("/f", 1, &[2]);
+        decommission(&mut world, 1);
+        let mut drain = world.cluster.begin_drain_look().unwrap();
+        assert_eq!(world.cluster.look_on(&world.namespace, &mut drain), Looked::AtAll);
+        world.register(1);
+        assert!(world.cluster.keep_drain_look(drain).is_empty());
     }
 }

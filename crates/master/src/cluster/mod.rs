@@ -12,6 +12,8 @@ mod judge;
 mod lead;
 mod members;
 mod orders;
+#[cfg(test)]
+pub(crate) mod testing;
 mod waiters;
 mod writing;
 

@@ -93,6 +93,11 @@ fn leaving(cluster: &Cluster, node: &Node, now: Duration) -> Option<Paragraph> {
             about_duration(until.saturating_sub(now))
         )],
         Admin::Decommissioning => match cluster.left_on(node.id) {
+            _ if !cluster.has_told(node.id) => vec![
+                "it is being decommissioned; it has not told all that it has since this master started, so that nobody knows \
+                 what is needed of it"
+                    .to_owned(),
+            ],
             None => vec!["it is being decommissioned; what is needed of it is being counted".to_owned()],
             Some(left) => {
                 let mut lines = vec![format!(

@@ -86,6 +86,9 @@ fn admin(cluster: &Cluster, namespace: &Namespace, node: &Node, clock: &Clock) -
         Admin::InService => return None,
         Admin::Decommissioning => {
             let left = match cluster.left_on(node.id) {
+                _ if !cluster.has_told(node.id) => {
+                    "it has not told all that it has since this master started".to_owned()
+                }
                 Some(left) => format!("{} on it are still needed", plural(left.replicas, "replica")),
                 None => "what is still needed of it is being counted".to_owned(),
             };
