@@ -36,8 +36,31 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
+/// What all datanodes said last that they have not finished.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unfinished {
+    told_by: BTreeSet<DatanodeId>,
+    chunks: HashMap<ChunkId, Vec<(DatanodeId, Generation)>>,
+}
+
+impl Unfinished {
+    /// Whether a datanode has said what it has not finished; it may be nothing.
+    pub(crate) fn is_told_by(&self, datanode: DatanodeId) -> bool {
+        self.told_by.contains(&datanode)
+    }
+
+    /// Who has `chunk`, of this generation or a newer one.
+    pub(crate) fn of(&self, chunk: ChunkId, from: Generation) -> impl Iterator<Item = DatanodeId> + '_ {
+        let holders = self.chunks.get(&chunk).into_iter().flatten();
+        holders
+            .filter(move |(_, generation)| *generation >= from)
+            .map(|(datanode, _)| *datanode)
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// By everybody who has told, also that it is nothing.
     unfinished: HashMap<DatanodeId, Vec<ChunkExtent>>,
     orders: HashMap<DatanodeId, Vec<Order>>,
     /// Of the recoveries that run.
@@ -88,11 +111,21 @@ impl Desk {
 
     /// All that a datanode has not finished.
     pub(crate) fn told(&self, datanode: DatanodeId, unfinished: Vec<ChunkExtent>) {
-        if unfinished.is_empty() {
-            self.lock().unfinished.remove(&datanode);
-        } else {
-            self.lock().unfinished.insert(datanode, unfinished);
+        self.lock().unfinished.insert(datanode, unfinished);
+    }
+
+    /// What all of them said last.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        let state = self.lock();
+        let mut all = Unfinished::default();
+        for (&datanode, extents) in &state.unfinished {
+            all.told_by.insert(datanode);
+            for extent in extents {
+                let holders = all.chunks.entry(extent.chunk).or_default();
+                holders.push((datanode, extent.generation));
+            }
         }
+        all
     }
 
     /// Who says to have not finished `chunk`.
@@ -230,6 +263,14 @@ mod tests {
         assert_eq!(desk.holders(extent(2).chunk), BTreeSet::from([two]));
         desk.told(two, Vec::new());
         assert_eq!(desk.holders(extent(2).chunk), BTreeSet::new());
+        let all = desk.unfinished();
+        assert!(
+            all.is_told_by(one) && all.is_told_by(two),
+            "also that it is nothing"
+        );
+        assert!(!all.is_told_by(DatanodeId::from_random_bytes([3; 16])));
+        let of = |from| all.of(extent(1).chunk, Generation(from)).collect::<Vec<_>>();
+        assert_eq!((of(1), of(2)), (vec![one], vec![]));
     }
 
     #[test]

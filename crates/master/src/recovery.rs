@@ -179,7 +179,8 @@ async fn recover_chunk(core: &Core, lead: Lead, aim: Aim, part: &Recovering) -> 
         let age = core.now().saturating_sub(lead.since);
         tokio::time::sleep(heard.saturating_sub(age)).await;
     }
-    let holders = holders(core, chunk);
+    let unfinished = core.desk.holders(chunk);
+    let holders = core.cluster().may_have(chunk, unfinished);
     core.desk.begin(chunk, recovery);
     let _at_desk = AtDesk {
         core,
@@ -283,19 +284,6 @@ fn is_seen(core: &Core, chunk: ChunkId) -> bool {
         .chunk(chunk)
         .map_or(1, |info| info.replication);
     core.cluster().replicas.replicas(chunk).len() >= usize::from(wanted)
-}
-
-/// Every datanode that may have a replica.
-fn holders(core: &Core, chunk: ChunkId) -> BTreeSet<DatanodeId> {
-    let mut holders = core.desk.holders(chunk);
-    let cluster = core.cluster();
-    holders.extend(cluster.writers_of(chunk).iter().map(|target| target.datanode));
-    let replicas = cluster.replicas.replicas(chunk).to_vec();
-    let owners = replicas
-        .iter()
-        .filter_map(|replica| cluster.view.owner(replica.storage));
-    holders.extend(owners.map(|node| node.id));
-    holders
 }
 
 /// Whether there is no datanode that might have what nobody has told of.

@@ -1,16 +1,17 @@
 //! How far the datanodes are drained that are to leave.
 //!
-//! A replica there is still needed as long as its chunk has too few copies on nodes that stay. Such a chunk is never healthy, so
-//! that a look at those that are not is enough. What a node has that has not told it to this master, nobody knows: it is not looked
+//! A replica there is still needed as long as its chunk has too few copies on nodes that stay, or is being written. Such a chunk is
+//! never healthy, so that a look at those that are not is enough. What a node has that has not told it to this master, nobody knows: it is not looked
 //! at before it has.
 
 use std::collections::BTreeMap;
 
 use namespace::{ChunkInfo, Namespace};
-use placement::{Admin, Reach, Standing};
+use placement::{Admin, Reach};
 use types::{ChunkId, DatanodeId};
 
-use super::{Cluster, expected};
+use super::Cluster;
+use crate::desk::Unfinished;
 
 /// Chunks that are looked at before others may have the lock.
 const SLICE: usize = 4_000;
@@ -32,6 +33,7 @@ pub(crate) struct Left {
 pub(crate) struct DrainLook {
     next: u64,
     left: BTreeMap<DatanodeId, Left>,
+    unfinished: Unfinished,
 }
 
 /// How far a look has come.
@@ -47,7 +49,8 @@ pub(crate) enum Looked {
 
 impl Cluster {
     /// Begins to look; none when nobody drains of whom it is known what he has, or it is not known yet how all chunks are.
-    pub(crate) fn begin_drain_look(&self) -> Option<DrainLook> {
+    /// `unfinished` is what they have told of before.
+    pub(crate) fn begin_drain_look(&self, unfinished: Unfinished) -> Option<DrainLook> {
         let placed = |id: DatanodeId| {
             let storages = self.view.node(id).map(|node| &node.storages);
             storages.into_iter().flatten().all(|storage| {
@@ -66,9 +69,15 @@ impl Cluster {
         if !self.counts || self.recount_due() || !draining.iter().copied().all(placed) {
             return None;
         }
-        let told = draining.into_iter().filter(|id| self.has_told(*id));
+        let told = draining
+            .into_iter()
+            .filter(|id| self.has_told_all(*id, &unfinished));
         let left: BTreeMap<_, _> = told.map(|id| (id, Left::default())).collect();
-        (!left.is_empty()).then_some(DrainLook { next: 0, left })
+        (!left.is_empty()).then_some(DrainLook {
+            next: 0,
+            left,
+            unfinished,
+        })
     }
 
     /// Whether it is known what a datanode has.
@@ -88,7 +97,7 @@ impl Cluster {
             .iter()
             .filter_map(|listed| namespace.chunk(listed.chunk))
         {
-            self.add_left(&info, &mut look.left);
+            self.add_left(&info, look);
         }
         match page.next {
             Some(next) => {
@@ -99,16 +108,13 @@ impl Cluster {
         }
     }
 
-    fn add_left(&self, info: &ChunkInfo, left: &mut BTreeMap<DatanodeId, Left>) {
+    fn add_left(&self, info: &ChunkInfo, look: &mut DrainLook) {
         let facts = self.facts(info);
         if facts.committed && facts.redundancy() >= facts.wanted && facts.serving > 0 {
             return;
         }
-        let expected = expected(info);
-        for located in self.replicas.located(info.chunk) {
-            if located.replica.standing(expected) == Standing::Valid
-                && let Some(left) = located.node.and_then(|node| left.get_mut(&node))
-            {
+        for node in self.holders(info, &look.unfinished) {
+            if let Some(left) = look.left.get_mut(&node) {
                 left.replicas += 1;
                 if left.examples.len() < EXAMPLES_MAX {
                     left.examples.push(info.chunk);
@@ -136,10 +142,11 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use namespace::Command;
-    use types::{AdminState, UnixMillis};
+    use types::{AdminState, ChunkExtent, UnixMillis};
 
     use super::super::testing::{World, node};
     use super::*;
+    use crate::desk::Desk;
 
     fn decommission(world: &mut World, n: u8) {
         let since = UnixMillis(1);
@@ -148,9 +155,22 @@ mod tests {
         world.count();
     }
 
+    /// A desk at which everybody has told that all is finished.
+    fn desk() -> Desk {
+        let desk = Desk::new();
+        for n in 1..=9 {
+            desk.told(node(n), Vec::new());
+        }
+        desk
+    }
+
     /// A whole look: who is drained.
     fn look(world: &mut World) -> Vec<DatanodeId> {
-        let Some(mut look) = world.cluster.begin_drain_look() else {
+        look_at(world, &desk())
+    }
+
+    fn look_at(world: &mut World, desk: &Desk) -> Vec<DatanodeId> {
+        let Some(mut look) = world.cluster.begin_drain_look(desk.unfinished()) else {
             return Vec::new();
         };
         while world.cluster.look_on(&world.namespace, &mut look) == Looked::AtSome {}
@@ -198,9 +218,49 @@ mod tests {
         let mut world = World::of(2);
         world.file("/f", 1, &[2]);
         decommission(&mut world, 1);
-        let mut drain = world.cluster.begin_drain_look().unwrap();
+        let mut drain = world.cluster.begin_drain_look(desk().unfinished()).unwrap();
         assert_eq!(world.cluster.look_on(&world.namespace, &mut drain), Looked::AtAll);
         world.register(1);
         assert!(world.cluster.keep_drain_look(drain).is_empty());
+    }
+
+    #[test]
+    fn what_is_being_written_on_a_node_is_needed() {
+        let mut world = World::of(2);
+        let (file, chunk) = world.open("/f", 1);
+        world.begin_write(file.inode, chunk.chunk, &[1]);
+        world.judge(chunk.chunk);
+        decommission(&mut world, 1);
+        assert!(look(&mut world).is_empty());
+        assert_eq!(left(&world, 1), Some(1));
+        // Another master leads now, and knows it from the datanode.
+        world.cluster.end_lead();
+        let desk = desk();
+        desk.told(node(1), vec![ChunkExtent { len: 5, ..chunk }]);
+        assert!(look_at(&mut world, &desk).is_empty());
+        assert_eq!(left(&world, 1), Some(1));
+        // Its pipeline has gone on without this one.
+        let generation = world.bump(file.inode, chunk.chunk);
+        let extent = ChunkExtent {
+            generation,
+            len: 5,
+            ..chunk
+        };
+        world.apply(Command::UpdatePipeline {
+            inode: file.inode,
+            extent,
+        });
+        assert_eq!(look_at(&mut world, &desk), [node(1)]);
+    }
+
+    #[test]
+    fn who_has_not_told_what_he_has_not_finished_is_not_drained() {
+        let mut world = World::of(1);
+        decommission(&mut world, 1);
+        let desk = Desk::new();
+        assert!(look_at(&mut world, &desk).is_empty());
+        assert_eq!(left(&world, 1), None);
+        desk.told(node(1), Vec::new());
+        assert_eq!(look_at(&mut world, &desk), [node(1)]);
     }
 }

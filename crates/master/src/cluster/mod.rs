@@ -7,6 +7,7 @@
 mod balance;
 mod draining;
 mod extras;
+mod holders;
 mod invalidate;
 mod judge;
 mod lead;

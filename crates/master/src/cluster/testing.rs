@@ -5,17 +5,19 @@ use std::time::Duration;
 use namespace::{
     Command, CreateOptions, Entry, MemberStorage, Namespace, OpenedFile, Outcome, Publish, Registration,
 };
-use placement::{Buckets, DiskTimes, StorageReport};
+use placement::{Buckets, DiskTimes, StorageReport, Target};
 use types::{
-    Caller, ChunkExtent, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath, RequestId, StorageId, UnixMillis,
+    Caller, ChunkExtent, ChunkId, ChunkSize, ClientId, ClusterId, DatanodeId, FsPath, Generation, InodeId,
+    RequestId, StorageId, UnixMillis,
 };
 
 use super::Cluster;
 use crate::Config;
 
-pub(super) const NOW: Duration = Duration::from_secs(1);
+pub(crate) const NOW: Duration = Duration::from_secs(1);
 
-pub(super) const CHUNK_SIZE: u64 = 1 << 20;
+/// What each write reserves.
+pub(crate) const BYTES: u64 = 1 << 20;
 
 pub(crate) fn node(n: u8) -> DatanodeId {
     DatanodeId::from_random_bytes([n; 16])
@@ -107,7 +109,7 @@ impl World {
     pub(crate) fn report(&mut self, n: u8, has: &[ChunkExtent]) {
         self.cluster.replicas.report(storage(n), &Buckets::all(), has);
         for extent in has {
-            self.cluster.judge(NOW, &self.namespace, extent.chunk);
+            self.judge(extent.chunk);
         }
     }
 
@@ -121,7 +123,7 @@ impl World {
     pub(crate) fn open(&mut self, path: &str, replication: u16) -> (OpenedFile, ChunkExtent) {
         let options = CreateOptions {
             replication,
-            chunk_size: ChunkSize::new(CHUNK_SIZE).unwrap(),
+            chunk_size: ChunkSize::new(BYTES).unwrap(),
             mode: 0o644,
             overwrite: false,
             parents: false,
@@ -145,7 +147,30 @@ impl World {
         for &n in nodes {
             self.cluster.replicas.received(storage(n), written);
         }
-        self.cluster.judge(NOW, &self.namespace, written.chunk);
+        self.judge(written.chunk);
         written
+    }
+
+    /// The write of a chunk begins on these.
+    pub(crate) fn begin_write(&mut self, inode: InodeId, chunk: ChunkId, nodes: &[u8]) {
+        let target = |n: &u8| Target {
+            datanode: node(*n),
+            storage: storage(*n),
+        };
+        let targets: Vec<_> = nodes.iter().map(target).collect();
+        self.cluster.reserve(&targets, BYTES);
+        self.cluster.begin_write(chunk, inode, BYTES, targets);
+    }
+
+    /// The next generation of a chunk that is being written.
+    pub(crate) fn bump(&mut self, inode: InodeId, chunk: ChunkId) -> Generation {
+        match self.apply(Command::BumpGeneration { inode, chunk }) {
+            Outcome::Generation(generation) => generation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn judge(&mut self, chunk: ChunkId) {
+        self.cluster.judge(NOW, &self.namespace, chunk);
     }
 }

@@ -30,7 +30,10 @@ impl Drain {
     }
 
     async fn look(&self, core: &Core) -> Vec<DatanodeId> {
-        let Some(mut look) = core.cluster().begin_drain_look() else {
+        // What was begun or finished meanwhile is among the chunks that are being written, or among the replicas.
+        core.drain_freed();
+        let unfinished = core.desk.unfinished();
+        let Some(mut look) = core.cluster().begin_drain_look(unfinished) else {
             return Vec::new();
         };
         loop {

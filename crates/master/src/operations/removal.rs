@@ -1,16 +1,18 @@
 //! What would be lost for good with a datanode that an operator wants to be forgotten.
 //!
-//! A chunk is *only there* when every valid replica that is known is on that datanode. One that has not told what it has since
-//! this master started may have any chunk of which nobody else has a valid replica.
+//! A chunk is *only there* when every valid replica that is known is on that datanode; of one that is being written, also replicas
+//! that are not finished. One that has not told what it has since this master started may have any chunk of which nobody else has
+//! a valid replica.
 
 use std::collections::BTreeSet;
 
 use namespace::{ChunkInfo, Namespace};
-use placement::{Class, Standing};
+use placement::Class;
 use types::{DatanodeId, FsPath, InodeId};
 
 use crate::cluster::{Cluster, expected};
 use crate::core::Core;
+use crate::desk::Unfinished;
 
 /// Chunks that are looked at before others may have the lock of the cluster.
 const SLICE: usize = 2_000;
@@ -42,6 +44,8 @@ pub(crate) async fn only_there(core: &Core, datanode: DatanodeId) -> Result<Only
     let mut found = OnlyThere::default();
     let (mut files, mut named) = (BTreeSet::new(), Vec::new());
     let mut from = Some(0);
+    // What is finished meanwhile is among the replicas then.
+    let unfinished = core.desk.unfinished();
     while let Some(at) = from {
         {
             let cluster = core.cluster();
@@ -52,15 +56,15 @@ pub(crate) async fn only_there(core: &Core, datanode: DatanodeId) -> Result<Only
             if !cluster.counts() || cluster.recount_due() {
                 return Err(Counting);
             }
-            let page = cluster
-                .ledger
-                .list_chunks(at, SLICE, |condition| condition.class == Class::Unavailable);
+            let page = cluster.ledger.list_chunks(at, SLICE, |condition| {
+                matches!(condition.class, Class::Unavailable | Class::BeingWritten)
+            });
             for info in page
                 .items
                 .iter()
                 .filter_map(|listed| namespace.chunk(listed.chunk))
             {
-                if is_only_there(&cluster, &namespace, &info, datanode) {
+                if is_only_there(&cluster, &namespace, &unfinished, &info, datanode) {
                     found.chunks += 1;
                     if files.len() < FILES_MAX && files.insert(info.owner) && named.len() < NAMED_MAX {
                         named.push(info.owner);
@@ -76,20 +80,23 @@ pub(crate) async fn only_there(core: &Core, datanode: DatanodeId) -> Result<Only
     Ok(found)
 }
 
-fn is_only_there(cluster: &Cluster, namespace: &Namespace, info: &ChunkInfo, datanode: DatanodeId) -> bool {
-    let expected = expected(info);
+fn is_only_there(
+    cluster: &Cluster,
+    namespace: &Namespace,
+    unfinished: &Unfinished,
+    info: &ChunkInfo,
+    datanode: DatanodeId,
+) -> bool {
+    let mut holders = cluster.holders(info, unfinished);
     // The picture follows the log a moment later: what was on one that was removed just now is about to be forgotten.
-    let is_member = |node: DatanodeId| namespace.member(node).is_some();
-    let mut valid = (cluster.replicas.located(info.chunk))
-        .filter(|located| {
-            located.node.is_some_and(is_member) && located.replica.standing(expected) == Standing::Valid
-        })
-        .peekable();
-    if valid.peek().is_some() {
-        return valid.all(|located| located.node == Some(datanode));
-    }
-    let node = cluster.view.node(datanode);
-    node.is_some_and(|node| !cluster.has_reported(node))
+    holders.retain(|holder| namespace.member(*holder).is_some());
+    let is_open = expected(info).len.is_none();
+    let has_told = match is_open {
+        true => cluster.has_told_all(datanode, unfinished),
+        false => cluster.has_told(datanode),
+    };
+    let is_here = holders.remove(&datanode);
+    holders.is_empty() && (is_here || !has_told)
 }
 
 fn paths(core: &Core, files: &[InodeId]) -> Vec<FsPath> {
@@ -122,7 +129,48 @@ impl OnlyThere {
 
 #[cfg(test)]
 mod tests {
+    use namespace::Command;
+
     use super::*;
+    use crate::cluster::testing::{World, node};
+    use crate::desk::Desk;
+
+    #[test]
+    fn what_is_being_written_only_there_is_only_there() {
+        let mut world = World::of(3);
+        let (file, chunk) = world.open("/f", 1);
+        let desk = Desk::new();
+        for n in 1..=3 {
+            desk.told(node(n), Vec::new());
+        }
+        let only_on = |world: &World, desk: &Desk, n| {
+            let info = world.namespace.chunk(chunk.chunk).unwrap();
+            is_only_there(
+                &world.cluster,
+                &world.namespace,
+                &desk.unfinished(),
+                &info,
+                node(n),
+            )
+        };
+        assert!(!only_on(&world, &desk, 1), "it has nothing");
+        world.begin_write(file.inode, chunk.chunk, &[1]);
+        assert!(only_on(&world, &desk, 1), "it is the pipeline");
+        assert!(!only_on(&world, &desk, 2));
+        // Another master leads now, and knows it from the datanode.
+        world.cluster.end_lead();
+        desk.told(node(1), vec![chunk]);
+        assert!(only_on(&world, &desk, 1));
+        desk.told(node(2), vec![chunk]);
+        assert!(!only_on(&world, &desk, 1), "another one has it too");
+        world.apply(Command::RemoveMember { id: node(2) });
+        assert!(only_on(&world, &desk, 1), "and is gone");
+        // A third one has told nothing since this master started.
+        let desk = Desk::new();
+        assert!(only_on(&world, &desk, 3), "it may have it");
+        desk.told(node(1), vec![chunk]);
+        assert!(!only_on(&world, &desk, 3));
+    }
 
     #[test]
     fn some_are_named_and_the_others_counted() {

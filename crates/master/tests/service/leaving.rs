@@ -92,6 +92,7 @@ async fn a_datanode_is_drained_when_nothing_on_it_is_needed() {
     operations.set_node_state(request).await.unwrap();
     let (_, number, target) = copy(&all).await;
     assert_eq!((number, target), (chunk.chunk.as_u64(), nodes[2].id()));
+    nodes[0].unfinished(&[], Vec::new()).await;
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(
         admin_state(&harness, &nodes[0]).await,
