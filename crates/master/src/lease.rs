@@ -36,8 +36,11 @@ pub(crate) async fn run(core: &Core) {
         let now = core.env.clock.wall();
         let before = UnixMillis(now.0.saturating_sub(millis(core.config.lease_hard_limit)));
         let due: Vec<_> = {
+            // The lock first: a write that began since is of a file that this state does not have.
+            let mut cluster = core.cluster();
             let namespace = core.machine.read();
-            core.cluster().sweep_writes(&namespace);
+            cluster.sweep_writes(&namespace);
+            drop(cluster);
             namespace.left_alone_since(before).collect()
         };
         if due.is_empty() || !core.leads_now().is_some_and(|lead| may_expire(core, lead)) {

@@ -109,8 +109,11 @@ impl Picture {
                 .filter(|chunk| chunk.len.is_none());
             self.open_chunks.store(open.count() as u64, Ordering::Relaxed);
         }
-        core.cluster()
-            .sync_members(&namespace, core.now(), core.env.clock.wall());
+        drop(namespace);
+        // The lock first: what is taken in last is the newest state.
+        let mut cluster = core.cluster();
+        let namespace = core.machine.read();
+        cluster.sync_members(&namespace, core.now(), core.env.clock.wall());
     }
 }
 

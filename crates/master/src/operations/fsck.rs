@@ -215,8 +215,8 @@ impl FsckWalk {
 
     /// Looks at the next chunks of a file, as they are now. Answers how many those were.
     fn look(&self, core: &Core, reading: &mut Reading, page: &mut FsckPage) -> usize {
-        let namespace = core.machine.read();
         let cluster = core.cluster();
+        let namespace = core.machine.read();
         let mut seen = 0;
         for chunk in reading.left.by_ref().take(CHUNKS_AT_ONCE) {
             seen += 1;

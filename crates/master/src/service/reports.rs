@@ -300,8 +300,8 @@ async fn finish(core: &Core, datanode: DatanodeId, storage: StorageId, mut incom
             .finish(&mut core.cluster().replicas, LOOKED_AT_ONCE);
         for some in summary.gone.chunks(AT_ONCE) {
             {
-                let namespace = core.machine.read();
                 let mut cluster = core.cluster();
+                let namespace = core.machine.read();
                 for &chunk in some {
                     tracing::debug!(%chunk, %datanode, "a replica is gone");
                     cluster.judge(core.now(), &namespace, chunk);
