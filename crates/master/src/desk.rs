@@ -128,12 +128,11 @@ impl Desk {
         all
     }
 
-    /// Who says to have not finished `chunk`.
-    pub(crate) fn holders(&self, chunk: ChunkId) -> BTreeSet<DatanodeId> {
+    /// Who says to have not finished `chunk`, of this generation or a newer one.
+    pub(crate) fn holders(&self, chunk: ChunkId, from: Generation) -> BTreeSet<DatanodeId> {
         let state = self.lock();
-        let has = |(_, extents): &(&DatanodeId, &Vec<ChunkExtent>)| {
-            extents.iter().any(|extent| extent.chunk == chunk)
-        };
+        let is_it = |extent: &ChunkExtent| extent.chunk == chunk && extent.generation >= from;
+        let has = |(_, extents): &(&DatanodeId, &Vec<ChunkExtent>)| extents.iter().any(is_it);
         state.unfinished.iter().filter(has).map(|(id, _)| *id).collect()
     }
 
@@ -258,11 +257,21 @@ mod tests {
         };
         desk.told(one, vec![extent(1), extent(2)]);
         desk.told(two, vec![extent(2)]);
-        assert_eq!(desk.holders(extent(2).chunk), BTreeSet::from([one, two]));
+        assert_eq!(
+            desk.holders(extent(2).chunk, Generation(1)),
+            BTreeSet::from([one, two])
+        );
+        assert!(
+            desk.holders(extent(2).chunk, Generation(2)).is_empty(),
+            "an older one"
+        );
         desk.told(one, vec![extent(1)]);
-        assert_eq!(desk.holders(extent(2).chunk), BTreeSet::from([two]));
+        assert_eq!(
+            desk.holders(extent(2).chunk, Generation(1)),
+            BTreeSet::from([two])
+        );
         desk.told(two, Vec::new());
-        assert_eq!(desk.holders(extent(2).chunk), BTreeSet::new());
+        assert_eq!(desk.holders(extent(2).chunk, Generation(1)), BTreeSet::new());
         let all = desk.unfinished();
         assert!(
             all.is_told_by(one) && all.is_told_by(two),

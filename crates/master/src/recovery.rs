@@ -179,7 +179,7 @@ async fn recover_chunk(core: &Core, lead: Lead, aim: Aim, part: &Recovering) -> 
         let age = core.now().saturating_sub(lead.since);
         tokio::time::sleep(heard.saturating_sub(age)).await;
     }
-    let unfinished = core.desk.holders(chunk);
+    let unfinished = core.desk.holders(chunk, Generation(0));
     let holders = core.cluster().may_have(chunk, unfinished);
     core.desk.begin(chunk, recovery);
     let _at_desk = AtDesk {

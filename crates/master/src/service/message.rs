@@ -57,6 +57,15 @@ pub(super) fn target(node: &Node, storage: StorageId) -> v1::Replica {
     }
 }
 
+/// A replica that `node` has not finished; on which of its storages, nobody has told.
+pub(super) fn unfinished(node: &Node) -> v1::Replica {
+    v1::Replica {
+        datanode: Some(datanode(node)),
+        storage_id: bytes::Bytes::new(),
+        state: v1::ReplicaState::BeingWritten.into(),
+    }
+}
+
 pub(super) fn storage_id(storage: StorageId) -> bytes::Bytes {
     storage.0.as_bytes().to_vec().into()
 }

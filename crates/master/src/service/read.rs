@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use namespace::{ChunkInfo, Namespace};
-use placement::{Expected, Liveness, Node, Replica, Standing};
+use placement::{Expected, Liveness, Node, Replica, Standing, Target};
 use proto::v1;
 use types::{Caller, ChunkExtent, FsPath, PoolId, limits};
 
 use super::{message, question};
 use crate::cluster::Cluster;
 use crate::core::Core;
+use crate::desk::Desk;
 use crate::leadership::Lead;
 use crate::rejection::Rejection;
 use crate::watch::Watch;
@@ -147,7 +148,8 @@ pub(super) async fn locate(core: &Core, request: v1::LocateRequest) -> Result<v1
     }
     if request.length == 0 {
         let committed = located.chunks.iter().map(|extent| extent.len).sum();
-        chunks.extend(open_chunks(&mut cluster, &located.open, committed, &request.host));
+        let open = open_chunks(&mut cluster, &core.desk, &located.open, committed, &request.host);
+        chunks.extend(open);
     }
     Ok(v1::LocateResponse {
         status: Some(message::file_status(located.status)),
@@ -158,6 +160,7 @@ pub(super) async fn locate(core: &Core, request: v1::LocateRequest) -> Result<v1
 /// The chunks that are being written, from `offset` on, with the datanodes that write them or have finished.
 fn open_chunks(
     cluster: &mut Cluster,
+    desk: &Desk,
     open: &[ChunkInfo],
     mut offset: u64,
     client_host: &str,
@@ -170,15 +173,8 @@ fn open_chunks(
             len: info.len.unwrap_or(info.acknowledged),
         };
         let mut replicas = best_first(cluster, extent, client_host);
-        let writing = cluster.writers_of(info.chunk).into_iter().filter_map(|target| {
-            let node = cluster.view.node(target.datanode)?;
-            Some(message::target(node, target.storage))
-        });
-        for replica in writing {
-            if replicas
-                .iter()
-                .all(|known| known.storage_id != replica.storage_id)
-            {
+        for replica in writing(cluster, desk, info) {
+            if replicas.iter().all(|known| known.datanode != replica.datanode) {
                 replicas.push(replica);
             }
         }
@@ -192,6 +188,23 @@ fn open_chunks(
         offset = offset.saturating_add(extent.len);
     }
     chunks
+}
+
+/// The datanodes that write a chunk. A write that began before this master led, or started, is known from what they say that they have
+/// not finished.
+fn writing(cluster: &Cluster, desk: &Desk, info: &ChunkInfo) -> Vec<v1::Replica> {
+    let pipeline = cluster.writers_of(info.chunk);
+    if !pipeline.is_empty() {
+        let target = |target: Target| {
+            let node = cluster.view.node(target.datanode)?;
+            Some(message::target(node, target.storage))
+        };
+        return pipeline.into_iter().filter_map(target).collect();
+    }
+    let holders = desk.holders(info.chunk, info.generation).into_iter();
+    let mut nodes: Vec<_> = holders.filter_map(|id| cluster.view.node(id)).collect();
+    nodes.sort_by_key(|node| node.liveness != Liveness::Live);
+    nodes.into_iter().map(message::unfinished).collect()
 }
 
 /// The chunks that hold bytes from `start` to `end`, with their offset in the file.

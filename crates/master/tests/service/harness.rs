@@ -147,12 +147,21 @@ impl Calls {
     }
 
     pub(crate) async fn create(&self, caller: v1::Caller, path: &str) -> Result<u64, Status> {
+        self.create_published(caller, path, v1::Publish::AtComplete).await
+    }
+
+    pub(crate) async fn create_published(
+        &self,
+        caller: v1::Caller,
+        path: &str,
+        publish: v1::Publish,
+    ) -> Result<u64, Status> {
         let request = v1::CreateRequest {
             caller: Some(caller),
             path: path.into(),
             mode: 0o644,
             chunk_size: CHUNK_SIZE,
-            publish: v1::Publish::AtComplete.into(),
+            publish: publish.into(),
             ..v1::CreateRequest::default()
         };
         Ok(self.fs.clone().create(request).await?.into_inner().inode)

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use env::Env;
 use master::{Master, StartError};
 use proto::v1::ErrorCode;
@@ -32,6 +34,39 @@ async fn the_first_start_formats_and_later_ones_keep_everything() {
     assert_eq!(located[0].replicas.len(), 2);
     harness.create(root(10), "/f").await.unwrap_err();
     harness.master.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_writes_a_chunk_is_known_again_when_the_datanodes_have_told() {
+    let harness = Harness::start_with(|config| config.heartbeat_interval = Duration::from_millis(100)).await;
+    let nodes = [harness.node(1).await, harness.node(2).await];
+    let at_create = proto::v1::Publish::AtCreate;
+    let inode = harness
+        .create_published(root(1), "/log", at_create)
+        .await
+        .unwrap();
+    let (first, _) = harness.add_chunk(root(2), inode, &[]).await.unwrap();
+    let first = ChunkExtent { len: 9, ..first };
+    for node in &nodes {
+        node.received(first).await;
+    }
+    let (open, _) = harness.add_chunk(root(3), inode, &[first]).await.unwrap();
+
+    let harness = harness.restart().await;
+    let nodes = [harness.stranger(1), harness.stranger(2)];
+    for node in &nodes {
+        node.register().await.unwrap();
+        node.report(&[first]).await.unwrap();
+        node.unfinished(&[open], Vec::new()).await;
+    }
+    let located = harness.locate("/log", "").await.unwrap();
+    assert_eq!(
+        located.iter().map(|chunk| chunk.open).collect::<Vec<_>>(),
+        [false, true]
+    );
+    let datanode = |replica: &proto::v1::Replica| replica.datanode.as_ref().unwrap().id.clone();
+    let writers: Vec<_> = located[1].replicas.iter().map(datanode).collect();
+    assert_eq!(writers, [nodes[0].id(), nodes[1].id()]);
 }
 
 #[tokio::test]
@@ -110,7 +145,7 @@ async fn shutting_down_ends_those_who_wait() {
         fs.complete(request).await
     });
     harness.stat("/").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     harness.master.shutdown().await;
     assert_eq!(code(waiting.await.unwrap()), ErrorCode::NotReady);
 }
