@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chunkstore::{
     ChunkStore, DeleteError, PutError, Replica, ReplicaState, SmallReplica, Verdict, Victim, WriteError,
+    Writer,
 };
 use env::clock::Clock;
 use transfer::{Block, Refusal, pb};
@@ -83,7 +84,10 @@ impl Replicas {
             }
             Ok(None) => {}
         }
-        self.begin(chunk, generation, block.len, wish)
+        registered(
+            self.writing
+                .begin(self.begin(chunk, generation, block.len, wish)?),
+        )
     }
 
     /// Begins a replica that is a copy of another one. What was being written before is given up, whoever writes it.
@@ -94,7 +98,7 @@ impl Replicas {
         patience: Duration,
     ) -> Result<Claim, Refusal> {
         if let Some(mut earlier) = self.claim(chunk, patience).await? {
-            if let Some(present) = earlier.peek().map(chunkstore::Writer::generation)
+            if let Some(present) = earlier.peek().map(Writer::generation)
                 && present > generation
             {
                 return Err(refuse(
@@ -106,7 +110,7 @@ impl Replicas {
             }
             earlier.abandon();
         }
-        self.begin(chunk, generation, 0, None)
+        registered(self.writing.begin_copy(self.begin(chunk, generation, 0, None)?))
     }
 
     /// Begins a replica that is a whole copy of a finalized one of other datanodes, beside whatever is here: a corrupt
@@ -121,7 +125,7 @@ impl Replicas {
         if let Some(mut earlier) =
             (self.writing.claim_idle(chunk)).map_err(|error| exists(error.to_string()))?
         {
-            if let Some(present) = earlier.peek().map(chunkstore::Writer::generation)
+            if let Some(present) = earlier.peek().map(Writer::generation)
                 && present >= generation
             {
                 return Err(exists(format!(
@@ -130,7 +134,8 @@ impl Replicas {
             }
             earlier.abandon();
         }
-        let begun = self.begin(chunk, generation, block.len, wish);
+        let begun = (self.begin(chunk, generation, block.len, wish))
+            .and_then(|writer| registered(self.writing.begin_copy(writer)));
         if begun.is_err()
             && let Some(present) = self.store.replica(chunk)
             && (present.state, present.generation) == (ReplicaState::Finalized, generation)
@@ -168,7 +173,8 @@ impl Replicas {
         {
             self.judged(&self.store.failed_read(chunk, error));
         }
-        self.register(reopened.map_err(|error| refuse(pb::Status::Error, error.to_string()))?)
+        let writer = reopened.map_err(|error| refuse(pb::Status::Error, error.to_string()))?;
+        registered(self.writing.begin(writer))
     }
 
     /// Finalizes, and tells the masters; blocks.
@@ -299,27 +305,26 @@ impl Replicas {
         generation: Generation,
         len: u64,
         wish: Option<StorageId>,
-    ) -> Result<Claim, Refusal> {
+    ) -> Result<Writer, Refusal> {
         use chunkstore::CreateError;
         let expected = if len == 0 { CHUNK_SIZE_DEFAULT } else { len };
         let created = self.store.create_on(chunk, generation, expected, wish);
-        let writer = created.map_err(|error| {
+        created.map_err(|error| {
             let status = match &error {
                 CreateError::Exists { .. } => pb::Status::ErrorExists,
                 CreateError::NoRoom { .. } | CreateError::Io { .. } => pb::Status::Error,
             };
             refuse(status, error.to_string())
-        })?;
-        self.register(writer)
-    }
-
-    fn register(&self, writer: chunkstore::Writer) -> Result<Claim, Refusal> {
-        self.writing.begin(writer).map_err(|error| {
-            let status = match &error {
-                ClaimError::Busy(_) => pb::Status::ErrorExists,
-                ClaimError::Stuck(_) | ClaimError::Fenced(_) => pb::Status::Error,
-            };
-            refuse(status, error.to_string())
         })
     }
+}
+
+fn registered(begun: Result<Claim, ClaimError>) -> Result<Claim, Refusal> {
+    begun.map_err(|error| {
+        let status = match &error {
+            ClaimError::Busy(_) => pb::Status::ErrorExists,
+            ClaimError::Stuck(_) | ClaimError::Fenced(_) => pb::Status::Error,
+        };
+        refuse(status, error.to_string())
+    })
 }

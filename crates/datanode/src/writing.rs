@@ -4,6 +4,9 @@
 //! that a recovery of the pipeline can claim it and go on. A claim fences the one before it: the old stream is told to
 //! stop, and the new one begins when it has let go, never beside it.
 //!
+//! A copy of another datanode's replica goes with its claim, until all of it is here. Before that it holds less than what others
+//! have acknowledged: no master is told of it, no reader is shown it, and a recovery that asks finds nothing.
+//!
 //! Others read it meanwhile: up to its *visible* length, which is what every datanode behind this one has acknowledged. All
 //! datanodes of the pipeline have received as much, whichever of them is asked: those before this one have passed it on, and
 //! have kept it then. It never gets less, also not by a recovery.
@@ -48,6 +51,8 @@ struct Slot {
     fence: watch::Sender<u64>,
     /// It was found at the start: there may have been more of it than was synced. Until it is in a pipeline again.
     restarted: AtomicBool,
+    /// A copy of which something is missing yet.
+    partial: AtomicBool,
     /// Held by the stream that writes.
     held: Arc<tokio::sync::Mutex<Held>>,
 }
@@ -57,6 +62,12 @@ struct Held {
     writer: Option<Writer>,
     /// When the last stream let go.
     idle_since: Duration,
+}
+
+impl Slot {
+    fn is_partial(&self) -> bool {
+        self.partial.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for Held {
@@ -88,15 +99,26 @@ impl Writing {
 
     /// Takes up a replica that was just begun, and claims it.
     pub(crate) fn begin(self: &Arc<Self>, writer: Writer) -> Result<Claim, ClaimError> {
-        self.take_up(writer, false)
+        self.take_up(writer, false, false)
+    }
+
+    /// Takes up a replica that was just begun and is to be a copy of another one, and claims it. It goes with the claim, unless
+    /// that says that it is [whole](Claim::is_whole).
+    pub(crate) fn begin_copy(self: &Arc<Self>, writer: Writer) -> Result<Claim, ClaimError> {
+        self.take_up(writer, false, true)
     }
 
     /// Takes up a replica that was being written when the process last ended, as far as it was synced.
     pub(crate) fn adopt(self: &Arc<Self>, writer: Writer) -> Result<(), ClaimError> {
-        self.take_up(writer, true).map(drop)
+        self.take_up(writer, true, false).map(drop)
     }
 
-    fn take_up(self: &Arc<Self>, writer: Writer, restarted: bool) -> Result<Claim, ClaimError> {
+    fn take_up(
+        self: &Arc<Self>,
+        writer: Writer,
+        restarted: bool,
+        partial: bool,
+    ) -> Result<Claim, ClaimError> {
         let chunk = writer.chunk();
         let mut slots = self.lock();
         if slots.contains_key(&chunk) {
@@ -113,6 +135,7 @@ impl Writing {
                 idle_since: Duration::ZERO,
             })),
             restarted: AtomicBool::new(restarted),
+            partial: AtomicBool::new(partial),
         });
         // Nobody else has it yet.
         let held = Arc::clone(&slot.held)
@@ -194,14 +217,14 @@ impl Writing {
         removed
     }
 
-    /// The replicas that have been written for `age` at least, with what was received.
+    /// The replicas that have been written for `age` at least, with what was received; no copies of which something is missing.
     pub(crate) fn unfinished(&self, age: Duration) -> Vec<ChunkExtent> {
         let now = self.clock.monotonic();
         let slots: Vec<_> = {
             let slots = self.lock();
             let old = slots
                 .iter()
-                .filter(|(_, slot)| now.saturating_sub(slot.since) >= age);
+                .filter(|(_, slot)| now.saturating_sub(slot.since) >= age && !slot.is_partial());
             old.map(|(chunk, slot)| (*chunk, slot.growing.clone())).collect()
         };
         let extent = |(chunk, growing): (ChunkId, Growing)| {
@@ -220,10 +243,11 @@ impl Writing {
         self.lock().contains_key(&chunk)
     }
 
-    /// The replica of `chunk`, to be read while it is written.
+    /// The replica of `chunk`, to be read while it is written. Not a copy of which something is missing: what it has is no measure
+    /// for what there is.
     pub(crate) fn open(&self, chunk: ChunkId) -> Option<Open> {
         let slots = self.lock();
-        let slot = slots.get(&chunk)?;
+        let slot = slots.get(&chunk).filter(|slot| !slot.is_partial())?;
         Some(Open {
             growing: slot.growing.clone(),
             visible: slot.visible.subscribe(),
@@ -281,6 +305,11 @@ impl Claim {
         self.slot.restarted.store(false, Ordering::Release);
     }
 
+    /// All of what it is a copy of is here: it is a replica like any other, and stays when the claim goes.
+    pub(crate) fn is_whole(&mut self) {
+        self.slot.partial.store(false, Ordering::Release);
+    }
+
     /// What tells that another claim came after this one: the replica must not be touched any more.
     pub(crate) fn fence(&self) -> Fence {
         Fence {
@@ -310,6 +339,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if self.slot.is_partial() {
+            self.held.writer = None;
+        }
         if self.held.writer.is_some() {
             self.held.idle_since = self.writing.clock.monotonic();
             return;

@@ -8,11 +8,11 @@
 
 mod common;
 
-use common::client::{PACKET, Pipeline, Setup, get, put};
-use common::{Cluster, bytes, in_time};
+use common::client::{Connection, PACKET, Pipeline, Setup, get, put, read_op};
+use common::{Cluster, bytes, in_time, until};
 use proto::v1;
-use transfer::Block;
 use transfer::pb::BlockConstructionStage as Stage;
+use transfer::{Block, PacketHeader};
 
 const fn order(recovery: u64, length: Option<u64>) -> v1::RecoverReplica {
     v1::RecoverReplica {
@@ -131,6 +131,96 @@ async fn what_is_finished_is_cut_and_the_old_generation_is_not_served_as_the_new
             .len(),
         len as u64
     );
+}
+
+#[tokio::test]
+async fn half_a_copy_is_told_to_nobody_and_takes_no_part() {
+    for stage in [Stage::TransferRbw, Stage::TransferFinalized] {
+        let cluster = Cluster::start(1).await;
+        let (nodes, node) = (cluster.pipeline(&[0]), &cluster.nodes[0]);
+        let data = bytes(3 * PACKET);
+        let block = Block {
+            len: data.len() as u64,
+            ..cluster.block(1, 1)
+        };
+        let setup = Setup::recovery(stage, 1, data.len(), data.len());
+        let mut copy = Pipeline::open(&block, &setup, &nodes).await;
+        copy.send(0, &data[..PACKET]).await;
+        let sync = PacketHeader {
+            offset: PACKET as u64,
+            seqno: 1,
+            last: false,
+            data_len: 0,
+            sync: true,
+        };
+        let written = copy.connection.writer.write_packet(&sync, &[], &[]).await;
+        written.unwrap();
+        copy.send(PACKET, &data[PACKET..2 * PACKET]).await;
+        let arrived = || {
+            let mut files = node.temporary_files().into_iter();
+            files.any(|file| std::fs::metadata(file).is_ok_and(|file| file.len() == 2 * PACKET as u64))
+        };
+        until("half of the copy", arrived).await;
+        let files = node.temporary_files();
+        assert_eq!(
+            files.len(),
+            2,
+            "data and sums, and no record to adopt them by: {files:?}"
+        );
+        let mut reader = Connection::to(&nodes[0]).await;
+        let shown = reader.ask(read_op(&block, 0, 0)).await.accepted();
+        assert!(shown.is_err(), "it is no measure for what there is: {shown:?}");
+
+        // What was begun later is told of; the copy is not.
+        let mut other = Pipeline::open(&cluster.block(2, 1), &Setup::create(), &nodes).await;
+        other.write(&data, 0).await;
+        let master = &cluster.master;
+        until("word of the other one", || {
+            !master.unfinished(nodes[0].id).is_empty()
+        })
+        .await;
+        assert_eq!(master.unfinished(nodes[0].id), [(2, 1, data.len() as u64)]);
+
+        let nothing = v1::RecoveryAnswer {
+            chunk: 1,
+            recovery: 2,
+            ..Default::default()
+        };
+        assert_eq!(master.recover(nodes[0].id, order(2, None)).await, nothing);
+        let ended = in_time("the end of the stream", copy.connection.reader.read_response()).await;
+        assert!(ended.is_err(), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_copy_takes_part_and_one_that_ends_early_does_not() {
+    let cluster = Cluster::start(1).await;
+    let nodes = cluster.pipeline(&[0]);
+    let data = bytes(2 * PACKET);
+    let block = Block {
+        len: data.len() as u64,
+        ..cluster.block(1, 1)
+    };
+    let setup = Setup::recovery(Stage::TransferRbw, 1, data.len(), data.len());
+    for whole in [false, true] {
+        let mut copy = Pipeline::open(&block, &setup, &nodes).await;
+        let len = if whole { data.len() } else { PACKET };
+        for at in (0..len).step_by(PACKET) {
+            copy.send(at, &data[at..at + PACKET]).await;
+        }
+        copy.send_last(len).await;
+        let answer = in_time("an answer", copy.connection.reader.read_response()).await;
+        assert_eq!(answer.unwrap().accepted().is_ok(), whole);
+        let found = match whole {
+            true => found(2, data.len(), false),
+            false => v1::RecoveryAnswer {
+                chunk: 1,
+                recovery: 2,
+                ..Default::default()
+            },
+        };
+        assert_eq!(cluster.master.recover(nodes[0].id, order(2, None)).await, found);
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,13 @@
 //!
 //! One that is to be finalized is a replica like any other when the answer leaves: on disk under its final name, and reported.
 //! It takes the place of a corrupt replica of its generation and of older ones; where there is a good one already it is
-//! refused, and the good one is reported again, for somebody does not know of it. Half a copy is dropped.
+//! refused, and the good one is reported again, for somebody does not know of it.
+//!
+//! # Guarantee
+//! Half a copy is dropped, however the stream ends, and takes part in nothing until then: it holds less than what its source
+//! has shown readers, and a recovery that took it for a replica would cut the others to its length.
 
-use transfer::{Block, checksum, pb};
+use transfer::{Block, PacketHeader, checksum, pb};
 use types::StorageId;
 use wire::{Packet, Reader, Writer};
 
@@ -38,22 +42,26 @@ pub(super) async fn receive(
         Ok(claim) => claim,
         Err(refusal) => return answer(context.node, writer, refusal).await,
     };
-    within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
     let mut fence = claim.fence();
-    let taken = tokio::select! {
-        biased;
-        () = fence.fenced() => return Ok(Next::Close),
-        taken = take(context, &mut claim, finalize.then_some(block.len), reader) => taken,
+    let taken = {
+        let taking = async {
+            within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
+            take(context, &mut claim, block.len, finalize, reader).await
+        };
+        tokio::select! {
+            biased;
+            () = fence.fenced() => return Ok(Next::Close),
+            taken = taking => taken,
+        }
     };
+    // Half a copy goes with it. Nobody who claims the replica waits for the answer.
+    drop(claim);
     match taken {
         Ok(()) => {
-            drop(claim);
             within(limit, writer.write_response(&pb::BlockOpResponseProto::success())).await?;
             Ok(Next::Request)
         }
         Err(error) => {
-            // Half a copy is of no use.
-            claim.abandon();
             let refusal = refuse(pb::Status::Error, error.to_string());
             answer(context.node, writer, refusal).await?;
             // The rest of it is still coming.
@@ -75,32 +83,38 @@ enum NotTaken {
     Length { received: u64, len: u64 },
 }
 
-/// Takes all packets; finalizes the replica when it has the length that it is to have then.
+/// Takes all packets; when they are the `len` bytes that were announced, finalizes the replica or syncs it.
 async fn take(
     context: &Context<'_>,
     claim: &mut Claim,
-    finalize: Option<u64>,
+    len: u64,
+    finalize: bool,
     reader: &mut Reader,
 ) -> Result<(), NotTaken> {
     let mut packet = Packet::new();
     loop {
         within(context.timeouts().idle, reader.read_packet(&mut packet)).await?;
         packet.verify()?;
-        let header = *packet.header();
+        // No record on the disk before all of it is there: the next start would adopt it.
+        let header = PacketHeader {
+            sync: false,
+            ..*packet.header()
+        };
         receive::write(claim, &header, &packet)?;
         if header.last {
             break;
         }
     }
-    if let Some(len) = finalize {
-        let received = claim.peek().map_or(0, chunkstore::Writer::received);
-        if received != len {
-            return Err(NotTaken::Length { received, len });
-        }
+    let received = claim.peek().map_or(0, chunkstore::Writer::received);
+    if received != len {
+        return Err(NotTaken::Length { received, len });
+    }
+    if finalize {
         context.replicas.finalize(claim)?;
     } else if let Some(writer) = claim.writer() {
         // What its writer has had synced is on the disk of every replica, also of this one.
         writer.sync()?;
+        claim.is_whole();
     }
     Ok(())
 }
