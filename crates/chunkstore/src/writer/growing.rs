@@ -1,10 +1,14 @@
 //! Reading a replica while it is written.
 //!
-//! The writer and its readers share the replica's shape behind a lock, which each holds for one packet at a time. What was
-//! received never changes; only the sum of a unit that is not full does, when it gets more bytes: so the unit is read
-//! together with its sum.
+//! The writer and its readers share the replica's shape behind a lock, which each holds for one packet at a time; the writer also
+//! while it syncs, as long as the disk takes for that. What was received never changes; only the sum of a unit that is not full
+//! does, when it gets more bytes: so the unit is read together with its sum.
+//!
+//! Who only wants to know how far it is waits for no disk: generation and length are beside that lock, as they were when it was
+//! last let go.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use types::{ChunkId, Generation};
@@ -14,7 +18,17 @@ use crate::reader::{ReadError, check_range, verify};
 use crate::units::{SUM, UNIT, align_down, sum_of, units};
 
 /// What the writer of a replica shares with its readers.
-pub(crate) struct Growth(Mutex<Shape>);
+pub(crate) struct Growth {
+    shape: Mutex<Shape>,
+    /// The shape's [`state`](Shape::state) when its lock was last let go. Nobody holds this one while a disk works.
+    seen: Mutex<Option<(Generation, u64)>>,
+}
+
+/// The shape of a replica, locked. What became of it is seen when this goes.
+pub(crate) struct Locked<'a> {
+    shape: MutexGuard<'a, Shape>,
+    growth: &'a Growth,
+}
 
 /// A replica that is being written.
 pub(crate) struct Shape {
@@ -25,16 +39,51 @@ pub(crate) struct Shape {
 }
 
 impl Growth {
-    pub(crate) const fn new(shape: Shape) -> Self {
-        Self(Mutex::new(shape))
+    pub(crate) fn new(shape: Shape) -> Self {
+        Self {
+            seen: Mutex::new(shape.state()),
+            shape: Mutex::new(shape),
+        }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shape> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked {
+            shape: self.shape.lock().unwrap_or_else(PoisonError::into_inner),
+            growth: self,
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<(Generation, u64)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Shape;
+
+    fn deref(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Shape {
+        &mut self.shape
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        *self.growth.seen() = self.shape.state();
     }
 }
 
 impl Shape {
+    /// Its generation and how many bytes were received; none when it is not being written any more.
+    fn state(&self) -> Option<(Generation, u64)> {
+        self.body.is_some().then_some((self.generation, self.received))
+    }
+
     /// Reads without comparing.
     pub(crate) fn read(&self, offset: u64, data: &mut [u8], sums: &mut [u8]) -> io::Result<()> {
         match &self.body {
@@ -83,11 +132,11 @@ impl Growing {
         Self { chunk, growth }
     }
 
-    /// Its generation and how many bytes were received; none when it is not being written any more.
+    /// Its generation and how many bytes were received; none when it is not being written any more. As it was before what its
+    /// writer does at the moment: this waits for no disk.
     #[must_use]
     pub fn state(&self) -> Option<(Generation, u64)> {
-        let shape = self.growth.lock();
-        shape.body.is_some().then_some((shape.generation, shape.received))
+        *self.growth.seen()
     }
 
     /// Fills `data` from `offset` and `sums` with the sums of its units, each of them checked. `offset` is a multiple of 512;

@@ -13,7 +13,7 @@ mod kept;
 mod within;
 
 use std::io;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use types::limits::CHUNK_SIZE_MAX;
 use types::{ChunkId, Generation, StorageId};
@@ -28,7 +28,7 @@ use crate::units::{SUM, UNIT, align_down, sum_of, units};
 pub use error::WriteError;
 pub(crate) use files::Files;
 pub use growing::{Growing, GrowingError};
-use growing::{Growth, Shape};
+use growing::{Growth, Locked, Shape};
 pub(crate) use held::Held;
 pub(crate) use kept::{Kept, compare};
 
@@ -129,7 +129,7 @@ impl Writer {
         self
     }
 
-    fn shape(&self) -> MutexGuard<'_, Shape> {
+    fn shape(&self) -> Locked<'_> {
         self.growth.lock()
     }
 

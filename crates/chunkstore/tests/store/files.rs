@@ -1,8 +1,12 @@
 //! Replicas in files of their own.
 
 use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
-use chunkstore::{ChunkStore, Options, Problem, ReplicaState, Reserve};
+use chunkstore::{ChunkStore, Growing, Options, Problem, ReplicaState, Reserve, Writer};
+use env::disk::{Effect, Fault, FaultDisk, Gate, Op};
 use types::Generation;
 
 use crate::common::{Fixture, bytes, chunk, pool, read_all, sums};
@@ -29,6 +33,48 @@ fn what_is_finalized_is_there_after_a_restart_and_nothing_else() {
     assert_eq!(read_all(&again, chunk(1)).unwrap(), bytes(1, 1300));
     assert!(again.replica(chunk(2)).is_none());
     assert_eq!(fixture.temporary_files(), Vec::<PathBuf>::new());
+}
+
+/// What is seen of a replica; a test that waits for ever fails instead.
+fn look(growing: &Growing) -> Option<(Generation, u64)> {
+    let (tell, told) = mpsc::channel();
+    let growing = growing.clone();
+    thread::spawn(move || tell.send(growing.state()));
+    told.recv_timeout(Duration::from_secs(30)).unwrap()
+}
+
+#[test]
+fn who_only_looks_waits_for_no_disk() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let disk = FaultDisk::new(fixture.disk());
+    let store = fixture.open_on(Arc::new(disk.clone()));
+    let mut writer = store.create(chunk(1), G1).unwrap();
+    let data = bytes(1, 1300);
+    writer.write(0, &data, &sums(&data)).unwrap();
+    let growing = writer.growing();
+    let sync = |mut writer: Writer| {
+        writer.sync().unwrap();
+        Some(writer)
+    };
+    let finalize = |writer: Writer| {
+        writer.finalize().unwrap();
+        None
+    };
+    let steps: [fn(Writer) -> Option<Writer>; 2] = [sync, finalize];
+    for step in steps {
+        let gate = Gate::new();
+        (disk.faults()).add(Fault::always(Op::SyncData, Effect::Hold(gate.clone())));
+        let working = thread::spawn(move || step(writer));
+        gate.wait_for(1);
+        assert_eq!(look(&growing), Some((G1, 1300)));
+        disk.faults().clear();
+        gate.open();
+        match working.join().unwrap() {
+            Some(went_on) => writer = went_on,
+            None => break,
+        }
+    }
+    assert_eq!(growing.state(), None);
 }
 
 #[test]

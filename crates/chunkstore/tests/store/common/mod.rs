@@ -118,13 +118,32 @@ impl Fixture {
     }
 
     pub(crate) fn reopen_as(&self, packed_max: u64) -> (ChunkStore, ScanReport) {
+        self.open_over(self.disk(), self.volumes(), packed_max)
+    }
+
+    /// Without the other volumes.
+    pub(crate) fn open_only(&self, volume: VolumeDir) -> ChunkStore {
+        self.open_over(self.disk(), vec![volume], self.packed_max).0
+    }
+
+    /// Over another disk.
+    pub(crate) fn open_on(&self, disk: Arc<dyn Disk>) -> ChunkStore {
+        self.open_over(disk, self.volumes(), self.packed_max).0
+    }
+
+    fn open_over(
+        &self,
+        disk: Arc<dyn Disk>,
+        volumes: Vec<VolumeDir>,
+        packed_max: u64,
+    ) -> (ChunkStore, ScanReport) {
         let options = Options {
             reserve: Reserve::Bytes(0),
             packed_max,
             quarantine_retention: Duration::ZERO,
         };
         let clock = Arc::new(RealClock::new());
-        ChunkStore::open(self.disk(), clock, pool(1), self.volumes(), options).unwrap()
+        ChunkStore::open(disk, clock, pool(1), volumes, options).unwrap()
     }
 
     pub(crate) fn write(&self, store: &ChunkStore, id: u64, generation: Generation, data: &[u8]) {
