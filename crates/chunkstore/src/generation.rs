@@ -23,7 +23,7 @@ pub enum BumpError {
     /// It can not be opened.
     #[error(transparent)]
     Open(#[from] OpenReplicaError),
-    /// The new generation is older than the one that is here; or it is the same, and only a newer one can be shorter.
+    /// The new generation is older than the one that is here; or it is the same, and was to be newer, or the other way round.
     #[error("chunk {chunk} is here at generation {present}, and can not move to {asked}")]
     Older {
         /// The chunk.
@@ -43,13 +43,24 @@ pub enum BumpError {
     },
 }
 
+/// What becomes of the generation of a replica.
+#[derive(Debug, Clone, Copy)]
+enum Rises {
+    /// It may be the new one already.
+    Perhaps,
+    /// The same, unless the replica is to be shorter than it is.
+    ToBeShorter,
+    /// It is the one that is named.
+    Never,
+}
+
 impl ChunkStore {
     /// Raises the generation of a finalized replica. Its bytes stay as they are.
     ///
     /// # Errors
     /// See [`BumpError`].
     pub fn bump_generation(&self, chunk: ChunkId, generation: Generation) -> Result<Replica, BumpError> {
-        self.move_to(chunk, generation, None)
+        self.move_to(chunk, generation, None, Rises::Perhaps)
     }
 
     /// Cuts a finalized replica to `len` bytes, under a higher generation. The unit that is cut gets a new sum; what that is
@@ -58,7 +69,16 @@ impl ChunkStore {
     /// # Errors
     /// See [`BumpError`].
     pub fn cut(&self, chunk: ChunkId, generation: Generation, len: u64) -> Result<Replica, BumpError> {
-        self.move_to(chunk, generation, Some(len))
+        self.move_to(chunk, generation, Some(len), Rises::ToBeShorter)
+    }
+
+    /// As [`ChunkStore::cut`], of a replica that is at `generation` already. For a recovery alone: it moves replicas to a generation
+    /// that nobody else is given, and then learns how long they are to be. So of two forms at one generation the shorter counts.
+    ///
+    /// # Errors
+    /// See [`BumpError`].
+    pub fn cut_within(&self, chunk: ChunkId, generation: Generation, len: u64) -> Result<Replica, BumpError> {
+        self.move_to(chunk, generation, Some(len), Rises::Never)
     }
 
     fn move_to(
@@ -66,13 +86,20 @@ impl ChunkStore {
         chunk: ChunkId,
         generation: Generation,
         len: Option<u64>,
+        rises: Rises,
     ) -> Result<Replica, BumpError> {
         let _names = self.0.lock_bucket(chunk);
         let reader = self.0.open_replica(chunk)?;
         let slot = (self.0.index.find(chunk)).ok_or(BumpError::Open(OpenReplicaError::Unknown(chunk)))?;
         let len = len.unwrap_or(slot.len).min(slot.len);
-        let too_late = slot.generation > generation || (slot.generation == generation && len < slot.len);
-        if too_late {
+        let fits = match rises {
+            Rises::Perhaps => slot.generation <= generation,
+            Rises::ToBeShorter => {
+                slot.generation < generation || (slot.generation, slot.len) == (generation, len)
+            }
+            Rises::Never => slot.generation == generation,
+        };
+        if !fits {
             return Err(BumpError::Older {
                 chunk,
                 present: slot.generation,
@@ -81,7 +108,7 @@ impl ChunkStore {
         }
         let io = |source| BumpError::Io { chunk, source };
         let mut place = slot.place;
-        if slot.generation < generation {
+        if (slot.generation, slot.len) != (generation, len) {
             place = match slot.place {
                 Place::Files => (self.0)
                     .rewrite_sidecar(slot, &reader, generation, len)
@@ -107,7 +134,8 @@ impl ChunkStore {
 }
 
 impl Shared {
-    /// Packs the same bytes again, under a new generation; then the old entry goes. The caller holds the chunk's bucket.
+    /// Packs the same bytes again, under a new generation, or fewer of them; then the old entry goes. The caller holds the chunk's
+    /// bucket.
     fn repack(
         &self,
         slot: Slot,
@@ -141,8 +169,8 @@ impl Shared {
             })
             .map_err(|source| BumpError::Io { chunk, source })?;
         if let Err(error) = packs.retire(spot, slot.len, false) {
-            // The new one is in place, and of two generations the higher one counts.
-            tracing::warn!(%chunk, %error, "could not mark an old generation as gone");
+            // The new one is in place, and of two generations the higher one counts, of one generation the shorter.
+            tracing::warn!(%chunk, %error, "could not mark an old form of a replica as gone");
         }
         Ok(Place::Packed(new))
     }

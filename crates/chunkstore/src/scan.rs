@@ -1,5 +1,6 @@
 //! What is on a volume when the process starts.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -282,8 +283,8 @@ fn replica(
     register(shared, chunk, slot, report)
 }
 
-/// Puts a replica into the index, unless a better one is there: a newer one, or a whole one of the same generation. What is
-/// of no use then goes: a packed entry whose mark was lost in a crash is marked again, and a replica that is on two volumes
+/// Puts a replica into the index, unless a better one is there: a newer one, or a whole one of the same generation, of which the
+/// shorter is better, for only a recovery's cut makes one so. What is of no use then goes: a packed entry whose mark was lost in a crash is marked again, and a replica that is on two volumes
 /// (its move was cut short by a crash) goes to quarantine from one. Older ones in files are left alone. The caller holds the
 /// chunk's bucket.
 fn register(shared: &Shared, chunk: ChunkId, slot: Slot, report: &mut ScanReport) -> io::Result<()> {
@@ -292,12 +293,18 @@ fn register(shared: &Shared, chunk: ChunkId, slot: Slot, report: &mut ScanReport
         if (present.volume, present.place) == (slot.volume, slot.place) {
             return Ok(());
         }
-        let rank = |slot: &Slot| (slot.generation, slot.state == ReplicaState::Finalized, slot.len);
+        let rank = |slot: &Slot| {
+            (
+                slot.generation,
+                slot.state == ReplicaState::Finalized,
+                Reverse(slot.len),
+            )
+        };
         let newer = if let (Place::Packed(_), Place::Packed(_)) = (slot.place, present.place)
             && slot.volume == present.volume
         {
             // Later entries replace earlier ones; packs are walked in the order of their numbers.
-            slot.generation >= present.generation
+            (slot.generation, Reverse(slot.len)) >= (present.generation, Reverse(present.len))
         } else {
             rank(&slot) > rank(&present)
         };

@@ -221,7 +221,8 @@ impl Replicas {
         Ok(replica)
     }
 
-    /// Cuts a finalized replica to `len` bytes under a newer generation, and tells the masters; blocks.
+    /// Cuts a finalized replica to `len` bytes under a newer generation, or under that of a recovery which has moved it there before;
+    /// and tells the masters; blocks.
     pub(crate) fn cut(
         &self,
         chunk: ChunkId,
@@ -229,7 +230,12 @@ impl Replicas {
         len: u64,
     ) -> Result<Replica, chunkstore::BumpError> {
         use chunkstore::{BumpError, OpenReplicaError};
-        let cut = self.store.cut(chunk, generation, len);
+        let present = self.store.replica(chunk).map(|replica| replica.generation);
+        let cut = if present == Some(generation) {
+            self.store.cut_within(chunk, generation, len)
+        } else {
+            self.store.cut(chunk, generation, len)
+        };
         if let Err(BumpError::Open(OpenReplicaError::Read(error))) = &cut {
             self.judged(&self.store.failed_read(chunk, error));
         }

@@ -9,6 +9,7 @@
 mod common;
 
 use common::client::{Connection, PACKET, Pipeline, Setup, get, put, read_op};
+use common::master::Reported;
 use common::{Cluster, bytes, in_time, until};
 use proto::v1;
 use transfer::pb::BlockConstructionStage as Stage;
@@ -131,6 +132,35 @@ async fn what_is_finished_is_cut_and_the_old_generation_is_not_served_as_the_new
             .len(),
         len as u64
     );
+}
+
+#[tokio::test]
+async fn what_is_finished_is_cut_once_the_recovery_knows_the_length() {
+    for packed_max in [0, 64 << 10] {
+        let cluster = Cluster::start_with(1, |config| config.packed_max = packed_max).await;
+        let nodes = cluster.pipeline(&[0]);
+        let data = bytes(PACKET);
+        put(&cluster.block(1, 1), &nodes, &data).await;
+        let len = 700;
+        let (order, master) = (|len| order(2, len), &cluster.master);
+        for _ in 0..2 {
+            let answer = master.recover(nodes[0].id, order(None)).await;
+            assert_eq!(answer, found(2, data.len(), true));
+        }
+        for _ in 0..2 {
+            let answer = master.recover(nodes[0].id, order(Some(len as u64))).await;
+            assert_eq!(answer, found(2, len, true));
+        }
+        assert_eq!(get(&nodes[0], &cluster.block(1, 2), len).await, data[..len]);
+        let reported = Reported {
+            datanode: nodes[0].id,
+            event: v1::ReplicaEvent::Received,
+            chunk: 1,
+            generation: 2,
+            length: len as u64,
+        };
+        master.reported(reported).await;
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,29 @@ fn power_loss_while_cutting_leaves_the_old_length_or_the_new() {
 }
 
 #[test]
+fn power_loss_while_cutting_within_a_generation_leaves_the_old_length_or_the_new() {
+    for len in [700, 100_000] {
+        let data = bytes(1, len);
+        crash_everywhere(
+            PACKED_MAX,
+            |store| {
+                put(store, 1, G1, &data).unwrap();
+                store.bump_generation(chunk(1), G2).unwrap();
+            },
+            |store, acknowledged: &mut bool| *acknowledged = store.cut_within(chunk(1), G2, 300).is_ok(),
+            |store, report, acknowledged, when| {
+                let replica = store.replica(chunk(1)).unwrap_or_else(|| panic!("lost: {when}"));
+                let len = if replica.len == 300 { 300 } else { len };
+                assert_eq!((replica.generation, replica.len), (G2, len as u64), "{when}");
+                assert!(len == 300 || !acknowledged, "{when}");
+                assert_eq!(read_all(store, chunk(1)).unwrap(), data[..len], "{when}");
+                assert_eq!(report.corrupt, 0, "{when}: {:?}", report.findings);
+            },
+        );
+    }
+}
+
+#[test]
 fn power_loss_while_deleting_or_taking_back_leaves_everything_or_nothing() {
     let data = bytes(1, 5000);
     crash_everywhere(

@@ -332,6 +332,49 @@ fn a_finalized_replica_is_cut_under_a_newer_generation() {
 }
 
 #[test]
+fn what_a_recovery_has_moved_is_cut_at_its_generation() {
+    let fixture = Fixture::new(PACKED_MAX);
+    let store = fixture.open();
+    let data = bytes(7, 100_000);
+    let cases = [(700, 300), (700, 0), (100_000, 70_000), (100_000, 300)];
+    for (id, (len, cut)) in cases.into_iter().enumerate() {
+        let (chunk, cut) = (chunk(id as u64), cut as u64);
+        fixture.write(&store, id as u64, G1, &data[..len]);
+        assert!(store.cut_within(chunk, G2, cut).is_err(), "it is not at that generation");
+        store.bump_generation(chunk, G2).unwrap();
+        assert!(store.cut(chunk, G2, cut).is_err(), "nobody else may");
+        assert!(store.cut_within(chunk, G1, cut).is_err());
+        assert_eq!(read_all(&store, chunk).unwrap(), data[..len]);
+        for _ in 0..2 {
+            let replica = store.cut_within(chunk, G2, cut).unwrap();
+            assert_eq!((replica.generation, replica.len), (G2, cut), "a repeat changes nothing");
+        }
+        checksums_match(&store, chunk, &data[..cut as usize]);
+    }
+    let (again, report) = fixture.reopen();
+    assert_eq!((report.replicas, report.findings.len()), (cases.len() as u64, 0));
+    for (id, (_, cut)) in cases.into_iter().enumerate() {
+        assert_eq!(read_all(&again, chunk(id as u64)).unwrap(), data[..cut]);
+    }
+}
+
+#[test]
+fn of_two_forms_of_a_generation_the_shorter_counts() {
+    // A move between volumes left the longer one, and a crash brought it back after the cut.
+    let fixture = Fixture::with_volumes(PACKED_MAX, 2);
+    for lens in [[5000, 1300], [700, 300], [1300, 5000]] {
+        let data = bytes(1, 5000);
+        let id = lens[0] as u64;
+        for (volume, len) in fixture.volumes().into_iter().zip(lens) {
+            let store = fixture.open_only(volume);
+            fixture.write(&store, id, G2, &data[..len]);
+        }
+        let shorter = lens[0].min(lens[1]);
+        assert_eq!(read_all(&fixture.open(), chunk(id)).unwrap(), data[..shorter]);
+    }
+}
+
+#[test]
 fn a_cut_never_blesses_what_is_rotten() {
     let fixture = Fixture::new(PACKED_MAX);
     let store = fixture.open();
