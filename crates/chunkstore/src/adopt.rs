@@ -124,7 +124,7 @@ impl Shared {
             let sidecar = disk.open(&paths.sidecar, Open::CreateTruncate)?;
             let mut files =
                 Files::over(Arc::clone(disk), paths.clone(), Arc::clone(&data), sidecar).at_rest();
-            if !compare(&*data, &record, |unit, sums| files.found(unit, sums))? {
+            if !compare(&*data, &record, |unit, sums| files.found(unit, sums, record.len))? {
                 tracing::warn!(%chunk, bytes = record.len, "an unfinished replica is not what was synced");
                 continue;
             }

@@ -41,13 +41,18 @@ impl Sums {
         self.tail.len() >= TAIL_BYTES
     }
 
-    /// Puts `sums` in the place of those from number `unit` on, which are still in memory.
-    pub(crate) fn replace(&mut self, unit: u64, sums: &[u8]) {
-        self.tail.truncate(self.position(unit));
+    /// Puts `sums` in the place of those from number `unit` on, which are still in memory; else they are refused.
+    pub(crate) fn replace(&mut self, unit: u64, sums: &[u8]) -> io::Result<()> {
+        let at = self.position(unit);
+        if unit < self.spilled || at > self.tail.len() {
+            return Err(io::Error::other("sums that do not follow those that are here"));
+        }
+        self.tail.truncate(at);
         self.tail.extend_from_slice(sums);
+        Ok(())
     }
 
-    /// Writes the sums before number `whole` to the sidecar.
+    /// Writes the sums before number `whole` to the sidecar; they are here.
     pub(crate) fn spill(&mut self, whole: u64) -> io::Result<()> {
         let bytes = self.position(whole).min(self.tail.len());
         let (sums, _) = self.tail.split_at(bytes);

@@ -107,7 +107,7 @@ impl Files {
             let mut unit = vec![0; usize::try_from(len - start).unwrap_or_default()];
             let mut sum = [0; 4];
             reader.read_verified(start, &mut unit, &mut sum)?;
-            files.sums.replace(start / UNIT, &sum);
+            files.sums.replace(start / UNIT, &sum).map_err(io)?;
         }
         files.received = len;
         files.written_back = start;
@@ -136,11 +136,13 @@ impl Files {
         self
     }
 
-    /// Notes the sums from number `unit` on of bytes that are there.
-    pub(crate) fn found(&mut self, unit: u64, sums: &[u8]) -> io::Result<()> {
-        self.sums.replace(unit, sums);
+    /// Notes the sums from number `unit` on of bytes that are there, `len` in all.
+    pub(crate) fn found(&mut self, unit: u64, sums: &[u8], len: u64) -> io::Result<()> {
+        self.sums.replace(unit, sums)?;
         if self.sums.is_long() {
-            self.sums.spill(unit + sums.len() as u64 / SUM)?;
+            // That of a unit that is not full changes with what follows.
+            let whole = len / UNIT;
+            self.sums.spill(whole.min(unit + sums.len() as u64 / SUM))?;
         }
         Ok(())
     }
@@ -153,7 +155,7 @@ impl Files {
         }
         self.data
             .write_all_at(data.get(here..).unwrap_or_default(), self.received.max(offset))?;
-        self.sums.replace(offset / UNIT, sums);
+        self.sums.replace(offset / UNIT, sums)?;
         self.received = offset + data.len() as u64;
         if self.sums.is_long() {
             self.sums.spill(self.received / UNIT)?;
@@ -207,7 +209,7 @@ impl Files {
         }
         self.sums.cut(start / UNIT)?;
         if !last.is_empty() {
-            self.sums.replace(start / UNIT, &sum_of(&last));
+            self.sums.replace(start / UNIT, &sum_of(&last))?;
         }
         self.received = len;
         self.written_back = self.written_back.min(start);

@@ -485,8 +485,11 @@ fn a_rotten_end_is_not_written_on() {
 
 #[test]
 fn what_was_synced_outlives_the_process() {
-    let data = bytes(3, 200_000);
-    for (synced, end) in [(1, 600), (700, 5000), (5000, 5000), (150_000, 200_000)] {
+    // Sums are looked at 16,384 at a time: the last of as many, too, may be that of a unit that is not full.
+    const PIECE: usize = 16_384 * 512;
+    let data = bytes(3, PIECE + 3000);
+    let lengths = [(1, 600), (700, 5000), (5000, 5000), (150_000, 200_000), (PIECE - 100, PIECE + 3000), (PIECE, PIECE + 1)];
+    for (synced, end) in lengths {
         let fixture = Fixture::new(PACKED_MAX);
         let store = fixture.open();
         assert_eq!(store.adopt().len(), 0);
