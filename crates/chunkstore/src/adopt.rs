@@ -1,4 +1,4 @@
-//! What was being written when the process last ended, as far as it had been synced.
+//! What was being written when the process last ended, or its volume was last used, as far as it had been synced.
 //!
 //! ```text
 //! tmp/chunk-<uuid>.<n>.synced   the record: how much, and the checksum of all of it
@@ -8,18 +8,19 @@
 //!
 //! Guarantee: what is given back is, byte for byte, what was recorded, and the newest record that is true counts. What is of no
 //! more use (there is a finalized replica that is not older, or it is not what was recorded) is removed; what the disk does not
-//! give now stays for the next start.
+//! give now stays for the next time that its volume is looked through.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use env::disk::Open;
+use env::disk::{EntryKind, Open};
 use types::ChunkId;
 
 use crate::index::{Place, ReplicaState, Slot};
 use crate::names::{Paths, TMP, parse_kept};
+use crate::scan::ScanReport;
 use crate::sidecar::Header;
 use crate::store::{ChunkStore, Shared, absent_is_fine};
 use crate::volume::Volume;
@@ -37,18 +38,34 @@ pub(crate) struct Left {
 const ADOPTED_BYTES: u64 = 64 << 20;
 
 impl ChunkStore {
-    /// Replicas that were being written when the process last ended, each with what had been synced of it, in the generation that
-    /// it had then; once. All of it is read: blocks.
+    /// Replicas that were being written when the process last ended, or when a volume that has come back was last used, each with
+    /// what had been synced of it, in the generation that it had then; once. All of it is read: blocks.
     #[must_use]
     pub fn adopt(&self) -> Vec<Writer> {
+        self.adopt_where(&mut |_| true)
+    }
+
+    /// The same, of the chunks that `free` says nobody writes. The others are left for another call. A writer that is stranded
+    /// ([`Writer::is_stranded`]) may be kept, but does nothing meanwhile.
+    #[must_use]
+    pub fn adopt_where(&self, free: &mut dyn FnMut(ChunkId) -> bool) -> Vec<Writer> {
         let shared = &self.0;
-        let left = std::mem::take(&mut *shared.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let list = || shared.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::take(&mut *list());
         let mut adopted: Vec<Writer> = Vec::new();
         for left in left {
+            if !shared.volume(left.volume).is_working() {
+                // It is found again when that comes back.
+                continue;
+            }
+            if !free(left.chunk) {
+                list().push(left);
+                continue;
+            }
             let found = match shared.adopt(&left) {
                 Ok(found) => found,
                 Err(error) => {
-                    // That may pass, and it may be the only one that outlived the writer: the next start tries again.
+                    // That may pass, and it may be the only one that outlived the writer: another look at the volume finds it.
                     tracing::warn!(chunk = %left.chunk, %error, "an unfinished replica can not be read; its files stay");
                     continue;
                 }
@@ -70,25 +87,41 @@ impl ChunkStore {
 }
 
 impl Shared {
-    /// Notes what may be adopted from a volume, and says which of its temporary files are to stay therefore.
-    pub(crate) fn find_left(&self, position: usize, volume: &Volume) -> io::Result<BTreeSet<PathBuf>> {
-        let mut stay = BTreeSet::new();
-        let mut found = Vec::new();
-        for entry in self.disk.read_dir(&volume.dir.join(TMP))? {
+    /// Empties the temporary directory of a volume, but for what may be adopted, which it gives. Nobody writes there yet, or any
+    /// more.
+    pub(crate) fn empty_temporary(
+        &self,
+        volume: &Volume,
+        report: &mut ScanReport,
+    ) -> io::Result<Vec<(ChunkId, Paths)>> {
+        let entries = self.disk.read_dir(&volume.dir.join(TMP))?;
+        let (mut stay, mut found) = (BTreeSet::new(), Vec::new());
+        for entry in &entries {
             if let Some((chunk, serial)) = parse_kept(&entry.path, &self.pool) {
                 self.serial_taken(serial);
                 let paths = Paths::temporary(&volume.dir, &self.pool, chunk, serial);
                 stay.extend([paths.data.clone(), paths.sidecar.clone(), paths.kept.clone()]);
-                found.push(Left {
-                    chunk,
-                    volume: position,
-                    paths,
-                });
+                found.push((chunk, paths));
             }
         }
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.extend(found);
-        Ok(stay)
+        for entry in entries {
+            if entry.kind == EntryKind::File && !stay.contains::<PathBuf>(&entry.path) {
+                absent_is_fine(self.disk.remove_file(&entry.path))?;
+                report.temporary_removed += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What was found on the volume at a position may be adopted.
+    pub(crate) fn note_left(&self, position: usize, found: Vec<(ChunkId, Paths)>) {
+        let left = |(chunk, paths)| Left {
+            chunk,
+            volume: position,
+            paths,
+        };
+        let mut list = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        list.extend(found.into_iter().map(left));
     }
 
     fn adopt(self: &Arc<Self>, left: &Left) -> io::Result<Option<Writer>> {
@@ -135,7 +168,7 @@ impl Shared {
                 data.set_len(record.len)?;
             }
             let kept = Kept::resume(Arc::clone(disk), paths.kept.clone(), newest)?;
-            if base.is_some() && !self.begin_reopened(chunk) {
+            if base.is_some() && !self.begin_reopened(chunk, left.volume) {
                 return Ok(None);
             }
             let files = files.left(base.map(|base| base.len), kept, record);

@@ -96,7 +96,7 @@ impl ChunkStore {
                 after = Some(page.last()?.0);
                 if let Some(found) = page
                     .into_iter()
-                    .find(|(chunk, slot)| movable(slot) && !shared.is_reopened(*chunk))
+                    .find(|(chunk, slot)| movable(slot) && !shared.is_reopened(*chunk, slot.volume))
                 {
                     return Some(found);
                 }

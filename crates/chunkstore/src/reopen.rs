@@ -63,7 +63,7 @@ impl ChunkStore {
         let body = shared
             .body_behind(chunk, slot, &reader)
             .map_err(WriteError::Read)?;
-        if !shared.begin_reopened(chunk) {
+        if !shared.begin_reopened(chunk, slot.volume) {
             return Err(ReopenError::Busy(chunk));
         }
         let promised = REOPENED_BYTES;

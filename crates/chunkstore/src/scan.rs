@@ -1,7 +1,6 @@
 //! What is on a volume when the process starts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use uuid::Uuid;
 
 use crate::index::{Place, ReplicaState, Slot};
 use crate::marks::Marked;
-use crate::names::{CHUNKS, FileName, Paths, TMP};
+use crate::names::{CHUNKS, FileName, Paths};
 use crate::pack::Spot;
 use crate::pack::layout::entry_len;
 use crate::pack::scan::{Found, serial_of};
@@ -101,27 +100,15 @@ impl ScanReport {
     }
 }
 
-/// Looks through a volume that was prepared: empties its temporary directory, but for what is to be adopted, and puts its
-/// replicas into the index. Requests may go on meanwhile, on other volumes and on this one.
+/// Looks through a volume that was prepared, and puts its replicas into the index. Requests may go on meanwhile, on other volumes
+/// and on this one: so its temporary directory was emptied before it had a position.
 pub(crate) fn volume(
     shared: &Shared,
     position: usize,
     volume: &Volume,
-    adopt: bool,
     report: &mut ScanReport,
 ) -> io::Result<()> {
     let disk = &*shared.disk;
-    let kept = if adopt {
-        shared.find_left(position, volume)?
-    } else {
-        BTreeSet::new()
-    };
-    for entry in disk.read_dir(&volume.dir.join(TMP))? {
-        if entry.kind == EntryKind::File && !kept.contains(&entry.path) {
-            disk.remove_file(&entry.path)?;
-            report.temporary_removed += 1;
-        }
-    }
     shared.scan_quarantine(position, report)?;
     let marked = shared.marked_corrupt(position)?;
     for subdirectory in disk.read_dir(&volume.dir.join(CHUNKS))? {

@@ -105,9 +105,9 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// What happened to volumes, and was not asked for yet.
     pub(crate) changes: Mutex<Vec<VolumeChange>>,
-    /// Chunks whose finalized replica is being appended to.
-    reopened: Mutex<BTreeSet<ChunkId>>,
-    /// What was being written when the process last ended, and was not asked for yet.
+    /// Chunks whose finalized replica is being appended to, and the positions of their volumes.
+    reopened: Mutex<BTreeSet<(ChunkId, usize)>>,
+    /// What was being written when a volume was last used, and was not asked for yet.
     pub(crate) left: Mutex<Vec<Left>>,
     /// Volumes are taken in one after the other.
     pub(crate) attaching: Mutex<()>,
@@ -180,9 +180,12 @@ impl ChunkStore {
         let (mut usable, mut failed) = (0, None);
         for place in volumes {
             let (position, volume) = shared.add_volume(Volume::new(&shared.disk, place, options.reserve));
-            let scanned = (volume.prepare(&*shared.disk))
-                .and_then(|()| scan::volume(&shared, position, &volume, true, &mut report));
-            match scanned {
+            let scan = |report: &mut ScanReport| {
+                volume.prepare(&*shared.disk)?;
+                shared.note_left(position, shared.empty_temporary(&volume, report)?);
+                scan::volume(&shared, position, &volume, report)
+            };
+            match scan(&mut report) {
                 Ok(()) => usable += 1,
                 Err(source) => {
                     shared.isolate(position, format!("it can not be looked through: {source}"));
@@ -303,22 +306,23 @@ impl Shared {
         self.serial.fetch_max(serial.saturating_add(1), Ordering::Relaxed);
     }
 
-    fn reopened(&self) -> MutexGuard<'_, BTreeSet<ChunkId>> {
+    fn reopened(&self) -> MutexGuard<'_, BTreeSet<(ChunkId, usize)>> {
         self.reopened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// False when it is being appended to already.
-    pub(crate) fn begin_reopened(&self, chunk: ChunkId) -> bool {
-        self.reopened().insert(chunk)
+    /// False when it is being appended to already. A volume that has come back has another position: what still holds the replica
+    /// at the old one appends nothing any more.
+    pub(crate) fn begin_reopened(&self, chunk: ChunkId, volume: usize) -> bool {
+        self.reopened().insert((chunk, volume))
     }
 
-    pub(crate) fn end_reopened(&self, chunk: ChunkId) {
-        self.reopened().remove(&chunk);
+    pub(crate) fn end_reopened(&self, chunk: ChunkId, volume: usize) {
+        self.reopened().remove(&(chunk, volume));
     }
 
-    /// Whether the finalized replica of `chunk` is being appended to.
-    pub(crate) fn is_reopened(&self, chunk: ChunkId) -> bool {
-        self.reopened().contains(&chunk)
+    /// Whether the finalized replica of `chunk` on the volume at this position is being appended to.
+    pub(crate) fn is_reopened(&self, chunk: ChunkId, volume: usize) -> bool {
+        self.reopened().contains(&(chunk, volume))
     }
 
     pub(crate) fn lock_bucket(&self, chunk: ChunkId) -> MutexGuard<'_, ()> {

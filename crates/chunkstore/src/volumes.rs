@@ -5,7 +5,8 @@
 //!   the index, nothing is written to it, and the other volumes go on. Nothing on it is destroyed.
 //! - It comes back by [`ChunkStore::retry`] alone, which looks through all of it again.
 //! - A volume has a position in the list for as long as it works. One that comes back gets a new one: what still holds the
-//!   old position (a writer, a reader) can not touch the index any more.
+//!   old position (a writer, a reader) can not touch the index any more, and a writer acknowledges nothing.
+//! - What was synced of replicas that were being written stays with its volume, and is adopted when that comes back.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -114,7 +115,7 @@ impl ChunkStore {
                 source,
             });
         }
-        shared.take_in(volume)
+        shared.take_in(volume, None)
     }
 
     /// Tries a volume that has failed again. When it works, it is looked through and used. The caller has made sure that
@@ -145,8 +146,7 @@ impl ChunkStore {
                 source,
             });
         }
-        old.detach();
-        let taken = shared.take_in(volume);
+        let taken = shared.take_in(volume, Some(&*old));
         if let Err(AttachError::Volume { source, .. }) = &taken {
             // The new position failed at once; it is the one to be retried.
             tracing::warn!(%storage, error = %source, "a volume that came back can not be looked through");
@@ -169,10 +169,8 @@ impl ChunkStore {
 
     /// Makes every volume prove that it can be used; those that can not are isolated. Blocks as long as the slowest.
     pub fn check_volumes(&self) {
-        for (position, volume) in self.0.volumes().into_iter().enumerate() {
-            if volume.is_working() {
-                self.0.examine(position);
-            }
+        for position in 0..self.0.volumes().len() {
+            self.0.examine(position);
         }
     }
 
@@ -218,10 +216,22 @@ impl Shared {
         (position, volume)
     }
 
-    fn take_in(&self, volume: Volume) -> Result<ScanReport, AttachError> {
-        let (position, volume) = self.add_volume(volume);
+    /// Looks through a volume that works, in the place of `old`.
+    fn take_in(&self, volume: Volume, old: Option<&Volume>) -> Result<ScanReport, AttachError> {
         let mut report = ScanReport::default();
-        if let Err(source) = scan::volume(self, position, &volume, false, &mut report) {
+        let left = match self.empty_temporary(&volume, &mut report) {
+            Ok(left) => left,
+            Err(source) => {
+                let dir = volume.dir;
+                return Err(AttachError::Volume { dir, source });
+            }
+        };
+        if let Some(old) = old {
+            old.detach();
+        }
+        let (position, volume) = self.add_volume(volume);
+        self.note_left(position, left);
+        if let Err(source) = scan::volume(self, position, &volume, &mut report) {
             self.isolate(position, format!("it can not be looked through: {source}"));
             return Err(AttachError::Volume {
                 dir: volume.dir.clone(),
@@ -239,7 +249,11 @@ impl Shared {
 
     /// After something failed on a volume: it is isolated unless it proves that it works.
     pub(crate) fn examine(&self, position: usize) {
-        if let Err(error) = self.volume(position).probe(&*self.disk) {
+        let volume = self.volume(position);
+        if !volume.is_working() {
+            return;
+        }
+        if let Err(error) = volume.probe(&*self.disk) {
             self.isolate(position, error.to_string());
         }
     }

@@ -211,12 +211,7 @@ impl Node {
         );
         let (clock, changes) = (Arc::clone(&self.env.clock), Arc::clone(&self.changes));
         let replicas = Replicas::new(store, clock, changes);
-        for writer in replicas.store.adopt() {
-            let chunk = writer.chunk();
-            if let Err(error) = replicas.writing.adopt(writer) {
-                tracing::warn!(%chunk, %error, "an unfinished replica was not adopted");
-            }
-        }
+        replicas.adopt();
         Ok(replicas)
     }
 

@@ -1,5 +1,6 @@
 //! The replicas of this datanode: those on disk, those being written, and what the masters are told of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,27 @@ impl Replicas {
             store,
             writing: Writing::new(clock),
             changes,
+        }
+    }
+
+    /// Takes up what was being written when the process last ended, or when a volume that has come back was last used, as far as
+    /// it was synced. What somebody writes is left for another call. Blocks.
+    pub(crate) fn adopt(&self) {
+        let mut stranded = HashMap::new();
+        let adopted = self.store.adopt_where(&mut |chunk| {
+            let free = self.writing.stranded(chunk);
+            if let Ok(Some(held)) = free {
+                stranded.insert(chunk, held);
+                return true;
+            }
+            // Of two records of a chunk the first may have found it.
+            free.is_ok() || stranded.contains_key(&chunk)
+        });
+        for writer in adopted {
+            let chunk = writer.chunk();
+            if let Err(error) = self.writing.adopt(writer, stranded.remove(&chunk)) {
+                tracing::warn!(%chunk, %error, "an unfinished replica was not adopted");
+            }
         }
     }
 
@@ -333,4 +355,86 @@ fn registered(begun: Result<Claim, ClaimError>) -> Result<Claim, Refusal> {
         };
         refuse(status, error.to_string())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use chunkstore::{Options, Reserve, VolumeDir};
+    use env::clock::RealClock;
+    use env::disk::{Effect, Fault, Op, SimDisk};
+    use types::{ClusterId, PoolId};
+
+    use super::*;
+
+    fn chunk() -> ChunkId {
+        ChunkId::new(1).unwrap()
+    }
+
+    fn replicas(disk: &SimDisk) -> Replicas {
+        let volume = VolumeDir {
+            storage: StorageId::from_random_bytes([1; 16]),
+            dir: Path::new("/a").to_owned(),
+        };
+        let options = Options {
+            reserve: Reserve::Bytes(0),
+            ..Options::default()
+        };
+        let (clock, pool) = (
+            Arc::new(RealClock::new()),
+            PoolId::of(ClusterId::from_random_bytes([1; 16])),
+        );
+        let disk = Arc::new(disk.clone());
+        let (store, _) =
+            ChunkStore::open(disk, Arc::clone(&clock) as _, pool, vec![volume], options).unwrap();
+        Replicas::new(store, clock, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn what_was_synced_on_a_volume_that_comes_back_takes_the_place_of_what_is_stranded() {
+        let disk = SimDisk::new();
+        let replicas = replicas(&disk);
+        let begun = replicas.begin(chunk(), Generation(1), 0, None).unwrap();
+        let mut claim = registered(replicas.writing.begin(begun)).unwrap();
+        let unit = [7; 512];
+        let sums = crc_of(&unit);
+        let writer = claim.writer().unwrap();
+        writer.write(0, &unit, &sums).unwrap();
+        writer.sync().unwrap();
+        writer.write(512, &unit, &sums).unwrap();
+        let fault = Fault::once(Op::SyncData, 0, Effect::Fail(5)).on("/a/tmp/probe");
+        disk.faults().add(fault);
+        replicas.store.check_volumes();
+        replicas.adopt();
+        let storage = replicas.store.storages()[0];
+        replicas.store.retry(storage).unwrap();
+
+        // While a stream is at it, nothing is adopted; it can do no more.
+        replicas.adopt();
+        let writer = claim.writer().unwrap();
+        assert!(writer.is_stranded() && writer.sync().is_err() && writer.received() == 1024);
+        let mut fence = claim.fence();
+        let (waiting, letting_go) = tokio::join!(replicas.claim(chunk(), Duration::from_secs(60)), async {
+            fence.fenced().await;
+            drop(claim);
+        });
+        let () = letting_go;
+        drop(waiting.unwrap().unwrap());
+        replicas.adopt();
+        let mut claim = replicas.claim(chunk(), Duration::ZERO).await.unwrap().unwrap();
+        assert!(claim.restarted() && claim.peek().unwrap().received() == 512);
+        let writer = claim.writer().unwrap();
+        writer.write(512, &unit, &sums).unwrap();
+        writer.sync().unwrap();
+        assert_eq!(replicas.finalize(&mut claim).unwrap().len, 1024);
+        drop(claim);
+        assert!(!replicas.writing.has(chunk()));
+    }
+
+    fn crc_of(unit: &[u8]) -> Vec<u8> {
+        let mut sums = vec![0; transfer::checksum::sums_len(unit.len())];
+        transfer::checksum::compute(unit, &mut sums);
+        sums
+    }
 }

@@ -128,6 +128,7 @@ impl Node {
             }
             self.open_missing(replicas);
         }
+        replicas.adopt();
         let changes = store.take_volume_changes();
         if changes.is_empty() {
             return;

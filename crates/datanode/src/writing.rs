@@ -79,6 +79,9 @@ impl Drop for Held {
     }
 }
 
+/// A replica on a volume that is not used any more: nobody can write it, and nobody else gets it while this is held.
+pub(crate) struct Stranded(OwnedMutexGuard<Held>);
+
 /// The right to write a replica, until it is dropped.
 pub(crate) struct Claim {
     chunk: ChunkId,
@@ -99,31 +102,69 @@ impl Writing {
 
     /// Takes up a replica that was just begun, and claims it.
     pub(crate) fn begin(self: &Arc<Self>, writer: Writer) -> Result<Claim, ClaimError> {
-        self.take_up(writer, false, false)
+        self.take_up_new(writer, false)
     }
 
     /// Takes up a replica that was just begun and is to be a copy of another one, and claims it. It goes with the claim, unless
     /// that says that it is [whole](Claim::is_whole).
     pub(crate) fn begin_copy(self: &Arc<Self>, writer: Writer) -> Result<Claim, ClaimError> {
-        self.take_up(writer, false, true)
+        self.take_up_new(writer, true)
     }
 
-    /// Takes up a replica that was being written when the process last ended, as far as it was synced.
-    pub(crate) fn adopt(self: &Arc<Self>, writer: Writer) -> Result<(), ClaimError> {
-        self.take_up(writer, true, false).map(drop)
+    fn take_up_new(self: &Arc<Self>, writer: Writer, partial: bool) -> Result<Claim, ClaimError> {
+        let mut slots = self.lock();
+        if slots.contains_key(&writer.chunk()) {
+            return Err(ClaimError::Busy(writer.chunk()));
+        }
+        self.take_up(&mut slots, writer, false, partial)
+    }
+
+    /// Takes up a replica that was being written when the process last ended, or when its volume was last used, as far as it was
+    /// synced; in the place of one that is stranded, at once.
+    pub(crate) fn adopt(
+        self: &Arc<Self>,
+        writer: Writer,
+        stranded: Option<Stranded>,
+    ) -> Result<(), ClaimError> {
+        let chunk = writer.chunk();
+        let mut slots = self.lock();
+        if slots.contains_key(&chunk) && stranded.is_none() {
+            drop(slots);
+            // What was synced is still there for the next start.
+            writer.leave();
+            return Err(ClaimError::Busy(chunk));
+        }
+        let adopted = self.take_up(&mut slots, writer, true, false);
+        drop(slots);
+        if let Some(mut stranded) = stranded {
+            stranded.0.writer = None;
+        }
+        adopted.map(drop)
+    }
+
+    /// What is being written of `chunk` on a volume that is not used any more, when nobody is at it; it is held until this is
+    /// dropped. None when nothing of it is being written.
+    pub(crate) fn stranded(&self, chunk: ChunkId) -> Result<Option<Stranded>, ClaimError> {
+        let Some(slot) = self.lock().get(&chunk).cloned() else {
+            return Ok(None);
+        };
+        let held = Arc::clone(&slot.held)
+            .try_lock_owned()
+            .map_err(|_| ClaimError::Busy(chunk))?;
+        match &held.writer {
+            Some(writer) if writer.is_stranded() => Ok(Some(Stranded(held))),
+            Some(_) | None => Err(ClaimError::Busy(chunk)),
+        }
     }
 
     fn take_up(
         self: &Arc<Self>,
+        slots: &mut HashMap<ChunkId, Arc<Slot>>,
         writer: Writer,
         restarted: bool,
         partial: bool,
     ) -> Result<Claim, ClaimError> {
         let chunk = writer.chunk();
-        let mut slots = self.lock();
-        if slots.contains_key(&chunk) {
-            return Err(ClaimError::Busy(chunk));
-        }
         let slot = Arc::new(Slot {
             growing: writer.growing(),
             since: self.clock.monotonic(),
@@ -142,7 +183,6 @@ impl Writing {
             .try_lock_owned()
             .map_err(|_| ClaimError::Busy(chunk))?;
         slots.insert(chunk, Arc::clone(&slot));
-        drop(slots);
         Ok(self.claimed(chunk, 0, slot, held))
     }
 
@@ -165,7 +205,16 @@ impl Writing {
             .await
             .map_err(|_| ClaimError::Stuck(chunk))?;
         if held.writer.is_none() {
-            return Ok(None);
+            drop(held);
+            // One that was stranded has given way to what was synced of it.
+            return match self
+                .lock()
+                .get(&chunk)
+                .is_some_and(|now| !Arc::ptr_eq(now, &slot))
+            {
+                true => Err(ClaimError::Fenced(chunk)),
+                false => Ok(None),
+            };
         }
         if *slot.fence.borrow() != number {
             return Err(ClaimError::Fenced(chunk));

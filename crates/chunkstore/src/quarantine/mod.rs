@@ -96,7 +96,7 @@ impl ChunkStore {
         if victim == Victim::OnlyCorrupt && slot.state != ReplicaState::Corrupt {
             return Err(DeleteError::NotCorrupt(chunk));
         }
-        if shared.is_reopened(chunk) {
+        if shared.is_reopened(chunk, slot.volume) {
             return Err(DeleteError::Busy(chunk));
         }
         let replica = shared.describe(chunk, slot);

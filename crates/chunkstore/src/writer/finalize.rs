@@ -46,6 +46,8 @@ impl Writer {
         self.poison_on(completed)?;
 
         let _names = shared.lock_bucket(self.chunk);
+        // Who looks through a volume that has come back waits for the names, too.
+        self.usable()?;
         let present = shared.index.find(self.chunk);
         let mut replaced = self.replaces(present, generation, from)?;
         if let Some(old) = replaced
@@ -120,7 +122,7 @@ impl Writer {
             present: present.map_or(generation, |present| present.generation),
         };
         if let Some(meant) = from.or(self.base) {
-            let written_on = from.is_some() && self.shared.is_reopened(self.chunk);
+            let written_on = from.is_some_and(|from| self.shared.is_reopened(self.chunk, from.volume));
             // What it was begun with or copied from has changed, or is gone.
             let same = present.is_some_and(|present| present.is_still(&meant));
             return if same && !written_on {

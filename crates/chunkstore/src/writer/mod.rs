@@ -36,6 +36,8 @@ pub(crate) use kept::{Kept, compare};
 ///
 /// # Invariants
 /// - Once `poisoned`, nothing is written or synced any more.
+/// - Once its volume is not used any more, nothing is acknowledged, and its files are left alone: what was synced of them is
+///   adopted when the volume comes back.
 /// - A byte that was received is never changed: what is sent again is compared with what is here.
 pub struct Writer {
     shared: Arc<Shared>,
@@ -155,6 +157,13 @@ impl Writer {
     #[must_use]
     pub fn storage(&self) -> StorageId {
         self.shared.volume(self.volume).storage
+    }
+
+    /// Whether its volume is not used any more, at least not as it was: nothing can be written or finalized. What was synced is
+    /// there, and had by [`ChunkStore::adopt`](crate::ChunkStore::adopt) when the volume has come back.
+    #[must_use]
+    pub fn is_stranded(&self) -> bool {
+        !self.shared.volume(self.volume).is_working()
     }
 
     /// Bytes of the finalized replica that it is written behind; 0 when it is not.
@@ -394,25 +403,35 @@ impl Writer {
         Ok(())
     }
 
-    const fn usable(&self) -> Result<(), WriteError> {
+    fn usable(&self) -> Result<(), WriteError> {
         if self.poisoned {
             Err(WriteError::Poisoned(self.chunk))
+        } else if self.is_stranded() {
+            Err(self.io_error(io::Error::other("its volume is not used any more")))
         } else {
             Ok(())
         }
     }
 
-    /// A failure of the disk is final for this replica, and makes the volume prove that it still works.
+    /// A failure of the disk is final for this replica, and makes the volume prove that it still works. What was done on a volume
+    /// that is not used any more was done to files that may have no names by now.
     fn poison_on<T>(&mut self, outcome: io::Result<T>) -> Result<T, WriteError> {
-        outcome.map_err(|source| {
-            self.poisoned = true;
-            self.shared.examine(self.volume);
-            WriteError::Io {
-                chunk: self.chunk,
-                dir: self.shared.volume(self.volume).dir.clone(),
-                source,
+        match outcome {
+            Ok(done) => self.usable().map(|()| done),
+            Err(source) => {
+                self.poisoned = true;
+                self.shared.examine(self.volume);
+                Err(self.io_error(source))
             }
-        })
+        }
+    }
+
+    fn io_error(&self, source: io::Error) -> WriteError {
+        WriteError::Io {
+            chunk: self.chunk,
+            dir: self.shared.volume(self.volume).dir.clone(),
+            source,
+        }
     }
 }
 
@@ -476,9 +495,19 @@ fn index(offset: u64) -> usize {
 impl Drop for Writer {
     fn drop(&mut self) {
         // Also for those who still read it.
-        drop(self.shape().body.take());
-        if self.base.is_some() {
-            self.shared.end_reopened(self.chunk);
+        let body = self.shape().body.take();
+        let bodies = [body, self.files_left.take()].into_iter().flatten();
+        if self.is_stranded() {
+            for body in bodies {
+                if let Body::Files(files) = body {
+                    drop(files.at_rest());
+                }
+            }
+        } else {
+            bodies.for_each(drop);
+        }
+        if let Some(base) = self.base {
+            self.shared.end_reopened(self.chunk, base.volume);
         }
         self.shared.volume(self.volume).release(self.promised);
     }

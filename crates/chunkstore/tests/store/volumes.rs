@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use chunkstore::{AttachError, ChunkStore, CreateError, Verdict, VolumeChange};
-use env::disk::{Disk, Effect, Fault, Op};
+use chunkstore::{
+    AttachError, ChunkStore, CreateError, DeleteError, Verdict, Victim, VolumeChange, WriteError, Writer,
+};
+use env::disk::{Disk, Effect, Fault, Gate, Op};
 
-use crate::common::sim::{EIO, G1, World, assert_adds_up, put, storage, volume};
+use crate::common::sim::{EIO, G1, G2, World, assert_adds_up, put, storage, volume};
 use crate::common::{Fixture, bytes, chunk, read_all, sums};
 
 const FORMS: [u64; 2] = [0, 64 << 10];
@@ -361,5 +363,150 @@ fn a_replica_goes_where_it_is_wished_to_be_if_that_can_be() {
             .add(Fault::always(Op::Create, Effect::Fail(EROFS)).on("/b/"));
         store.check_volumes();
         assert_eq!(begin(21, Some(storage(1))).storage(), storage(0));
+    }
+}
+
+/// What was adopted of a chunk, and all of its bytes.
+fn adopted_of(store: &ChunkStore, id: u64) -> (Writer, Vec<u8>) {
+    let mut adopted = store.adopt();
+    let writer = adopted.pop().unwrap();
+    assert_eq!((adopted.len(), writer.chunk()), (0, chunk(id)));
+    let received = writer.received() as usize;
+    let (mut data, mut data_sums) = (vec![0; received], vec![0; received.div_ceil(512) * 4]);
+    writer.read_verified(0, &mut data, &mut data_sums).unwrap();
+    (writer, data)
+}
+
+fn tmp(world: &World) -> usize {
+    world.disk.read_dir(Path::new("/a/tmp")).unwrap().len()
+}
+
+#[test]
+fn what_was_synced_stays_on_a_volume_that_fails_and_is_adopted_when_it_comes_back() {
+    let data = bytes(1, 100_000);
+    for (form, kept_writer) in [(0, true), (0, false), (FORMS[1], true), (FORMS[1], false)] {
+        let world = World::new(form);
+        let (store, _) = world.open(2);
+        let begin = |id| store.create_on(chunk(id), G1, 100_000, Some(storage(0))).unwrap();
+        let (mut writer, mut unsynced) = (begin(1), begin(2));
+        writer.write(0, &data[..5000], &sums(&data[..5000])).unwrap();
+        writer.sync().unwrap();
+        writer
+            .write(4608, &data[4608..90_000], &sums(&data[4608..90_000]))
+            .unwrap();
+        unsynced.write(0, &data, &sums(&data)).unwrap();
+        let fault = Fault::always(Op::SyncData, Effect::Fail(EIO)).on("/a/tmp/probe");
+        world.disk.faults().add(fault);
+        store.check_volumes();
+        assert!(writer.is_stranded() && store.adopt().is_empty());
+        assert!(
+            matches!(writer.sync(), Err(WriteError::Io { .. })),
+            "nothing is acknowledged"
+        );
+        let rest = &data[89_600..];
+        assert!(writer.write(89_600, rest, &sums(rest)).is_err());
+        let files = tmp(&world);
+        unsynced.abandon();
+        let kept_writer = kept_writer.then_some(writer);
+        assert_eq!(tmp(&world), files, "its files are left alone");
+        world.disk.faults().clear();
+        store.retry(storage(0)).unwrap();
+        assert!(kept_writer.as_ref().is_none_or(Writer::is_stranded));
+
+        assert!(
+            store.adopt_where(&mut |_| false).is_empty(),
+            "it is left for another call"
+        );
+        let (mut writer, found) = adopted_of(&store, 1);
+        assert!(found == data[..5000]);
+        if let Some(mut stranded) = kept_writer {
+            assert!(stranded.sync().is_err() && stranded.finalize().is_err());
+        }
+        writer.write(4608, &data[4608..], &sums(&data[4608..])).unwrap();
+        writer.sync().unwrap();
+        writer.finalize().unwrap();
+        assert_eq!(tmp(&world), 0);
+        world.disk.crash(1);
+        let (store, _) = world.open(2);
+        assert!(read_all(&store, chunk(1)).unwrap() == data);
+        assert_adds_up(&store);
+    }
+}
+
+#[test]
+fn what_was_appended_and_synced_is_adopted_with_a_volume_that_comes_back() {
+    let world = World::new(0);
+    let (store, _) = world.open(1);
+    let data = bytes(1, 9000);
+    put(&store, 1, G1, &data[..1300]).unwrap();
+    let mut stranded = store.reopen(chunk(1), G1).unwrap();
+    stranded.bump_generation(G2).unwrap();
+    stranded
+        .write(1024, &data[1024..5000], &sums(&data[1024..5000]))
+        .unwrap();
+    stranded.sync().unwrap();
+    let fault = Fault::always(Op::SyncData, Effect::Fail(EIO)).on("/a/tmp/probe");
+    world.disk.faults().add(fault);
+    store.check_volumes();
+    world.disk.faults().clear();
+    store.retry(storage(0)).unwrap();
+    let (mut writer, found) = adopted_of(&store, 1);
+    assert_eq!((writer.generation(), found), (G2, data[..5000].to_vec()));
+    drop(stranded);
+    let deleted = store.delete(chunk(1), G1, Victim::Any);
+    assert!(matches!(deleted, Err(DeleteError::Busy(_))), "it is appended to");
+    writer.write(4608, &data[4608..], &sums(&data[4608..])).unwrap();
+    writer.finalize().unwrap();
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+    assert_eq!(tmp(&world), 0);
+}
+
+#[test]
+fn a_sync_that_ends_after_its_volume_was_given_up_acknowledges_nothing() {
+    let world = World::new(0);
+    let (store, _) = world.open(1);
+    let mut writer = store.create(chunk(1), G1).unwrap();
+    let data = bytes(1, 5000);
+    writer.write(0, &data, &sums(&data)).unwrap();
+    let gate = Gate::new();
+    let hold = Fault::once(Op::SyncData, 0, Effect::Hold(gate.clone()));
+    world.disk.faults().add(hold.on("/a/tmp/chunk-"));
+    let syncing = std::thread::spawn(move || writer.sync().is_ok());
+    gate.wait_for(1);
+    let fault = Fault::once(Op::SyncData, 0, Effect::Fail(EIO)).on("/a/tmp/probe");
+    world.disk.faults().add(fault);
+    store.check_volumes();
+    store.retry(storage(0)).unwrap();
+    gate.open();
+    assert!(!syncing.join().unwrap());
+}
+
+#[test]
+fn what_was_synced_on_a_volume_that_was_away_at_the_start_is_adopted_when_it_comes() {
+    let world = World::new(0);
+    let (store, _) = world.open(2);
+    let mut writer = store.create_on(chunk(1), G1, 5000, Some(storage(0))).unwrap();
+    let data = bytes(1, 5000);
+    writer.write(0, &data, &sums(&data)).unwrap();
+    writer.sync().unwrap();
+    writer.leave();
+    drop(store);
+    for attached in [false, true] {
+        world
+            .disk
+            .faults()
+            .add(Fault::always(Op::Read, Effect::Fail(EIO)).on("/a/"));
+        let (store, _) = world.open(2);
+        assert_eq!(store.adopt().len(), 0);
+        world.disk.faults().clear();
+        if attached {
+            assert!(store.detach(storage(0)));
+            store.attach(volume(0)).unwrap();
+        } else {
+            store.retry(storage(0)).unwrap();
+        }
+        let (writer, found) = adopted_of(&store, 1);
+        assert!(found == data);
+        writer.leave();
     }
 }
