@@ -119,7 +119,18 @@ pub(crate) struct Volume {
     /// Subdirectories that are known to exist.
     made: Vec<AtomicBool>,
     state: Mutex<State>,
+    /// How many looks at it were begun.
+    looks: AtomicU64,
+    /// Held while it is looked at: there is one file for that.
+    last_look: Mutex<Look>,
     scrub: Mutex<Option<(UnixMillis, f64)>>,
+}
+
+/// What came of looking whether a volume can be used.
+struct Look {
+    /// Which look.
+    number: u64,
+    outcome: Result<(), Arc<io::Error>>,
 }
 
 impl Volume {
@@ -135,6 +146,11 @@ impl Volume {
             failed_reads: AtomicU64::new(0),
             made: (0..BUCKETS).map(|_| AtomicBool::new(false)).collect(),
             state: Mutex::new(State::Working),
+            looks: AtomicU64::new(0),
+            last_look: Mutex::new(Look {
+                number: 0,
+                outcome: Ok(()),
+            }),
             scrub: Mutex::new(None),
         }
     }
@@ -254,9 +270,31 @@ impl Volume {
         }
     }
 
-    /// Finds out, by writing, syncing and reading a small file, whether the volume can be used.
+    /// Finds out whether the volume can be used. Many may ask at once: one looks at a time, and what it finds is told to all
+    /// who had asked before it began.
     ///
     /// Asked after something failed: one bad replica is not a bad disk.
+    ///
+    /// # Errors
+    /// When it can not. That the process or the system lacks means says nothing of the disk.
+    pub(crate) fn look(&self, disk: &dyn Disk) -> Result<(), Arc<io::Error>> {
+        let begun = self.looks.load(Ordering::SeqCst);
+        let mut last = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.number > begun {
+            return last.outcome.clone();
+        }
+        last.number = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        last.outcome = match self.probe(disk) {
+            Err(error) if is_lack_of_means(&error) => {
+                tracing::warn!(dir = %self.dir.display(), %error, "can not look whether a volume works");
+                Ok(())
+            }
+            found => found.map_err(Arc::new),
+        };
+        last.outcome.clone()
+    }
+
+    /// Finds out, by writing, syncing and reading a small file, whether the volume can be used. Not twice at once.
     ///
     /// # Errors
     /// When it can not. A full disk is not a bad one: it is refused by its free space.
@@ -287,6 +325,16 @@ impl Volume {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the process or the system has no more descriptors, or no memory.
+fn is_lack_of_means(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    error
+        .raw_os_error()
+        .is_some_and(|code| [ENOMEM, ENFILE, EMFILE].contains(&code))
 }
 
 #[cfg(test)]

@@ -253,7 +253,7 @@ impl Shared {
         if !volume.is_working() {
             return;
         }
-        if let Err(error) = volume.probe(&*self.disk) {
+        if let Err(error) = volume.look(&*self.disk) {
             self.isolate(position, error.to_string());
         }
     }

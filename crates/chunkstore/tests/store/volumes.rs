@@ -510,3 +510,31 @@ fn what_was_synced_on_a_volume_that_was_away_at_the_start_is_adopted_when_it_com
         writer.leave();
     }
 }
+
+#[test]
+fn many_may_look_whether_a_volume_works_at_once() {
+    let world = World::new(0);
+    let (store, _) = world.open(1);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..200).for_each(|_| store.check_volumes()));
+        }
+    });
+    assert_eq!(store.take_volume_changes(), []);
+    assert_eq!(tmp(&world), 0);
+}
+
+#[test]
+fn a_lack_of_means_says_nothing_of_a_disk() {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let world = World::new(0);
+    let (store, _) = world.open(1);
+    for code in [ENOMEM, ENFILE, EMFILE, EIO] {
+        let fault = Fault::once(Op::Create, 0, Effect::Fail(code)).on("/a/tmp/probe");
+        world.disk.faults().add(fault);
+        store.check_volumes();
+        assert_eq!(store.volumes()[0].failed.is_some(), code == EIO);
+    }
+}
