@@ -60,12 +60,17 @@ impl ChunkStore {
             });
         }
         debug_assert_eq!(slot.state, ReplicaState::Finalized, "only such are opened");
-        let body = shared
-            .body_behind(chunk, slot, &reader)
-            .map_err(WriteError::Read)?;
+        // First, for what is made of the body cuts the file when it goes.
         if !shared.begin_reopened(chunk, slot.volume) {
             return Err(ReopenError::Busy(chunk));
         }
+        let body = match shared.body_behind(chunk, slot, &reader) {
+            Ok(body) => body,
+            Err(error) => {
+                shared.end_reopened(chunk, slot.volume);
+                return Err(WriteError::Read(error).into());
+            }
+        };
         let promised = REOPENED_BYTES;
         let shared = Arc::clone(shared);
         let writer = Writer::over(shared, slot.volume, chunk, generation, body, slot.len, promised);
