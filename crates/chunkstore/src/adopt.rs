@@ -27,7 +27,7 @@ use crate::volume::Volume;
 use crate::writer::{Body, Files, Kept, Writer, compare};
 
 /// A replica that may be adopted.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Left {
     chunk: ChunkId,
     volume: usize,
@@ -51,15 +51,18 @@ impl ChunkStore {
     pub fn adopt_where(&self, free: &mut dyn FnMut(ChunkId) -> bool) -> Vec<Writer> {
         let shared = &self.0;
         let list = || shared.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = std::mem::take(&mut *list());
+        let found = list().clone();
         let mut adopted: Vec<Writer> = Vec::new();
-        for left in left {
-            if !shared.volume(left.volume).is_working() {
-                // It is found again when that comes back.
+        for left in found {
+            let works = shared.volume(left.volume).is_working();
+            if works && !free(left.chunk) {
                 continue;
             }
-            if !free(left.chunk) {
-                list().push(left);
+            let _names = shared.lock_bucket(left.chunk);
+            // It is in the list until its names are held: whoever would write over it asks with them.
+            list().retain(|other| *other != left);
+            if !works {
+                // It is found again when its volume comes back.
                 continue;
             }
             let found = match shared.adopt(&left) {
@@ -124,9 +127,16 @@ impl Shared {
         list.extend(found.into_iter().map(left));
     }
 
+    /// Whether bytes that were synced behind the finalized replica of `chunk` on this volume are still to be adopted. The caller
+    /// holds the chunk's bucket.
+    pub(crate) fn is_left(&self, chunk: ChunkId, volume: usize) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        (left.iter()).any(|left| (left.chunk, left.volume) == (chunk, volume))
+    }
+
+    /// The caller holds the chunk's bucket.
     fn adopt(self: &Arc<Self>, left: &Left) -> io::Result<Option<Writer>> {
         let (chunk, disk) = (left.chunk, &self.disk);
-        let _names = self.lock_bucket(chunk);
         let records = Kept::read(&**disk, &left.paths.kept, self.pool.chunk_uuid(chunk))?;
         let Some((newest, _)) = records.first().copied() else {
             return Ok(None);

@@ -30,7 +30,7 @@ pub enum ReopenError {
         /// The generation that was asked for.
         asked: Generation,
     },
-    /// It is written on already.
+    /// It is written on already, or what was synced when that ended is not adopted yet.
     #[error("chunk {0} is being appended to already")]
     Busy(ChunkId),
     /// What it is to be written on with can not be made.
@@ -61,7 +61,7 @@ impl ChunkStore {
         }
         debug_assert_eq!(slot.state, ReplicaState::Finalized, "only such are opened");
         // First, for what is made of the body cuts the file when it goes.
-        if !shared.begin_reopened(chunk, slot.volume) {
+        if shared.is_left(chunk, slot.volume) || !shared.begin_reopened(chunk, slot.volume) {
             return Err(ReopenError::Busy(chunk));
         }
         let body = match shared.body_behind(chunk, slot, &reader) {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use chunkstore::{
-    AttachError, ChunkStore, CreateError, DeleteError, Verdict, Victim, VolumeChange, WriteError, Writer,
+    AttachError, ChunkStore, CreateError, DeleteError, ReopenError, Verdict, Victim, VolumeChange,
+    WriteError, Writer,
 };
 use env::disk::{Disk, Effect, Fault, Gate, Op};
 
@@ -450,6 +451,7 @@ fn what_was_appended_and_synced_is_adopted_with_a_volume_that_comes_back() {
     store.check_volumes();
     world.disk.faults().clear();
     store.retry(storage(0)).unwrap();
+    assert!(matches!(store.reopen(chunk(1), G1), Err(ReopenError::Busy(_))));
     let (mut writer, found) = adopted_of(&store, 1);
     assert_eq!((writer.generation(), found), (G2, data[..5000].to_vec()));
     drop(stranded);
