@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Range;
 
 use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_RANGE;
 use client::{Error, FileReader, FileWriter, Origin};
 use futures_util::{StreamExt as _, stream};
 
@@ -26,6 +28,14 @@ pub(crate) fn out(file: &FileReader, range: Range<u64>) -> Body {
         }
     });
     Body::from_stream(pieces)
+}
+
+/// Why a part of a file is not taken.
+pub(crate) const NO_PARTS: &str = "Content-Range says that the body is a part of the file, which would replace all of it: send the whole file";
+
+/// Whether a body is said to be a part of what it is put as (RFC 9110, section 14.5).
+pub(crate) fn is_part(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_RANGE)
 }
 
 /// Why bytes were not taken.

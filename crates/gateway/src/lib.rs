@@ -80,17 +80,37 @@ pub(crate) struct Gateway {
     pub(crate) watch: Watch,
 }
 
+impl Gateway {
+    fn new(env: Env, config: Config) -> Arc<Self> {
+        Arc::new(Self {
+            nodes: Nodes::new(env.clone(), config.fs.clone()),
+            env,
+            side: config.side,
+            superuser: config.superuser,
+            names: config.names,
+            users: Users::new(config.fs),
+            watch: Watch::default(),
+        })
+    }
+
+    /// One whose cluster is not there.
+    #[cfg(test)]
+    pub(crate) fn alone(side: Side) -> Arc<Self> {
+        let mut cluster = client::Config::new(vec!["127.0.0.1:1".to_owned()], NOBODY);
+        cluster.timeouts.call_total = std::time::Duration::from_millis(1);
+        let config = Config {
+            fs: FileSystem::connect(Env::real(), cluster).unwrap(),
+            side,
+            superuser: None,
+            names: vec!["here".to_owned()],
+        };
+        Self::new(Env::real(), config)
+    }
+}
+
 /// Everything that is served. A master's gateway looks at the cluster from time to time, for those who look at the console.
 pub fn routes(env: Env, config: Config) -> Router {
-    let gateway = Arc::new(Gateway {
-        nodes: Nodes::new(env.clone(), config.fs.clone()),
-        env,
-        side: config.side,
-        superuser: config.superuser,
-        names: config.names,
-        users: Users::new(config.fs),
-        watch: Watch::default(),
-    });
+    let gateway = Gateway::new(env, config);
     let mut routes = webhdfs::routes(Arc::clone(&gateway)).merge(api::routes(Arc::clone(&gateway)));
     if gateway.side == Side::Master {
         tokio::spawn(api::watch::run(Arc::downgrade(&gateway)));

@@ -94,6 +94,9 @@ pub(super) async fn put(mut asked: Asked) -> Response {
 
 async fn write(asked: &Asked, body: Body) -> Result<Response, Problem> {
     let path = asked.path(PREFIX)?;
+    if bytes::is_part(&asked.headers) {
+        return Err(Problem::request(bytes::NO_PARTS.to_owned()));
+    }
     if asked.gateway.side == Side::Master {
         return elsewhere(asked, asked.gateway.nodes.writer(asked.from.as_deref()).await?);
     }
@@ -204,7 +207,21 @@ fn parse_range(text: &str, len: u64) -> Asking {
 
 #[cfg(test)]
 mod tests {
+    use axum::extract::{FromRequest as _, Request};
+
     use super::*;
+    use crate::Gateway;
+
+    #[tokio::test]
+    async fn a_part_does_not_replace_a_file() {
+        for side in [Side::Master, Side::Datanode] {
+            let request = Request::put("/api/v1/files/f")
+                .header("content-range", "bytes 5000-8892/8893")
+                .body(Body::from("the tail"));
+            let asked = Asked::from_request(request.unwrap(), &Gateway::alone(side)).await;
+            assert_eq!(put(asked.unwrap()).await.status(), StatusCode::BAD_REQUEST);
+        }
+    }
 
     #[test]
     fn ranges() {

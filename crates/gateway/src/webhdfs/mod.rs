@@ -26,7 +26,7 @@ use serde_json::json;
 use types::FsPath;
 
 use crate::query::Query;
-use crate::{Gateway, NOBODY, Side, nodes, path};
+use crate::{Gateway, NOBODY, Side, bytes, nodes, path};
 use exception::Exception;
 
 const PREFIX: &str = "/webhdfs/v1";
@@ -90,6 +90,9 @@ async fn dispatch(
             Side::Master => call.to_reader(gateway).await,
             Side::Datanode => read::checksum(&call).await,
         },
+        ("PUT", "CREATE") if bytes::is_part(request.headers()) => {
+            Err(Exception::argument(bytes::NO_PARTS.to_owned()))
+        }
         ("PUT", "CREATE") => match gateway.side {
             Side::Master => call.to_writer(gateway).await,
             Side::Datanode => write::create(&call, request.into_body()).await,
@@ -172,5 +175,21 @@ impl Call {
     fn needed(&self, name: &str) -> Result<&str, Exception> {
         let found = self.query.text(name);
         found.ok_or_else(|| Exception::argument(format!("parameter {name} is missing")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_does_not_replace_a_file() {
+        for side in [Side::Master, Side::Datanode] {
+            let request = Request::put("/webhdfs/v1/f?op=CREATE&overwrite=true")
+                .header("content-range", "bytes 5000-8892/8893")
+                .body(Body::from("the tail"));
+            let answer = serve(State(Gateway::alone(side)), request.unwrap()).await;
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        }
     }
 }
