@@ -54,7 +54,12 @@ impl From<Error> for NotTaken {
 }
 
 /// Writes all that is sent, and closes the file; gives it up when it does not come whole.
-pub(crate) async fn take(mut file: FileWriter, body: Body) -> Result<client::FileStatus, NotTaken> {
+pub(crate) async fn take(file: FileWriter, body: Body) -> Result<client::FileStatus, NotTaken> {
+    Ok(fill(file, body).await?.close().await?)
+}
+
+/// Writes all that is sent; gives the file up when it does not come whole.
+pub(crate) async fn fill(mut file: FileWriter, body: Body) -> Result<FileWriter, NotTaken> {
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         match piece {
@@ -66,5 +71,5 @@ pub(crate) async fn take(mut file: FileWriter, body: Body) -> Result<client::Fil
             }
         }
     }
-    Ok(file.close().await?)
+    Ok(file)
 }

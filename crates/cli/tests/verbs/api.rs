@@ -121,6 +121,29 @@ fn files_by_plain_put_and_get_with_ranges() {
 }
 
 #[test]
+fn conditions_are_heeded() {
+    let cluster = Cluster::start();
+    let ask = |method, headers: &[&str], body: &[u8]| cluster.bytes(method, "/f", headers, body);
+    let put = |header: &str, body| ask("PUT", &[header], body).status;
+    assert_eq!(put("If-Match: *", b"nothing to replace"), 412);
+    assert_eq!(put("If-None-Match: *", b"the first"), 201);
+    assert_eq!(put("If-None-Match: *", b"the second"), 412);
+    let tag = |answer: &Answer| answer.header("etag").unwrap().to_owned();
+    let first = tag(&ask("GET", &[], b""));
+    assert_eq!(put(&format!("If-Match: {first}"), b"a second one"), 201);
+    assert_eq!(put(&format!("If-Match: {first}"), b"a third one"), 412);
+    let second = tag(&ask("GET", &[], b""));
+
+    let known = ask("GET", &[&format!("If-None-Match: {second}")], b"");
+    assert_eq!((known.status, known.body.len(), tag(&known)), (304, 0, second.clone()));
+    let part = |of: &str| ask("GET", &["Range: bytes=9-", &format!("If-Range: {of}")], b"");
+    assert_eq!((part(&second).status, part(&second).body), (206, b"one".to_vec()));
+    assert_eq!((part(&first).status, part(&first).body), (200, b"a second one".to_vec()));
+    let head = ask("HEAD", &["Range: bytes=9-"], b"");
+    assert_eq!((head.status, head.header("content-length")), (200, Some("12")));
+}
+
+#[test]
 fn names() {
     let cluster = Cluster::start();
     cluster.change("POST", "names/d/e", &json!({"do": "mkdir"}));

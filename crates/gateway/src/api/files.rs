@@ -3,6 +3,10 @@
 //! A master sends whoever asks to a datanode (307), or tells where (`?where`), for browsers that can not be sent on with a body.
 //! A page of the console is from a master and the bytes are at a datanode: to a browser that is another server. Datanodes answer
 //! pages of others only when the request has the cluster's id in it (`cluster=`), which nobody learns but from the API.
+//!
+//! Conditions on the ETag are heeded. An upload looks at what it replaces before its bytes come and when they have come, and a file
+//! that is to be new (`If-None-Match: *`) is made by the masters only where nothing is. What changes in the moment between the
+//! second look and the end of an upload with `If-Match` is replaced all the same: the masters know no conditions.
 
 use std::ops::Range;
 
@@ -14,10 +18,11 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use client::{CreateOptions, FileStatus};
+use client::{CreateOptions, Error, FileStatus};
 use serde_json::json;
-use types::ChunkSize;
+use types::{ChunkSize, FsPath};
 
+use super::conditions::{Conditions, Verdict};
 use super::model;
 use super::problem::Problem;
 use super::request::Asked;
@@ -43,7 +48,15 @@ async fn read(asked: &Asked, head_only: bool) -> Result<Response, Problem> {
     }
     let file = asked.fs.open(&path).await?;
     let (len, etag) = (file.len(), etag(file.status()));
-    let wanted = asked.headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let conditions = Conditions(&asked.headers);
+    match conditions.judge(Some(&etag)) {
+        Verdict::GoOn => {}
+        Verdict::IsThere => return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response()),
+        Verdict::Differs => return Err(not_as_wanted(&path)),
+    }
+    let parts = !head_only && conditions.part_holds(&etag);
+    let wanted = asked.headers.get(RANGE).filter(|_| parts);
+    let wanted = wanted.and_then(|range| range.to_str().ok());
     let range = match wanted.map(|text| parse_range(text, len)) {
         Some(Asking::Part(range)) => Some(range),
         Some(Asking::Nothing) => {
@@ -101,21 +114,52 @@ async fn write(asked: &Asked, body: Body) -> Result<Response, Problem> {
         return elsewhere(asked, asked.gateway.nodes.writer(asked.from.as_deref()).await?);
     }
     let chunk_size = asked.number::<u64>("chunk_size")?.map(ChunkSize::new).transpose();
+    let conditions = Conditions(&asked.headers);
     let options = CreateOptions {
-        overwrite: !asked
-            .query
-            .flag("keep")
-            .map_err(Problem::request)?
-            .unwrap_or(false),
+        overwrite: !asked.flag("keep")? && !conditions.only_new(),
         parents: true,
         replication: asked.number("replication")?,
         chunk_size: chunk_size.map_err(|error| Problem::request(error.to_string()))?,
         ..CreateOptions::default()
     };
-    let file = asked.fs.create(&path, options).await?;
-    let status = bytes::take(file, body).await?;
+    let refused = |error| match error {
+        Error::Exists(_) if conditions.only_new() => not_as_wanted(&path),
+        error => error.into(),
+    };
+    as_wanted(asked, &path).await?;
+    let file = asked.fs.create(&path, options).await.map_err(refused)?;
+    let file = bytes::fill(file, body).await?;
+    if let Err(problem) = as_wanted(asked, &path).await {
+        // What was to be replaced stays.
+        let _ = file.abort().await;
+        return Err(problem);
+    }
+    let status = file.close().await.map_err(refused)?;
     let entry = model::entry(&status);
     Ok((StatusCode::CREATED, [(ETAG, etag(&status))], Json(entry)).into_response())
+}
+
+/// Whether what is there now may be replaced, as the request's conditions are.
+async fn as_wanted(asked: &Asked, path: &FsPath) -> Result<(), Problem> {
+    let conditions = Conditions(&asked.headers);
+    if !conditions.are_there() {
+        return Ok(());
+    }
+    let there = match asked.fs.stat(path).await {
+        Ok(status) => Some(etag(&status)),
+        Err(Error::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match conditions.judge(there.as_deref()) {
+        Verdict::GoOn => Ok(()),
+        Verdict::IsThere | Verdict::Differs => Err(not_as_wanted(path)),
+    }
+}
+
+fn not_as_wanted(path: &FsPath) -> Problem {
+    let why =
+        format!("{path}: what is there is not as If-Match or If-None-Match want it: ask for its ETag again");
+    Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", why)
 }
 
 /// What a browser asks before it sends something to another server than the page's.

@@ -3,6 +3,7 @@
 //! Everything is in one table ([`endpoints`]): the routes, and the OpenAPI document at `/api/v1/openapi.json`.
 
 mod cluster;
+mod conditions;
 mod files;
 mod masters;
 pub(crate) mod model;
