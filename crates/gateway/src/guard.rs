@@ -2,12 +2,15 @@
 //!
 //! A browser sends what a page of whatever server asks it to send, from wherever the browser is. It says where the page is
 //! from, though: a request that changes something, and comes from a page of another server, is refused,
-//! unless it sends the bytes of a file to a datanode and knows the id of the cluster: then it is the console of a master.
+//! unless it sends the bytes of a file to a datanode, is from a server that is known to be a master's, and knows the id of the
+//! cluster: then it is the console of a master. The id alone proves nothing: whatever page has found a way to read something
+//! here has read it.
 //!
 //! A page is of this server when it was got under a name that this server is known to have: an address, `localhost`, or one of
 //! [`Config::names`](crate::Config::names). Any other name may be somebody else's, which has been made to lead here meanwhile
 //! (DNS rebinding).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -27,7 +30,7 @@ pub(crate) async fn same_origin(
 ) -> Response {
     let foreign = is_foreign_change(request.method(), request.headers(), &gateway.names);
     let upload = gateway.side == Side::Datanode && is_upload(&request);
-    if foreign && !(upload && knows_cluster(&gateway, request.uri().query()).await) {
+    if foreign && !(upload && is_console(&gateway, request.headers(), request.uri().query()).await) {
         let why = "this request comes from a page of another server, or of this one under a name that it is not known by \
                    (--http-names), and is not carried out\n";
         return (StatusCode::FORBIDDEN, why).into_response();
@@ -40,8 +43,30 @@ fn is_upload(request: &Request) -> bool {
     request.method() == Method::PUT && request.uri().path().starts_with("/api/v1/files/")
 }
 
-/// Whether a request has the id of the cluster in it, which a page learns from a master only.
-pub(crate) async fn knows_cluster(gateway: &Gateway, query: Option<&str>) -> bool {
+/// Whether a request is from the console of a master: from a page of a server of which that is known, which has been told the
+/// cluster's id.
+pub(crate) async fn is_console(gateway: &Gateway, headers: &HeaderMap, query: Option<&str>) -> bool {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let Some(host) = origin.and_then(host_of) else {
+        return false;
+    };
+    if !knows_cluster(gateway, query).await {
+        return false;
+    }
+    if may_be_masters(host, &gateway.names) {
+        return true;
+    }
+    // One that has become a master since this server was started.
+    let group = gateway.users.file_system(None).admin().masters().await;
+    group.is_ok_and(|group| {
+        let addresses = group.masters.iter().map(|master| master.address.as_str());
+        let names: Vec<_> = addresses.map(|address| bare(address).to_owned()).collect();
+        is_named(host, &names)
+    })
+}
+
+/// Whether a request has the id of the cluster in it.
+async fn knows_cluster(gateway: &Gateway, query: Option<&str>) -> bool {
     let query = Query::parse(query);
     let Some(named) = query.text("cluster") else {
         return false;
@@ -60,14 +85,44 @@ fn is_foreign_change(method: &Method, headers: &HeaderMap, names: &[String]) -> 
 
 /// Whether a host, or `host:port`, can only be this server: nobody can make an address lead elsewhere.
 fn is_known(host: &str, names: &[String]) -> bool {
+    bare(host).parse::<IpAddr>().is_ok() || is_named(host, names)
+}
+
+/// Whether another server, `host` or `host:port`, may be a master: it has a name that is known, or an address that nobody has on
+/// the Internet.
+fn may_be_masters(host: &str, names: &[String]) -> bool {
+    bare(host).parse::<IpAddr>().is_ok_and(is_near) || is_named(host, names)
+}
+
+fn is_named(host: &str, names: &[String]) -> bool {
+    let name = bare(host);
+    let is = |known: &String| bare(known).eq_ignore_ascii_case(name);
+    name.eq_ignore_ascii_case("localhost") || names.iter().any(is)
+}
+
+/// Whether an address is of this machine, or of a network that the Internet does not reach.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(four) => {
+            // The last one: what providers and overlay networks share (RFC 6598).
+            let [first, second, ..] = four.octets();
+            four.is_loopback()
+                || four.is_private()
+                || four.is_link_local()
+                || (first == 100 && second & 0xc0 == 64)
+        }
+        IpAddr::V6(six) => six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local(),
+    }
+}
+
+/// The host of `host` or `host:port`, without brackets.
+fn bare(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => name,
+        // More than one colon without brackets: an address of IPv6 alone.
+        Some((name, port)) if !port.ends_with(']') && (!name.contains(':') || name.ends_with(']')) => name,
         _ => host,
     };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<std::net::IpAddr>().is_ok()
-        || name.eq_ignore_ascii_case("localhost")
-        || names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    name.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// `host:port` of an origin.
@@ -122,6 +177,38 @@ mod tests {
             "",
         ] {
             assert!(!is_known(other, &names), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_the_internet_is_no_console() {
+        let names = [
+            "m1.example".to_owned(),
+            "[2001:db8::1]".to_owned(),
+            "203.0.113.7".to_owned(),
+        ];
+        for master in [
+            "m1.example:9870",
+            "localhost:9870",
+            "127.0.0.1:9870",
+            "10.0.0.1:9870",
+            "100.64.3.4:9870",
+            "[fd00::1]:9870",
+            "[::ffff:10.0.0.1]:9870",
+            "[2001:db8::1]:9870",
+            "203.0.113.7:9870",
+        ] {
+            assert!(may_be_masters(master, &names), "{master}");
+        }
+        for other in [
+            "evil.example:9870",
+            "203.0.113.8:9870",
+            "[2001:db8::2]:9870",
+            "100.128.0.1",
+            "[::ffff:203.0.113.8]",
+            "",
+        ] {
+            assert!(!may_be_masters(other, &names), "{other}");
         }
     }
 

@@ -62,8 +62,8 @@ pub struct Config {
     pub side: Side,
     /// For whom permissions are waived, where that is known: CHECKACCESS says so.
     pub superuser: Option<String>,
-    /// Under which names, besides addresses and `localhost`, browsers reach the server: a page that was got under another one may
-    /// change nothing.
+    /// Under which names, besides addresses and `localhost`, browsers reach the server, and the masters: a page that was got under
+    /// another one may change nothing.
     pub names: Vec<String>,
 }
 

@@ -243,7 +243,7 @@ pub(crate) static TABLE: &[Setting] = &[
     setting(Key::HttpNames, "http_names", "DISTRIFS_HTTP_NAMES", "http-names")
         .kind(Kind::List, Depends("the names of this machine, and those that are advertised"))
         .on(&[Master, Datanode, Mini])
-        .doc("Further names under which browsers reach this server (a proxy's): its pages may change something under no other"),
+        .doc("Further names under which browsers reach this server, or the masters (a proxy's): pages may change something under no other"),
     setting(Key::HttpPort, "http_port", "DISTRIFS_HTTP_PORT", "http-port")
         .kind(Kind::Port, Is("9870"))
         .on(&[Master, Mini])

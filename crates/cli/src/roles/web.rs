@@ -21,8 +21,7 @@ pub(super) fn mount_on_master(
     let own = reachable(master.grpc_addr(), None);
     let mut all: Vec<_> = masters.iter().filter(|other| **other != own).cloned().collect();
     all.insert(0, own);
-    let hosts = all.iter().filter_map(|address| address.rsplit_once(':'));
-    let names = names(settings, hosts.map(|(host, _)| host));
+    let names = names(settings, hosts(&all));
     let config = gateway::Config {
         fs: file_system(all, None)?,
         side: Side::Master,
@@ -40,14 +39,25 @@ pub(super) fn mount_on_datanode(
     masters: Vec<String>,
     host: Option<&str>,
 ) -> Result<()> {
+    // Pages of the masters write here.
+    let names = names(settings, hosts(&masters).chain(host));
     let config = gateway::Config {
         fs: file_system(masters, host)?,
         side: Side::Datanode,
         superuser: None,
-        names: names(settings, host),
+        names,
     };
     node.mount(gateway::routes(Env::real(), config));
     Ok(())
+}
+
+/// The hosts of the masters.
+fn hosts(addresses: &[String]) -> impl Iterator<Item = &str> {
+    let plain = addresses
+        .iter()
+        .map(|address| address.trim_start_matches("http://"));
+    let hosts = plain.filter_map(|address| address.rsplit_once(':'));
+    hosts.map(|(host, _)| host)
 }
 
 /// What this server is called, as far as that is known.

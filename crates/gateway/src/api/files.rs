@@ -2,7 +2,7 @@
 //!
 //! A master sends whoever asks to a datanode (307), or tells where (`?where`), for browsers that can not be sent on with a body.
 //! A page of the console is from a master and the bytes are at a datanode: to a browser that is another server. Datanodes answer
-//! pages of others only when the request has the cluster's id in it (`cluster=`), which nobody learns but from the API.
+//! pages of masters only, which have the cluster's id in their requests (`cluster=`): see the guard.
 //!
 //! Conditions on the ETag are heeded. An upload looks at what it replaces before its bytes come and when they have come, and a file
 //! that is to be new (`If-None-Match: *`) is made by the masters only where nothing is. What changes in the moment between the
@@ -26,7 +26,7 @@ use super::conditions::{Conditions, Verdict};
 use super::model;
 use super::problem::Problem;
 use super::request::Asked;
-use crate::guard::knows_cluster;
+use crate::guard::is_console;
 use crate::{Side, bytes, nodes};
 
 const PREFIX: &str = "/api/v1/files";
@@ -188,12 +188,12 @@ fn elsewhere(asked: &Asked, address: Option<String>) -> Result<Response, Problem
     Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response())
 }
 
-/// Lets a page of another server have the answer, when it knows the cluster.
+/// Lets the console of a master have the answer.
 async fn allowed(asked: &Asked, mut response: Response) -> Response {
     let Some(origin) = asked.headers.get(ORIGIN) else {
         return response;
     };
-    if knows_cluster(&asked.gateway, asked.uri.query()).await {
+    if is_console(&asked.gateway, &asked.headers, asked.uri.query()).await {
         response
             .headers_mut()
             .insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
