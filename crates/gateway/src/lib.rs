@@ -19,6 +19,7 @@ mod console;
 mod events;
 mod guard;
 mod look;
+mod moment;
 mod nodes;
 mod origin;
 mod path;

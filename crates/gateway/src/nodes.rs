@@ -6,14 +6,12 @@ use std::time::Duration;
 use axum::http::Uri;
 use client::{Error, FileSystem, NodeDetail, NodeLiveness};
 use env::Env;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use types::{AdminState, DatanodeId, FsPath};
+
+use crate::moment::OfTheMoment;
 
 /// How long what is known of the datanodes is good for.
 const FRESH: Duration = Duration::from_secs(1);
-
-type Known = Option<(Instant, Arc<[NodeDetail]>)>;
 
 /// What is said where there is nobody to be sent to.
 pub(crate) const NOBODY_SERVES: &str = "no datanode that serves HTTP is live: see `distrifs nodes`";
@@ -22,7 +20,7 @@ pub(crate) const NOBODY_SERVES: &str = "no datanode that serves HTTP is live: se
 pub(crate) struct Nodes {
     env: Env,
     fs: FileSystem,
-    known: Mutex<Known>,
+    known: OfTheMoment<Arc<[NodeDetail]>>,
 }
 
 impl Nodes {
@@ -30,7 +28,7 @@ impl Nodes {
         Self {
             env,
             fs,
-            known: Mutex::default(),
+            known: OfTheMoment::new(FRESH),
         }
     }
 
@@ -57,15 +55,9 @@ impl Nodes {
 
     /// All of them. One asks, and the others wait for the same answer.
     pub(crate) async fn all(&self) -> Result<Arc<[NodeDetail]>, Error> {
-        let mut known = self.known.lock().await;
-        if let Some((since, nodes)) = &*known
-            && since.elapsed() < FRESH
-        {
-            return Ok(Arc::clone(nodes));
-        }
-        let nodes: Arc<[NodeDetail]> = self.fs.operations().nodes().await?.into();
-        *known = Some((Instant::now(), Arc::clone(&nodes)));
-        Ok(nodes)
+        let operations = self.fs.operations();
+        let ask = async move || Ok(operations.nodes().await?.into());
+        self.known.get(ask).await
     }
 }
 
