@@ -272,7 +272,7 @@ pub(crate) static TABLE: &[Setting] = &[
     setting(Key::ElectionTimeout, "election_timeout_s", "DISTRIFS_ELECTION_TIMEOUT_S", "election-timeout")
         .kind(Kind::Seconds, Is("250ms"))
         .on(&[Master, Mini])
-        .doc("How long the leading master may be silent before another one wants to lead (at random up to twice that)"),
+        .doc("How long the leading master may be silent before another one wants to lead (after this and three heartbeats more, at random up to twice this)"),
     setting(Key::CheckpointLog, "checkpoint_log", "DISTRIFS_CHECKPOINT_LOG", "checkpoint-log")
         .kind(Kind::Bytes { min: 1 << 20 }, Is("256MiB"))
         .on(&[Master, Mini])

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   distrifs admin checkpoint stats /var/lib/distrifs/master
-  distrifs admin checkpoint stats --json /var/lib/distrifs/master | jq .files";
+  distrifs admin checkpoint stats --json /var/lib/distrifs/master | jq .contents.files";
 
 /// Shows.
 pub(crate) fn run(args: &Args) -> Result<()> {
