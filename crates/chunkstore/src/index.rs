@@ -75,6 +75,10 @@ impl Slot {
         same && (self.place == was.place || (packed(self) && packed(was)))
     }
 
+    pub(crate) fn is_corrupt(&self) -> bool {
+        self.state == ReplicaState::Corrupt
+    }
+
     fn is_finalized(&self) -> bool {
         self.state == ReplicaState::Finalized
     }

@@ -9,7 +9,7 @@ use std::io;
 use env::disk::Open;
 use types::{ChunkId, Generation};
 
-use crate::index::{ReplicaState, Slot};
+use crate::index::Slot;
 use crate::names::{CORRUPT, corrupt_mark, parse_corrupt_mark};
 use crate::sidecar::Header;
 use crate::store::{ChunkStore, Shared, absent_is_fine};
@@ -49,9 +49,9 @@ impl Shared {
         true
     }
 
-    /// The replica is gone.
+    /// The replica is gone, and does not come back after a crash.
     pub(crate) fn unmark_corrupt(&self, chunk: ChunkId, slot: &Slot) {
-        if slot.state != ReplicaState::Corrupt {
+        if !slot.is_corrupt() {
             return;
         }
         let path = corrupt_mark(&self.volume(slot.volume).dir, &self.pool, chunk, slot.generation);

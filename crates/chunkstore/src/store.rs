@@ -426,10 +426,11 @@ impl Shared {
         Reader::open(self, source, chunk, slot)
     }
 
-    /// Removes a finalized replica from the disk and from the index; `durably`: so that it does not come back after a crash.
-    /// Of files the data goes first: a sidecar alone is known, at the next start, for what it is. The caller holds the
-    /// chunk's bucket.
+    /// Removes a finalized replica from the disk and from the index; `durably`: so that it does not come back after a crash, as
+    /// a corrupt one never does, for its mark goes. Of files the data goes first: a sidecar alone is known, at the next start,
+    /// for what it is. The caller holds the chunk's bucket.
     pub(crate) fn remove_replica(&self, chunk: ChunkId, slot: Slot, durably: bool) -> io::Result<()> {
+        let durably = durably || slot.is_corrupt();
         match slot.place {
             Place::Files => {
                 let paths = self.paths(chunk, slot.volume);
@@ -449,16 +450,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes what is left on the disk of a replica whose place in the index another one has taken. The caller holds the
-    /// chunk's bucket.
+    /// Removes what is left on the disk of a replica whose place in the index another one has taken; durably, when it is
+    /// corrupt, for its mark goes. The caller holds the chunk's bucket.
     pub(crate) fn erase(&self, chunk: ChunkId, slot: Slot) -> io::Result<()> {
         match slot.place {
             Place::Files => {
                 let paths = self.paths(chunk, slot.volume);
                 absent_is_fine(self.disk.remove_file(&paths.data))?;
                 absent_is_fine(self.disk.remove_file(&paths.sidecar))?;
+                if slot.is_corrupt() {
+                    self.disk.sync_dir(&paths.directory)?;
+                }
             }
-            Place::Packed(spot) => self.volume(slot.volume).packs.retire(spot, slot.len, false)?,
+            Place::Packed(spot) => {
+                let packs = &self.volume(slot.volume).packs;
+                packs.retire(spot, slot.len, slot.is_corrupt())?;
+            }
         }
         self.unmark_corrupt(chunk, &slot);
         Ok(())

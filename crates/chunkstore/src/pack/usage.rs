@@ -119,12 +119,12 @@ impl Packs {
         self.remove_if_empty(spot.pack).map(drop)
     }
 
-    /// Marks an entry as resting. It may be live again after a crash.
+    /// Marks an entry as resting. It may be live again after a crash, unless `durably`.
     ///
     /// # Errors
     /// As the file system answers.
-    pub(crate) fn rest(&self, spot: Spot, len: u64) -> io::Result<()> {
-        self.mark(spot, false, |mark| match mark {
+    pub(crate) fn rest(&self, spot: Spot, len: u64, durably: bool) -> io::Result<()> {
+        self.mark(spot, durably, |mark| match mark {
             Mark::Live(header) => Some(encode_resting(&header, self.storage, spot)),
             _ => None,
         })?;

@@ -22,7 +22,7 @@ use std::io;
 use types::{ChunkId, Generation, UnixMillis};
 
 use crate::index::{Place, Replica, ReplicaState, Slot};
-use crate::names::Paths;
+use crate::names::{Paths, QUARANTINE};
 use crate::store::{ChunkStore, Shared, absent_is_fine};
 
 pub(crate) use list::{Quarantine, Resting};
@@ -148,11 +148,20 @@ impl ChunkStore {
 }
 
 impl Shared {
-    /// Moves a replica from the index to its rest. The caller holds the chunk's bucket.
+    /// Moves a replica from the index to its rest; durably, when it is corrupt, for its mark goes. The caller holds the chunk's
+    /// bucket.
     fn lay_to_rest(&self, chunk: ChunkId, slot: Slot) -> io::Result<()> {
         let since = match slot.place {
             Place::Files => match self.rest_files(chunk, slot.generation, slot.volume) {
-                Ok(since) => since,
+                Ok(since) => {
+                    if slot.is_corrupt() {
+                        let directory = self.paths(chunk, slot.volume).directory;
+                        self.disk
+                            .sync_dir(&self.volume(slot.volume).dir.join(QUARANTINE))?;
+                        self.disk.sync_dir(&directory)?;
+                    }
+                    since
+                }
                 // There is no room for even a name.
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                     return self.remove_replica(chunk, slot, false);
@@ -160,7 +169,8 @@ impl Shared {
                 Err(error) => return Err(error),
             },
             Place::Packed(spot) => {
-                self.volume(slot.volume).packs.rest(spot, slot.len)?;
+                let packs = &self.volume(slot.volume).packs;
+                packs.rest(spot, slot.len, slot.is_corrupt())?;
                 Some(self.clock.wall())
             }
         };
