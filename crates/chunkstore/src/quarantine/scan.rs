@@ -10,6 +10,7 @@ use types::{ChunkId, Generation, UnixMillis};
 
 use crate::index::{Place, ReplicaState, Slot};
 use crate::names::{Paths, QUARANTINE, parse_resting};
+use crate::reader::read_header;
 use crate::scan::{Problem, ScanReport};
 use crate::store::{Shared, absent_is_fine};
 
@@ -65,7 +66,11 @@ impl Shared {
             // The other way round: the deletion, or the restoring, is finished or taken back: it rests.
             self.disk.rename(&here.sidecar, &there.sidecar)?;
         }
-        let len = self.disk.open(&there.data, Open::Read)?.size()?;
+        let size = self.disk.open(&there.data, Open::Read)?.size()?;
+        // The data may have more behind its end. Without a header it can not be restored, but still be destroyed.
+        let sidecar = self.disk.open(&there.sidecar, Open::Read);
+        let header = sidecar.and_then(|sidecar| read_header(&*sidecar));
+        let len = header.ok().and_then(Result::ok).map_or(size, |header| header.len);
         let slot = Slot {
             generation,
             len,

@@ -6,7 +6,7 @@ use chunkstore::{DeleteError, ReplicaState, RestoreError, Victim};
 use env::disk::{Disk, EntryKind, SimDisk};
 
 use crate::common::sim::{G1, G2, HOUR, World, assert_adds_up, put, storage};
-use crate::common::{bytes, chunk, read_all};
+use crate::common::{bytes, chunk, read_all, sums};
 
 /// Replicas in files of their own, and packed ones.
 const FORMS: [u64; 2] = [0, 64 << 10];
@@ -60,6 +60,28 @@ fn what_is_deleted_rests_through_a_restart_and_can_be_restored() {
             assert_adds_up(&store);
         }
     }
+}
+
+#[test]
+fn what_was_appended_to_when_the_process_ended_can_be_restored_too() {
+    let world = World::new(0);
+    let data = bytes(1, 9000);
+    let (store, _) = world.open(1);
+    put(&store, 1, G1, &data[..5000]).unwrap();
+    let mut writer = store.reopen(chunk(1), G1).unwrap();
+    writer.write(4608, &data[4608..], &sums(&data[4608..])).unwrap();
+    // What was not synced stays behind the end of the file, and means nothing.
+    writer.leave();
+    drop(store);
+    let (store, _) = world.open(1);
+    store.delete(chunk(1), G1, Victim::Any).unwrap();
+    let resting = store.volumes()[0].quarantined;
+    drop(store);
+    let (store, _) = world.open(1);
+    assert_eq!(store.volumes()[0].quarantined, resting);
+    assert_eq!(store.restore(chunk(1), G1).unwrap().len, 5000);
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data[..5000]);
+    assert_adds_up(&store);
 }
 
 #[test]
