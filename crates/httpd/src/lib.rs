@@ -5,6 +5,7 @@
 
 mod listener;
 mod mount;
+mod patience;
 
 use std::future::Future;
 use std::io;
@@ -31,7 +32,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
-    /// How long a request may take to say what it wants, and a connection to make the next one.
+    /// How long a request may take to say what it wants, and a connection to make the next one; and how long nothing may come of a
+    /// body that is waited for, or be taken of an answer.
     pub patience: Duration,
 }
 
@@ -113,9 +115,18 @@ pub fn metrics_route(registry: Registry) -> Router {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll};
+
+    use axum::body::{Body, Bytes, HttpBody};
+    use axum::routing::put;
     use env::Env;
+    use hyper::body::Frame;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+    use tokio::sync::oneshot;
 
     use super::*;
 
@@ -171,5 +182,79 @@ mod tests {
             !rest.starts_with(b"HTTP/1.1 200"),
             "it was answered, or it is still waited for"
         );
+    }
+
+    /// No end of bytes; tells when nobody wants them any more, as it is dropped then.
+    struct Endless(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 65_536])))))
+        }
+    }
+
+    async fn serving(routes: Router) -> TcpStream {
+        let limits = Limits {
+            patience: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        let listener = Env::real().net.listen("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(serve_within(limits, listener, routes, std::future::pending()));
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    /// Longer than any patience here.
+    async fn soon<T>(awaited: impl Future<Output = T>) -> T {
+        let long = Duration::from_secs(20);
+        tokio::time::timeout(long, awaited)
+            .await
+            .expect("it is still waited for")
+    }
+
+    #[tokio::test]
+    async fn who_does_not_send_what_was_said_is_not_waited_for() {
+        let take = async |body: Bytes| body.len().to_string();
+        let mut silent = serving(Router::new().route("/", put(take))).await;
+        let head = b"PUT / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nhalf";
+        silent.write_all(head).await.unwrap();
+        let mut answer = Vec::new();
+        soon(silent.read_to_end(&mut answer)).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_take_an_answer_is_not_waited_for() {
+        let (tell, dropped) = oneshot::channel();
+        let tell = Arc::new(Mutex::new(Some(tell)));
+        let endless = move || {
+            let tell = tell.lock().unwrap().take().unwrap();
+            async { Body::new(Endless(tell)) }
+        };
+        let mut deaf = serving(Router::new().route("/", get(endless))).await;
+        deaf.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(soon(dropped).await.is_err(), "it never tells otherwise");
+    }
+
+    #[tokio::test]
+    async fn a_handler_may_take_its_time() {
+        let slow = async |_body: Body| {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "at last"
+        };
+        let mut patient = serving(Router::new().route("/", put(slow))).await;
+        let head = b"PUT / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\n";
+        patient.write_all(head).await.unwrap();
+        let mut answer = [0; 12];
+        soon(patient.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
     }
 }

@@ -1,7 +1,7 @@
 //! The network seam's listener, and the connections that come by it.
 //!
-//! There are so many connections at a time at most, and who has a place does not keep it by saying nothing: others wait in the
-//! system's queue meanwhile.
+//! There are so many connections at a time at most, and who has a place does not keep it by saying nothing, nor by taking nothing:
+//! others wait in the system's queue meanwhile.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tower::ServiceExt as _;
+
+use crate::patience::{PatientBody, PatientStream};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,8 @@ pub(crate) async fn answer(
     mut closed: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(|body| PatientBody::new(body, patience));
         request.extensions_mut().insert(ConnectInfo(Remote(peer)));
         let routes = routes.clone();
         async move {
@@ -59,7 +62,7 @@ pub(crate) async fn answer(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(PatientStream::new(stream, patience)), service);
     tokio::pin!(connection);
     let closing = async {
         let _ = closed.wait_for(|closed| *closed).await;
