@@ -1,11 +1,19 @@
 //! How masters come to be a group, over real gRPC.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::ChangeError;
+use consensus::{ChangeError, Group, Settings};
+use env::disk::SimDisk;
+use env::net::Incoming;
+use proto::v1;
+use proto::v1::consensus_client::ConsensusClient;
+use tonic::transport::Channel;
+use types::MasterId;
 
-use crate::masters::Masters;
+use crate::common::{History, directory, world};
 use crate::masters::links::address;
+use crate::masters::{Masters, until_async};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_form_in_any_order_and_again() {
@@ -153,4 +161,58 @@ async fn members_are_added_and_removed() {
     assert!(text.contains("stands by"), "{text}");
     masters.agree("without it").await;
     masters.end().await;
+}
+
+/// Asks a master that was just started for its vote.
+async fn ask_for_vote(
+    client: &mut ConsensusClient<Channel>,
+    to: MasterId,
+    leadership_transfer: bool,
+) -> Result<v1::VoteResponse, tonic::Status> {
+    let request = v1::VoteRequest {
+        to: to.0,
+        vote: Some(v1::RaftVote {
+            term: 9,
+            candidate: 77,
+            committed: false,
+        }),
+        last: None,
+        leadership_transfer,
+    };
+    client.pre_vote(request).await.map(tonic::Response::into_inner)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_just_started_votes_once_nobody_relies_on_what_it_followed_before() {
+    for (patience, soon) in [
+        (Duration::from_secs(3_600), false),
+        (Duration::from_millis(500), true),
+    ] {
+        let settings = Settings {
+            election: (patience / 2, patience),
+            ..Settings::default()
+        };
+        let env = world(Arc::new(SimDisk::new()), 7);
+        let group = Group::open(&env, &directory(), Arc::<History>::default(), settings).await;
+        let group = group.unwrap();
+        let listener = env.net.listen("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = tonic::transport::Server::builder().add_service(group.service());
+        let server = tokio::spawn(server.serve_with_incoming(Incoming::new(listener)));
+        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        let mut client = ConsensusClient::new(channel);
+        if soon {
+            until_async("a vote, or none", async || {
+                ask_for_vote(&mut client, group.id(), false).await.ok()
+            })
+            .await;
+        } else {
+            let refused = ask_for_vote(&mut client, group.id(), false).await.unwrap_err();
+            assert!(refused.message().contains("just been started"), "{refused}");
+            // The leader itself wants this one.
+            ask_for_vote(&mut client, group.id(), true).await.unwrap();
+        }
+        server.abort();
+        group.close().await;
+    }
 }
