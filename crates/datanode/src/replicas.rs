@@ -276,12 +276,24 @@ impl Replicas {
 
     /// Deletes a replica at exactly this generation, and tells the masters; it rests for a while. Blocks. One that is not
     /// there is no news: the master hears so with the next report.
-    pub(crate) fn delete(&self, chunk: ChunkId, generation: Generation, victim: Victim) {
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub(crate) fn delete(
+        &self,
+        chunk: ChunkId,
+        generation: Generation,
+        victim: Victim,
+    ) -> Result<(), String> {
         match self.store.delete(chunk, generation, victim) {
             Ok(replica) => self.changes.push(Event::Deleted, &replica),
             Err(DeleteError::Unknown(_) | DeleteError::NotCorrupt(_)) => {}
-            Err(error) => tracing::warn!(%chunk, %generation, %error, "a replica was not deleted"),
+            Err(error) => {
+                tracing::warn!(%chunk, %generation, %error, "a replica was not deleted");
+                return Err(error.to_string());
+            }
         }
+        Ok(())
     }
 
     /// Reads a replica again from disk, all of it, and tells the masters what came of it; blocks.

@@ -131,6 +131,32 @@ async fn when_an_append_fails_the_others_go_on_and_a_newcomer_is_filled() {
 }
 
 #[tokio::test]
+async fn the_master_hears_that_what_is_being_appended_to_was_not_deleted() {
+    let cluster = Cluster::start(1).await;
+    let nodes = cluster.pipeline(&[0]);
+    let data = bytes(2 * PACKET);
+    put(&cluster.block(1, 1), &nodes, &data[..PACKET]).await;
+    let block = Block {
+        len: PACKET as u64,
+        ..cluster.block(1, 1)
+    };
+    let mut pipeline = Pipeline::open(&block, &append(2, PACKET), &nodes).await;
+    pipeline.write(&data, PACKET).await;
+    let delete = v1::DeleteReplicas {
+        replicas: vec![v1::ReplicaVersion {
+            chunk: 1,
+            generation: 1,
+            only_corrupt: false,
+        }],
+    };
+    cluster
+        .master
+        .order(nodes[0].id, v1::command::Command::DeleteReplicas(delete));
+    let why = cluster.master.failed(nodes[0].id, 1).await;
+    assert!(why.contains("is being appended to"), "{why}");
+}
+
+#[tokio::test]
 async fn what_was_synced_is_found_after_a_restart_of_all_datanodes() {
     for finished in [0, 700] {
         let mut cluster = Cluster::start(2).await;

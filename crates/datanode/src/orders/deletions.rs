@@ -48,7 +48,10 @@ async fn carry_out(node: &Arc<Node>, batch: Vec<Deletion>) {
                 Some(why) => deletion.failed(why),
                 None => {
                     node.orders.begun(deletion.by.term);
-                    replicas.delete(deletion.chunk, deletion.generation, deletion.which);
+                    let deleted = replicas.delete(deletion.chunk, deletion.generation, deletion.which);
+                    if let Err(why) = deleted {
+                        deletion.failed(&why);
+                    }
                 }
             }
         }

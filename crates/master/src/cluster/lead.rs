@@ -156,8 +156,20 @@ impl Cluster {
     }
 
     /// `datanode` could not do what it was ordered to.
-    pub(crate) fn order_failed(&mut self, now: Duration, datanode: DatanodeId, chunk: ChunkId, why: &str) {
+    pub(crate) fn order_failed(
+        &mut self,
+        now: Duration,
+        namespace: &Namespace,
+        datanode: DatanodeId,
+        chunk: ChunkId,
+        why: &str,
+    ) {
         tracing::debug!(%datanode, %chunk, why, "an order was not carried out");
+        if let Some(replica) = self.replica_on(datanode, chunk) {
+            // A deletion may have failed half way: what is left is to be read again before anything rests on it.
+            self.replicas.doubt(replica.storage, chunk);
+        }
+        self.delete_again(now, namespace, datanode, chunk);
         self.repair.failed(now, datanode, chunk, why);
         self.balancer.failed(now, chunk);
     }

@@ -114,9 +114,10 @@ fn hear(core: &Core, request: v1::HeartbeatRequest) -> Result<Option<Caller>, Re
     if !request.failures.is_empty() {
         core.jobs.repair.bell.notify_one();
     }
+    let namespace = core.machine.read();
     for failure in request.failures.into_iter().take(FAILURES_MAX) {
         if let Ok(chunk) = ChunkId::new(failure.chunk) {
-            cluster.order_failed(core.now(), id, chunk, &failure.reason);
+            cluster.order_failed(core.now(), &namespace, id, chunk, &failure.reason);
         }
     }
     Ok(Some(Caller {
@@ -137,7 +138,7 @@ fn commands(core: &Core, lead: Option<Lead>, caller: &Caller) -> Vec<Command> {
     let mut cluster = core.cluster();
     let namespace = core.machine.read();
     if lead.is_some() && core.takes_changes() && cluster.turn(id) == caller.turn {
-        let freed = cluster.take_invalid(&namespace, id, REPLICAS_MAX);
+        let freed = cluster.take_invalid(core.now(), &namespace, id, REPLICAS_MAX);
         let mut replicas = Replicas::default();
         replicas.delete.extend(
             freed

@@ -167,7 +167,8 @@ impl Repair {
             .map(|run| run.target.datanode)
             .collect();
         let mut known = self.running.finish_verification(chunk, node);
-        known |= self.running.finish_deletion(chunk, node);
+        let deletion = self.running.finish_deletion(chunk, node);
+        known |= deletion;
         for target in sent {
             if let Some(run) = self.running.finish_copy(chunk, target) {
                 known = true;
@@ -178,7 +179,13 @@ impl Repair {
             self.tally.failed += 1;
             self.tally.last_error = Some(why.to_owned());
         }
-        self.queue.wake(chunk);
+        if deletion {
+            // What stood in the way may stand there for long: it is not asked for again and again.
+            self.queue
+                .rest(chunk, now.saturating_add(self.settings.patience), Rest::Deleting);
+        } else {
+            self.queue.wake(chunk);
+        }
     }
 
     /// The replicas whose destruction was decided, and of which nothing was heard since.

@@ -199,6 +199,13 @@ impl ReplicaMap {
         known
     }
 
+    /// What was verified of the replica of a chunk on a storage may not be so any more: it counts as never verified.
+    pub fn doubt(&mut self, storage: StorageId, chunk: ChunkId) {
+        if let Some(number) = self.storages.number(storage) {
+            self.verified.take_back(chunk, number);
+        }
+    }
+
     /// When the replica of a chunk on a storage was last verified, if that is known: of the last 65,536 marks.
     #[must_use]
     pub fn verified_at(&self, storage: StorageId, chunk: ChunkId) -> Option<Duration> {
