@@ -65,7 +65,8 @@ async fn who_writes_a_chunk_is_known_again_when_the_datanodes_have_told() {
         [false, true]
     );
     let datanode = |replica: &proto::v1::Replica| replica.datanode.as_ref().unwrap().id.clone();
-    let writers: Vec<_> = located[1].replicas.iter().map(datanode).collect();
+    let mut writers: Vec<_> = located[1].replicas.iter().map(datanode).collect();
+    writers.sort();
     assert_eq!(writers, [nodes[0].id(), nodes[1].id()]);
 }
 
