@@ -108,6 +108,7 @@ fn serve(
     server: impl Future<Output = Result<Exit>>,
 ) -> Result<Exit> {
     logging::start(settings, level);
+    env::raise_descriptor_limit();
     let runtime = runtime()?;
     let sending = runtime.block_on(async { traces::send(settings, role) })?;
     let outcome = runtime.block_on(async {

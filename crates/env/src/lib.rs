@@ -7,6 +7,7 @@ mod background;
 mod blocking;
 pub mod clock;
 pub mod disk;
+mod limits;
 pub mod net;
 pub mod random;
 mod threads;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use background::{Ahead, background, pause};
 pub use blocking::{Inline, blocking};
+pub use limits::raise_descriptor_limit;
 pub use threads::{AtCapacity, InlineStreams, InlineStreamsEntered, StreamThreads};
 
 /// The world that a process runs in. Cloning is cheap; clones are the same world.
