@@ -1,5 +1,8 @@
 //! The picture of the cluster: chunks by condition, repair, datanodes and volumes.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use metrics::Scrape;
 use placement::{Class, Condition, Counts, Liveness, Priority};
 
@@ -139,6 +142,7 @@ fn nodes(nodes: &[NodeStatus], scrape: &mut Scrape<'_>) {
             ([("liveness", name)], number(count))
         }),
     );
+    let nodes = by_address(nodes);
     scrape.gauges(
         "distrifs_master_datanode_heartbeat_age_seconds",
         "How long a datanode has not been heard of",
@@ -148,7 +152,7 @@ fn nodes(nodes: &[NodeStatus], scrape: &mut Scrape<'_>) {
         }),
     );
     let volumes = || {
-        nodes.iter().flat_map(|node| {
+        nodes.iter().flat_map(|&node| {
             let address = &node.address;
             node.volumes.iter().map(move |volume| {
                 let labels = [
@@ -181,7 +185,77 @@ fn nodes(nodes: &[NodeStatus], scrape: &mut Scrape<'_>) {
     );
 }
 
+/// Those that are told by their addresses, one for each: a datanode that came back with new disks is another one at the address of
+/// the one that it was, which stays a member until it is removed. The one that was heard of last is told.
+fn by_address(nodes: &[NodeStatus]) -> Vec<&NodeStatus> {
+    let silent = |node: &NodeStatus| node.silent_for.unwrap_or(Duration::MAX);
+    let mut last: BTreeMap<&str, &NodeStatus> = BTreeMap::new();
+    for node in nodes {
+        let told = last.entry(&node.address).or_insert(node);
+        if silent(node) < silent(told) {
+            *told = node;
+        }
+    }
+    last.into_values().collect()
+}
+
 /// The value of a label.
 fn label(words: &str) -> String {
     words.replace([' ', '-'], "_").replace("the_", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::Registry;
+    use types::{AdminState, DatanodeId, StorageId};
+
+    use super::*;
+    use crate::cluster::Traffic;
+    use crate::operations::VolumeStatus;
+
+    fn node(n: u8, silent_for: Option<u64>, capacity: u64) -> NodeStatus {
+        NodeStatus {
+            id: DatanodeId::from_random_bytes([n; 16]),
+            address: "d1:9866".to_owned(),
+            http_port: 9864,
+            rack: "/r".to_owned(),
+            traffic: Traffic::default(),
+            liveness: Liveness::Live,
+            admin: AdminState::InService,
+            silent_for: silent_for.map(Duration::from_secs),
+            streams: 0,
+            transfers: 0,
+            slow: None,
+            volumes: vec![VolumeStatus {
+                id: StorageId::from_random_bytes([n; 16]),
+                directory: "/disk".to_owned(),
+                capacity,
+                used: 0,
+                available: 0,
+                replicas: 0,
+                quarantined: 0,
+                failed: None,
+                scrub: None,
+            }],
+            draining: None,
+        }
+    }
+
+    #[test]
+    fn a_datanode_that_came_back_with_new_disks_is_told_once() {
+        let registry = Registry::new();
+        let members = [node(1, Some(600), 10), node(2, Some(3), 20), node(3, None, 30)];
+        registry.ask(move |scrape| nodes(&members, scrape));
+        let text = registry.encode();
+        let told = |name: &str| -> Vec<_> {
+            let lines = text.lines().filter(|line| line.starts_with(name));
+            lines.filter_map(|line| line.rsplit(' ').next()).collect()
+        };
+        assert_eq!(told("distrifs_master_datanode_heartbeat_age_seconds{"), ["3.0"]);
+        assert_eq!(told("distrifs_master_volume_capacity_bytes{"), ["20.0"]);
+        assert!(
+            text.contains("distrifs_master_datanodes{liveness=\"live\"} 3"),
+            "{text}"
+        );
+    }
 }
