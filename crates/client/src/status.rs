@@ -202,6 +202,8 @@ pub struct ServerInfo {
     pub min_replicas: u16,
     /// A writer that does not renew its lease for so long may lose it.
     pub lease_soft_limit_ms: u64,
+    /// For whom permissions are waived, where that is told.
+    pub superuser: Option<String>,
 }
 
 impl ServerInfo {
@@ -227,6 +229,7 @@ impl ServerInfo {
             chunk_size: ChunkSize::new(info.chunk_size).map_err(|error| malformed(error.to_string()))?,
             min_replicas: narrow("min_replicas", info.min_replicas)?,
             lease_soft_limit_ms: info.lease_soft_limit_ms,
+            superuser: Some(info.superuser).filter(|user| !user.is_empty()),
         })
     }
 }

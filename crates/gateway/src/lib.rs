@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use client::FileSystem;
+use client::{Error, FileSystem};
 use env::Env;
 
 pub use events::Events;
@@ -61,7 +61,7 @@ pub struct Config {
     pub fs: FileSystem,
     /// Whose port it is mounted on.
     pub side: Side,
-    /// For whom permissions are waived, where that is known: CHECKACCESS says so.
+    /// For whom permissions are waived; none: as the masters say.
     pub superuser: Option<String>,
     /// Under which names, besides addresses and `localhost`, browsers reach the server, and the masters: a page that was got under
     /// another one may change nothing.
@@ -92,6 +92,20 @@ impl Gateway {
             users: Users::new(config.fs),
             watch: Watch::default(),
         })
+    }
+
+    /// For whom permissions are waived, as far as that is known.
+    pub(crate) async fn superuser(&self) -> Result<Option<String>, Error> {
+        if self.superuser.is_some() {
+            return Ok(self.superuser.clone());
+        }
+        Ok(self
+            .users
+            .file_system(None)
+            .server_info()
+            .await?
+            .superuser
+            .clone())
     }
 
     /// One whose cluster is not there.

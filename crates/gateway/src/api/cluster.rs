@@ -22,7 +22,7 @@ pub(super) async fn me(asked: Asked) -> Answer {
     let info = asked.fs.server_info().await?;
     Ok(Json(json!({
         "user": asked.user,
-        "superuser": asked.gateway.superuser,
+        "superuser": asked.gateway.superuser().await?,
         "cluster": info.cluster.to_string(),
         "version": info.version,
         "replication": info.replication,

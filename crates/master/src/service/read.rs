@@ -35,6 +35,7 @@ pub(super) async fn server_info(
         chunk_size: core.config.chunk_size.bytes(),
         min_replicas: core.config.required_replicas().into(),
         lease_soft_limit_ms: u64::try_from(soft_limit).unwrap_or(u64::MAX),
+        superuser: core.config.superuser.clone(),
     })
 }
 

@@ -94,6 +94,7 @@ macro_rules! not_needed {
                     chunk_size: 64 << 20,
                     min_replicas: MIN_REPLICAS,
                     lease_soft_limit_ms: 300,
+                    superuser: "root".into(),
                 }))
             }
 
