@@ -8,7 +8,17 @@ use crate::v1::{ErrorCode, ErrorDetail};
 /// A status that carries `detail`.
 #[must_use]
 pub fn status(detail: &ErrorDetail) -> Status {
-    let code = match detail.code() {
+    Status::with_details(
+        code(detail),
+        detail.message.clone(),
+        detail.encode_to_vec().into(),
+    )
+}
+
+/// The status code of a failure.
+#[must_use]
+pub fn code(detail: &ErrorDetail) -> Code {
+    match detail.code() {
         ErrorCode::Unspecified | ErrorCode::Internal => Code::Internal,
         ErrorCode::Invalid => Code::InvalidArgument,
         ErrorCode::NotFound => Code::NotFound,
@@ -24,8 +34,7 @@ pub fn status(detail: &ErrorDetail) -> Status {
         | ErrorCode::SafeMode
         | ErrorCode::UnknownDatanode
         | ErrorCode::NotReplicated => Code::Unavailable,
-    };
-    Status::with_details(code, detail.message.clone(), detail.encode_to_vec().into())
+    }
 }
 
 /// The detail that a status carries; none when it comes from the transport.

@@ -26,4 +26,4 @@ pub const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/methods
 pub use convert::{
     Malformed, caller, client_id, datanode_id, extent, request_id, storage_id, wire_caller, wire_extent,
 };
-pub use error::{detail_of, status};
+pub use error::{code, detail_of, status};

@@ -36,27 +36,35 @@ pub(super) async fn batch(core: &Core, request: v1::BatchRequest) -> Result<v1::
     let begins = |operation: &&v1::Operation| matches!(&operation.kind, Some(Kind::Create(create)) if create.with_chunk);
     let together = Together::of(request.operations.iter().filter(begins).count());
     let mut answers: Vec<(usize, Answer)> = Vec::with_capacity(count);
-    let (mut places, mut changes): (Vec<usize>, Vec<Change<'_>>) = Default::default();
+    let (mut places, mut changes) = (Vec::new(), Vec::new());
     for (place, operation) in request.operations.into_iter().enumerate() {
         let caller = Some(v1::Caller {
             call_id: operation.call_id,
             ..caller.clone()
         });
-        match sort(core, &together, caller, operation.kind) {
+        let Some(kind) = operation.kind else {
+            answers.push((place, refused(Rejection::invalid("an operation of no kind"))));
+            continue;
+        };
+        let begun = core.telemetry.operations.begin(&kind);
+        let answer = match sort(core, &together, caller, kind) {
             Sorted::Change(change) => {
                 places.push(place);
-                changes.push(change);
+                changes.push(async move {
+                    let answer = change.await;
+                    begun.ended(&answer);
+                    answer
+                });
+                continue;
             }
-            Sorted::Stat(stat) => {
-                let answer = read::stat(core, stat).await;
-                answers.push((place, answer.map_or_else(refused, Answer::Stat)));
-            }
+            Sorted::Stat(stat) => read::stat(core, stat).await.map_or_else(refused, Answer::Stat),
             Sorted::Locate(locate) => {
                 let answer = read::locate(core, locate).await;
-                answers.push((place, answer.map_or_else(refused, Answer::Locate)));
+                answer.map_or_else(refused, Answer::Locate)
             }
-            Sorted::Nothing => answers.push((place, refused(Rejection::invalid("an operation of no kind")))),
-        }
+        };
+        begun.ended(&answer);
+        answers.push((place, answer));
         if answers.len() % QUESTIONS_AT_ONCE == QUESTIONS_AT_ONCE - 1 {
             tokio::task::yield_now().await;
         }
@@ -75,7 +83,6 @@ enum Sorted<'a> {
     Stat(v1::StatRequest),
     Locate(v1::LocateRequest),
     Change(Change<'a>),
-    Nothing,
 }
 
 fn refused(rejection: Rejection) -> Answer {
@@ -90,15 +97,7 @@ async fn done<T>(change: impl Future<Output = Result<T, Rejection>>) -> Answer {
     }
 }
 
-fn sort<'a>(
-    core: &'a Core,
-    together: &'a Together,
-    caller: Option<v1::Caller>,
-    kind: Option<Kind>,
-) -> Sorted<'a> {
-    let Some(kind) = kind else {
-        return Sorted::Nothing;
-    };
+fn sort<'a>(core: &'a Core, together: &'a Together, caller: Option<v1::Caller>, kind: Kind) -> Sorted<'a> {
     match kind {
         Kind::Stat(mut request) => {
             request.caller = caller;

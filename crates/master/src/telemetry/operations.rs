@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use axum::http::{Request, Response};
 use metrics::{Histogram, RareCounter, Registry};
 use pin_project_lite::pin_project;
+use proto::v1::operation::Kind;
+use proto::v1::operation_result::Result as Answer;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::codegen::Service;
@@ -43,7 +45,7 @@ impl Operations {
             .map(|(_, service, name)| [("service", service.clone()), ("operation", name.clone())]);
         let histograms = registry.histograms(
             "distrifs_master_operation_seconds",
-            "Time from a call to its answer, by gRPC service and operation",
+            "Time from a call to its answer, by gRPC service and operation; what comes in batches counts by itself",
             kinds,
         );
         let operation = |((path, service, name), took)| {
@@ -59,6 +61,11 @@ impl Operations {
             ),
         }
     }
+
+    fn failed(&self, operation: &Operation, code: Code) {
+        let code = snake(&format!("{code:?}"));
+        self.errors.inc([&operation.service, &operation.name, &code]);
+    }
 }
 
 /// Calls of clients.
@@ -70,12 +77,21 @@ pub(crate) struct Calls {
 }
 
 impl Operations {
-    /// Those on names and files, by now.
+    /// Begins one that has come in a batch: it counts as if it had come alone.
+    pub(crate) fn begin(&self, kind: &Kind) -> Begun<'_> {
+        Begun {
+            all: self,
+            operation: self.by_path.get(path(kind)),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Those on names and files, by now. A batch counts as what is in it.
     pub(crate) fn calls(&self) -> Calls {
         let of_clients = self
             .by_path
             .values()
-            .filter(|operation| operation.service == "namespace");
+            .filter(|operation| operation.service == "namespace" && operation.name != "batch");
         of_clients.fold(Calls::default(), |calls, operation| {
             let us = u64::try_from(operation.took.sum().as_micros()).unwrap_or(u64::MAX);
             Calls {
@@ -83,6 +99,40 @@ impl Operations {
                 us: calls.us.saturating_add(us),
             }
         })
+    }
+}
+
+/// An operation of a batch that is being carried out.
+pub(crate) struct Begun<'a> {
+    all: &'a Operations,
+    operation: Option<&'a Arc<Operation>>,
+    begun: Instant,
+}
+
+impl Begun<'_> {
+    /// It is answered so.
+    pub(crate) fn ended(self, answer: &Answer) {
+        let Some(operation) = self.operation else { return };
+        operation.took.observe(self.begun.elapsed());
+        if let Answer::Error(error) = answer {
+            self.all.failed(operation, proto::code(error));
+        }
+    }
+}
+
+/// What it would be called by if it came alone.
+const fn path(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Stat(_) => "/distrifs.v1.Namespace/Stat",
+        Kind::Locate(_) => "/distrifs.v1.Namespace/Locate",
+        Kind::Mkdir(_) => "/distrifs.v1.Namespace/Mkdir",
+        Kind::Rename(_) => "/distrifs.v1.Namespace/Rename",
+        Kind::Delete(_) => "/distrifs.v1.Namespace/Delete",
+        Kind::SetMode(_) => "/distrifs.v1.Namespace/SetMode",
+        Kind::SetOwner(_) => "/distrifs.v1.Namespace/SetOwner",
+        Kind::SetTimes(_) => "/distrifs.v1.Namespace/SetTimes",
+        Kind::Create(_) => "/distrifs.v1.Namespace/Create",
+        Kind::Complete(_) => "/distrifs.v1.Namespace/Complete",
     }
 }
 
@@ -165,7 +215,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let answer = ready!(this.answer.poll(context));
-        if let Some((operation, all)) = this.operation.take() {
+        if let Some((operation, all)) = &this.operation.take() {
             operation.took.observe(this.begun.elapsed());
             // An error of a call with one answer is in its first headers.
             let code = answer
@@ -174,8 +224,7 @@ where
                 .and_then(|answer| answer.headers().get("grpc-status"));
             let code = code.map(|code| Code::from_bytes(code.as_bytes()));
             if let Some(code) = code.filter(|code| *code != Code::Ok) {
-                let code = snake(&format!("{code:?}"));
-                all.errors.inc([&operation.service, &operation.name, &code]);
+                all.failed(operation, code);
             }
         }
         Poll::Ready(answer)
@@ -184,6 +233,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use proto::v1;
+
     use super::*;
 
     #[test]
@@ -193,5 +244,40 @@ mod tests {
         let stat = &operations.by_path["/distrifs.v1.Namespace/Stat"];
         assert_eq!((stat.service.as_str(), stat.name.as_str()), ("namespace", "stat"));
         assert_eq!(operations.by_path.len(), proto::METHODS.len());
+    }
+
+    #[test]
+    fn what_comes_in_a_batch_counts_as_if_it_came_alone() {
+        let registry = Registry::new();
+        let operations = Operations::new(&registry);
+        let kinds = [
+            Kind::Stat(v1::StatRequest::default()),
+            Kind::Locate(v1::LocateRequest::default()),
+            Kind::Mkdir(v1::MkdirRequest::default()),
+            Kind::Rename(v1::RenameRequest::default()),
+            Kind::Delete(v1::DeleteRequest::default()),
+            Kind::SetMode(v1::SetModeRequest::default()),
+            Kind::SetOwner(v1::SetOwnerRequest::default()),
+            Kind::SetTimes(v1::SetTimesRequest::default()),
+            Kind::Create(v1::CreateRequest::default()),
+            Kind::Complete(v1::CompleteRequest::default()),
+        ];
+        for kind in &kinds {
+            operations.begin(kind).ended(&Answer::Done(v1::OperationDone {}));
+        }
+        let refused = v1::ErrorDetail {
+            code: v1::ErrorCode::NotFound.into(),
+            ..v1::ErrorDetail::default()
+        };
+        operations.begin(&kinds[1]).ended(&Answer::Error(refused));
+        assert_eq!(operations.calls().count, 11);
+        let text = registry.encode();
+        let labels = "service=\"namespace\",operation=\"locate\"";
+        for line in [
+            format!("distrifs_master_operation_seconds_count{{{labels}}} 2"),
+            format!("distrifs_master_operation_errors_total{{{labels},code=\"not_found\"}} 1"),
+        ] {
+            assert!(text.contains(&line), "{line} is not in {text}");
+        }
     }
 }
