@@ -276,9 +276,9 @@ async fn health_and_fsck_tell_of_a_bad_replica() {
     let (none, counts) = fsck(&harness, v1::FsckShow::Unspecified).await;
     assert_eq!((none.len(), counts.len()), (0, 2));
 
-    let explain = async |subject| {
+    let explain_to = async |caller, subject| {
         let request = v1::ExplainRequest {
-            caller: Some(root(91)),
+            caller: Some(caller),
             subject: Some(subject),
         };
         operations(&harness)
@@ -286,11 +286,25 @@ async fn health_and_fsck_tell_of_a_bad_replica() {
             .await
             .map(tonic::Response::into_inner)
     };
+    let explain = async |subject| explain_to(root(91), subject).await;
     use v1::explain_request::Subject;
     let file = explain(Subject::Path("/bad".to_owned())).await.unwrap();
     assert!(file.condition.unwrap().corrupt && !file.paragraphs.is_empty());
     let chunk = explain(Subject::Chunk(bad.chunk.as_u64())).await.unwrap();
     assert!(chunk.condition.unwrap().corrupt && !chunk.paragraphs.is_empty());
+    let names = |told: &v1::ExplainResponse| {
+        let mut lines = told.paragraphs.iter().flat_map(|one| &one.lines);
+        lines.any(|line| line.contains("/bad"))
+    };
+    assert!(names(&chunk));
+    let hide = v1::SetModeRequest {
+        caller: Some(root(92)),
+        path: "/bad".to_owned(),
+        mode: 0o600,
+    };
+    harness.fs.clone().set_mode(hide).await.unwrap();
+    let hidden = explain_to(user("bob", 93), Subject::Chunk(bad.chunk.as_u64())).await;
+    assert!(!names(&hidden.unwrap()), "bob may not read it");
     let node = explain(Subject::Node(address(&nodes(&harness).await[0])))
         .await
         .unwrap();

@@ -5,18 +5,19 @@ use std::time::Duration;
 use namespace::{ChunkInfo, Namespace};
 use placement::{ChunkFate, Located, Reach, Rest, Standing};
 use proto::v1::ErrorCode;
-use types::{ByteSize, ChunkId, DatanodeId, about_duration};
+use types::{ByteSize, Caller, ChunkId, DatanodeId, about_duration};
 
 use super::{Explanation, Paragraph};
 use crate::cluster::{Cluster, expected, fate};
 use crate::core::Core;
 use crate::rejection::Rejection;
 
-/// Why the replicas of a chunk are where they are, how each of them is, and what is to become of them.
+/// Why the replicas of a chunk are where they are, how each of them is, and what is to become of them. Whose chunk it is is told
+/// only to who may read that file.
 ///
 /// # Errors
 /// `NOT_FOUND` when neither the metadata nor a datanode knows it.
-pub(crate) fn explain_chunk(core: &Core, chunk: ChunkId) -> Result<Explanation, Rejection> {
+pub(crate) fn explain_chunk(core: &Core, caller: &Caller, chunk: ChunkId) -> Result<Explanation, Rejection> {
     let now = core.now();
     let cluster = core.cluster();
     let namespace = core.machine.read();
@@ -28,7 +29,7 @@ pub(crate) fn explain_chunk(core: &Core, chunk: ChunkId) -> Result<Explanation, 
         .iter()
         .map(|located| replica(&cluster, &info, located, now));
     let mut paragraphs = vec![
-        Paragraph::new("chunk", about(&namespace, &info)),
+        Paragraph::new("chunk", about(&namespace, caller, &info)),
         Paragraph::new(
             "replicas",
             or_none(replicas.collect(), "no datanode has told of any"),
@@ -83,10 +84,11 @@ fn or_none(lines: Vec<String>, none: &str) -> Vec<String> {
     }
 }
 
-fn about(namespace: &Namespace, info: &ChunkInfo) -> Vec<String> {
+fn about(namespace: &Namespace, caller: &Caller, info: &ChunkInfo) -> Vec<String> {
     let path = namespace.paths(&[info.owner]).into_iter().flatten().next();
     let file = match path {
-        Some(path) => format!("of file {path}"),
+        Some(path) if namespace.locate(caller, &path).is_ok() => format!("of file {path}"),
+        Some(_) => format!("of file {}, which {} may not read", info.owner, caller.user),
         None => format!("of file {}, which has no name (any more, or yet)", info.owner),
     };
     let length = match (info.len, info.pending_generation) {

@@ -18,7 +18,7 @@ pub(super) async fn explain(
     let explained = match request.subject {
         None => return Err(proto::Malformed::Missing("subject").into()),
         Some(Subject::Path(path)) => operations::explain_file(core, &caller, &FsPath::parse(&path)?).await?,
-        Some(Subject::Chunk(chunk)) => operations::explain_chunk(core, ChunkId::new(chunk)?)?,
+        Some(Subject::Chunk(chunk)) => operations::explain_chunk(core, &caller, ChunkId::new(chunk)?)?,
         Some(Subject::Node(node)) => {
             let id = nodes::resolve(core, &node)?;
             operations::explain_node(core, id)?

@@ -12,8 +12,10 @@ mod nodes;
 
 use std::sync::Arc;
 
+use namespace::Namespace;
 use proto::v1;
 use tonic::{Request, Response, Status};
+use types::{Caller, FsPath};
 
 use super::{answer, audited, question};
 use crate::activity::Hot;
@@ -109,8 +111,9 @@ impl v1::operations_server::Operations for OperationsApi {
 const HOT: usize = 10;
 
 async fn activity(core: &Core, request: &v1::ActivityRequest) -> Result<v1::ActivityResponse, Rejection> {
-    question(core, request.caller.as_ref()).await?;
+    let (caller, _) = question(core, request.caller.as_ref()).await?;
     let (clients, directories) = core.activity.hottest(core.now(), HOT);
+    let directories = seen_by(&core.machine.read(), &caller, directories);
     let wire = |hot: Hot| {
         let hot = hot.into_iter();
         hot.map(|(name, calls_per_s)| v1::Hot { name, calls_per_s })
@@ -120,6 +123,13 @@ async fn activity(core: &Core, request: &v1::ActivityRequest) -> Result<v1::Acti
         clients: wire(clients),
         directories: wire(directories),
     })
+}
+
+/// The directories that the caller may know of: those that are told anything about.
+fn seen_by(namespace: &Namespace, caller: &Caller, mut directories: Hot) -> Hot {
+    let seen = |name: &str| FsPath::parse(name).is_ok_and(|path| namespace.stat(caller, &path).is_ok());
+    directories.retain(|(name, _)| caller.superuser || seen(name));
+    directories
 }
 
 async fn health(core: &Core, request: &v1::HealthRequest) -> Result<v1::HealthResponse, Rejection> {
