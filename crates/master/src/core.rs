@@ -25,6 +25,7 @@ use crate::cluster::Cluster;
 use crate::desk::Desk;
 use crate::jobs::Jobs;
 use crate::leadership::{Lead, Leadership};
+use crate::lease::Grace;
 use crate::machine::{Logged, Machine};
 use crate::picture::Picture;
 use crate::rejection::Rejection;
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) jobs: Jobs,
     /// Recoveries, and what datanodes have to say for them.
     pub(crate) desk: Desk,
+    /// Since when leases could be renewed.
+    pub(crate) grace: Mutex<Grace>,
     /// What it counts.
     pub(crate) telemetry: Telemetry,
     pub(crate) activity: Activity,
@@ -82,6 +85,7 @@ impl Core {
             picture: Picture::new(env.clock.wall()),
             jobs: Jobs::new(),
             desk: Desk::new(),
+            grace: Mutex::default(),
             telemetry,
             activity: Activity::default(),
             audit,

@@ -7,8 +7,9 @@
 //!
 //! When a lease ends, an unpublished file disappears, a published one is recovered: closed with all that any reader may have
 //! seen of it ([`recovery`](crate::recovery)). After a master has begun to lead, nothing expires for the length of the soft limit: while there
-//! was no leader, nobody could renew.
+//! was no leader, nobody could renew. The same holds after it was paused, or its clock was set forward ([`Grace`]).
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use namespace::{Command, Outcome, is_leaders};
@@ -22,16 +23,51 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// How often leases are looked at.
+fn interval(soft_limit: Duration) -> Duration {
+    (soft_limit / 4).clamp(Duration::from_millis(50), Duration::from_secs(15))
+}
+
+/// Since when writers could renew their leases, as far as this process can say. It looks at the clocks all the time; when more time
+/// has passed between two looks than can be, it was paused and heard nobody, or the clock by which leases are stamped was set.
+#[derive(Debug, Default)]
+pub(crate) struct Grace {
+    /// The clocks at the last look: the monotonic one, and the one on the wall.
+    seen: Option<(Duration, UnixMillis)>,
+    since: Duration,
+}
+
+impl Grace {
+    /// Looks at the clocks, at least every `interval`. Answers since when nothing was in the way of a renewal.
+    fn look(&mut self, now: Duration, wall: UnixMillis, interval: Duration) -> Duration {
+        if let Some((then, wall_then)) = self.seen.replace((now, wall)) {
+            let passed = now.saturating_sub(then);
+            let passed = passed.max(Duration::from_millis(wall.since_ms(wall_then)));
+            if passed > interval * 2 {
+                self.since = now;
+            }
+        }
+        self.since
+    }
+}
+
+/// Since when nothing was in the way of a renewal.
+fn renewable_since(core: &Core) -> Duration {
+    let interval = interval(core.config.lease_soft_limit);
+    let mut grace = core.grace.lock().unwrap_or_else(PoisonError::into_inner);
+    grace.look(core.now(), core.env.clock.wall(), interval)
+}
+
 fn may_expire(core: &Core, lead: Lead) -> bool {
-    core.takes_changes() && core.now().saturating_sub(lead.since) >= core.config.lease_soft_limit
+    let since = lead.since.max(renewable_since(core));
+    core.takes_changes() && core.now().saturating_sub(since) >= core.config.lease_soft_limit
 }
 
 /// Proposes the end of leases that are past the hard limit, whenever there are some and this master leads.
 pub(crate) async fn run(core: &Core) {
-    let interval =
-        (core.config.lease_soft_limit / 4).clamp(Duration::from_millis(50), Duration::from_secs(15));
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(interval(core.config.lease_soft_limit)).await;
+        renewable_since(core);
         core.drain_freed();
         let now = core.env.clock.wall();
         let before = UnixMillis(now.0.saturating_sub(millis(core.config.lease_hard_limit)));
@@ -51,6 +87,10 @@ pub(crate) async fn run(core: &Core) {
             "leases were not renewed; their files are closed"
         );
         for inode in due {
+            // It may have been paused since.
+            if !core.leads_now().is_some_and(|lead| may_expire(core, lead)) {
+                break;
+            }
             if let Err(rejection) = end(core, inode, before).await {
                 tracing::warn!(%inode, reason = %rejection.0.message, "a lease could not be ended");
             }
@@ -143,4 +183,27 @@ fn held_by_another(
         .writer_of(inode)
         .filter(|(holder, _)| *holder != client)?;
     Some((inode, holder, renewed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grace_begins_anew_after_a_pause_or_a_step_of_the_clock() {
+        let mut grace = Grace::default();
+        let interval = Duration::from_secs(15);
+        let mut look = |now: u64, wall: u64| {
+            let since = grace.look(Duration::from_secs(now), UnixMillis(wall * 1_000), interval);
+            since.as_secs()
+        };
+        assert_eq!(look(10, 1_000), 0);
+        assert_eq!(look(25, 1_015), 0);
+        assert_eq!(look(55, 1_045), 0, "late");
+        assert_eq!(look(135, 1_125), 135, "paused");
+        assert_eq!(look(150, 1_140), 135);
+        assert_eq!(look(151, 1_140), 135, "asked by somebody else");
+        assert_eq!(look(165, 4_755), 165, "set forward");
+        assert_eq!(look(180, 1_170), 165, "and back");
+    }
 }
