@@ -3,7 +3,7 @@
 //! As long as a datanode has not reported its replica, the write counts as load on it. The entry stays until its file is
 //! closed or given up, so that a retried `AddChunk` gets the same pipeline, and `Complete` knows what to wait for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use namespace::Namespace;
 use placement::Target;
@@ -25,7 +25,37 @@ pub(crate) struct PendingChunk {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Writing(HashMap<ChunkId, PendingChunk>);
+pub(super) struct Writing {
+    chunks: HashMap<ChunkId, PendingChunk>,
+    /// Those of each file: one that is closed is not looked for among all.
+    files: HashMap<InodeId, BTreeSet<ChunkId>>,
+}
+
+impl Writing {
+    /// What is kept of `chunk`, from now on.
+    fn entry(&mut self, chunk: ChunkId, inode: InodeId, bytes: u64) -> &mut PendingChunk {
+        self.chunks.entry(chunk).or_insert_with(|| {
+            self.files.entry(inode).or_default().insert(chunk);
+            PendingChunk {
+                inode,
+                bytes,
+                targets: Vec::new(),
+                reserved: Vec::new(),
+            }
+        })
+    }
+
+    fn remove(&mut self, chunk: ChunkId) -> Option<PendingChunk> {
+        let pending = self.chunks.remove(&chunk)?;
+        if let Some(chunks) = self.files.get_mut(&pending.inode) {
+            chunks.remove(&chunk);
+            if chunks.is_empty() {
+                self.files.remove(&pending.inode);
+            }
+        }
+        Some(pending)
+    }
+}
 
 impl Cluster {
     /// The write of `chunk` begins; `targets` are reserved already. When it has begun before (a retry), the first
@@ -37,46 +67,37 @@ impl Cluster {
         bytes: u64,
         targets: Vec<Target>,
     ) -> Vec<Target> {
-        if let Some(pending) = self.writing.0.get(&chunk) {
+        if let Some(pending) = self.writing.chunks.get(&chunk) {
             let first = pending.targets.clone();
             self.release(&targets, bytes);
             return first;
         }
-        let pending = PendingChunk {
-            inode,
-            bytes,
-            reserved: targets.clone(),
-            targets: targets.clone(),
-        };
-        self.writing.0.insert(chunk, pending);
+        let pending = self.writing.entry(chunk, inode, bytes);
+        pending.reserved.clone_from(&targets);
+        pending.targets.clone_from(&targets);
         targets
     }
 
     /// The chunk that is being written, when it is.
     pub(crate) fn pending(&self, chunk: ChunkId) -> Option<&PendingChunk> {
-        self.writing.0.get(&chunk)
+        self.writing.chunks.get(&chunk)
     }
 
     /// Where `chunk` is being written, as far as this master knows.
     pub(crate) fn writers_of(&self, chunk: ChunkId) -> Vec<Target> {
-        (self.writing.0.get(&chunk)).map_or_else(Vec::new, |pending| pending.targets.clone())
+        (self.writing.chunks.get(&chunk)).map_or_else(Vec::new, |pending| pending.targets.clone())
     }
 
     /// Adds nodes, reserved already, to the pipeline of a chunk. `bytes` is the same in all calls for one chunk.
     pub(crate) fn extend_write(&mut self, chunk: ChunkId, inode: InodeId, bytes: u64, targets: &[Target]) {
-        let pending = self.writing.0.entry(chunk).or_insert_with(|| PendingChunk {
-            inode,
-            bytes,
-            targets: Vec::new(),
-            reserved: Vec::new(),
-        });
+        let pending = self.writing.entry(chunk, inode, bytes);
         pending.targets.extend_from_slice(targets);
         pending.reserved.extend_from_slice(targets);
     }
 
     /// The pipeline of a chunk is now `datanodes`: what was reserved on others is taken back.
     pub(crate) fn replace_write(&mut self, chunk: ChunkId, datanodes: &[DatanodeId]) {
-        let Some(pending) = self.writing.0.get_mut(&chunk) else {
+        let Some(pending) = self.writing.chunks.get_mut(&chunk) else {
             return;
         };
         let stays = |target: &Target| datanodes.contains(&target.datanode);
@@ -90,7 +111,7 @@ impl Cluster {
 
     /// A datanode has reported its replica: it is no longer busy with it.
     pub(crate) fn end_target(&mut self, chunk: ChunkId, datanode: DatanodeId) {
-        let Some(pending) = self.writing.0.get_mut(&chunk) else {
+        let Some(pending) = self.writing.chunks.get_mut(&chunk) else {
             return;
         };
         let (done, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut pending.reserved)
@@ -103,17 +124,15 @@ impl Cluster {
 
     /// The chunk is not being written any more.
     pub(crate) fn end_write(&mut self, chunk: ChunkId) {
-        if let Some(pending) = self.writing.0.remove(&chunk) {
+        if let Some(pending) = self.writing.remove(chunk) {
             self.release(&pending.reserved, pending.bytes);
         }
     }
 
     /// The file is not being written any more. Answers with the chunks that were.
     pub(crate) fn end_file(&mut self, inode: InodeId) -> Vec<ChunkId> {
-        let of_file =
-            |(chunk, pending): (&ChunkId, &PendingChunk)| (pending.inode == inode).then_some(*chunk);
-        let mut chunks: Vec<_> = self.writing.0.iter().filter_map(of_file).collect();
-        chunks.sort_unstable();
+        let of_file = self.writing.files.get(&inode);
+        let chunks: Vec<_> = of_file.into_iter().flatten().copied().collect();
         for &chunk in &chunks {
             self.end_write(chunk);
         }
@@ -122,7 +141,7 @@ impl Cluster {
 
     /// The lead is over: whose writes are under way is another master's to know. Answers how many there were.
     pub(crate) fn end_all_writes(&mut self) -> usize {
-        let mut chunks: Vec<_> = self.writing.0.keys().copied().collect();
+        let mut chunks: Vec<_> = self.writing.chunks.keys().copied().collect();
         chunks.sort_unstable();
         for &chunk in &chunks {
             self.end_write(chunk);
@@ -135,7 +154,7 @@ impl Cluster {
         let open = |chunk: ChunkId| namespace.chunk(chunk).is_some_and(|info| info.len.is_none());
         let mut over: Vec<_> = self
             .writing
-            .0
+            .chunks
             .iter()
             .filter(|(chunk, pending)| !open(**chunk) && namespace.writer_of(pending.inode).is_none())
             .map(|(chunk, _)| *chunk)
@@ -233,5 +252,21 @@ mod tests {
         assert_eq!(reserved(&cluster), [(0, 0), (1, BYTES), (1, BYTES)]);
         assert_eq!(cluster.end_file(InodeId(9)), [chunk]);
         assert_eq!(reserved(&cluster), [(0, 0); 3]);
+    }
+
+    #[test]
+    fn a_file_ends_its_own_chunks_and_leaves_nothing_behind() {
+        let mut cluster = cluster();
+        let chunks = [1, 2, 3, 4].map(|chunk| ChunkId::new(chunk).unwrap());
+        let (one, other) = (InodeId(9), InodeId(8));
+        for (chunk, inode) in chunks.into_iter().zip([one, other, one, one]) {
+            cluster.begin_write(chunk, inode, BYTES, vec![target(1)]);
+        }
+        cluster.end_write(chunks[3]);
+        assert_eq!(cluster.end_file(one), [chunks[0], chunks[2]]);
+        assert_eq!(cluster.end_file(one), []);
+        assert!(cluster.pending(chunks[1]).is_some());
+        assert_eq!(cluster.end_all_writes(), 1);
+        assert!(cluster.writing.files.is_empty());
     }
 }
