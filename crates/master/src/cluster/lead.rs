@@ -19,6 +19,15 @@ const SEARCHED_AT_ONCE: usize = 1_000;
 /// Chunks of the ledger that are given to repair at once.
 const REFILL_SLICE: usize = 4_000;
 
+/// What came of a part of a search in quarantines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Searched {
+    /// Where to go on; none: that was all, or nobody can be asked for more.
+    pub(crate) next: Option<u64>,
+    /// The first chunk for which somebody could not be asked, because he has too much to look for already.
+    pub(crate) missed: Option<u64>,
+}
+
 impl Cluster {
     /// This master leads: what is known to be wrong is to be repaired. It is given to repair in slices, from here on, by
     /// [`Cluster::refill`].
@@ -116,8 +125,8 @@ impl Cluster {
         orders
     }
 
-    /// Has all datanodes look in their quarantines for some of the chunks that nobody can read. Answers where to go on.
-    pub(crate) fn search_quarantines(&mut self, namespace: &Namespace, from: u64) -> Option<u64> {
+    /// Has all datanodes look in their quarantines for some of the chunks that nobody can read, from `from` on.
+    pub(crate) fn search_quarantines(&mut self, namespace: &Namespace, from: u64) -> Searched {
         let page = self
             .ledger
             .list_chunks(from, SEARCHED_AT_ONCE, |condition| !condition.class.is_readable());
@@ -127,17 +136,26 @@ impl Cluster {
             .filter(|node| node.liveness.is_usable())
             .map(|node| node.id)
             .collect();
+        let mut missed = None;
         for listed in page.items {
             let Some(info) = namespace.chunk(listed.chunk) else {
                 continue;
             };
+            let mut asked = 0;
             for &node in &nodes {
-                if !self.order_restoration(node, info.chunk, info.generation) {
-                    return None;
-                }
+                asked += usize::from(self.order_restoration(node, info.chunk, info.generation));
+            }
+            if asked < nodes.len() {
+                missed.get_or_insert(info.chunk.as_u64() & u64::from(u32::MAX));
+            }
+            if asked == 0 {
+                return Searched { next: None, missed };
             }
         }
-        page.next
+        Searched {
+            next: page.next,
+            missed,
+        }
     }
 
     /// The next replicas that `datanode` is to look for: those of chunks that still nobody can read.
@@ -180,5 +198,42 @@ fn wanted(info: &ChunkInfo, min_replicas: u16) -> Wanted {
         expected: expected(info),
         replicas: info.replication.into(),
         min_replicas: min_replicas.min(info.replication).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::orders::RESTORE_MAX;
+    use super::super::testing::{World, node};
+    use super::*;
+
+    #[test]
+    fn a_full_node_keeps_nobody_else_from_being_searched() {
+        let mut world = World::of(2);
+        world.count();
+        let lost = world.file("/lost", 1, &[]);
+        let slot = lost.chunk.as_u64() & u64::from(u32::MAX);
+        let fill = |world: &mut World, n: u8| {
+            for other in 1..=RESTORE_MAX as u64 {
+                let other = ChunkId::new(1_000_000 + other).unwrap();
+                world.cluster.order_restoration(node(n), other, Generation(1));
+            }
+        };
+        let search = |world: &mut World| {
+            let World {
+                cluster, namespace, ..
+            } = world;
+            cluster.search_quarantines(namespace, 0)
+        };
+        fill(&mut world, 1);
+        let missed = Searched {
+            next: None,
+            missed: Some(slot),
+        };
+        assert_eq!(search(&mut world), missed);
+        let asked = world.cluster.take_restorations(node(2), 10);
+        assert_eq!(asked, [(lost.chunk, lost.generation)]);
+        while !world.cluster.next_restorations(node(1), 1_000).is_empty() {}
+        assert_eq!(search(&mut world).missed, None);
     }
 }

@@ -34,6 +34,7 @@ pub(crate) use draining::Looked;
 use extras::Extras;
 pub(crate) use extras::Traffic;
 use invalidate::Invalidation;
+pub(crate) use lead::Searched;
 use orders::Orders;
 pub(crate) use waiters::WaiterId;
 use waiters::Waiters;

@@ -13,7 +13,7 @@ use types::{ChunkId, DatanodeId, Generation};
 use super::Cluster;
 
 /// Replicas that one datanode may be asked to look for in its quarantine. What does not fit is asked for again later.
-const RESTORE_MAX: usize = 20_000;
+pub(super) const RESTORE_MAX: usize = 20_000;
 
 /// Replicas of one datanode that readers may say are bad, until it has looked.
 const SUSPECTS_MAX: usize = 10_000;

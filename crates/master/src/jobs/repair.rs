@@ -15,6 +15,7 @@ use types::{ByteSize, JobState};
 
 use super::rate::Meter;
 use super::{Job, Journal, Rate};
+use crate::cluster::Searched;
 use crate::core::Core;
 
 /// How often it looks by itself.
@@ -158,7 +159,7 @@ impl Job for RepairJob {
                 core.drain_freed();
                 self.step(core).await;
                 if self.held_up(core).is_none() && search.is_due(core) {
-                    restore(core).await;
+                    search.from = restore(core, search.from).await;
                 }
             }
         }
@@ -171,6 +172,8 @@ impl Job for RepairJob {
 struct Search {
     last: Option<Duration>,
     unreadable: u64,
+    /// Where the next one begins: where the last one had to leave somebody out.
+    from: u64,
 }
 
 impl Search {
@@ -195,15 +198,22 @@ impl Search {
     }
 }
 
-/// Has everybody look in his quarantine for the chunks that nobody can read.
-async fn restore(core: &Core) {
-    let mut from = Some(0);
-    while let Some(at) = from {
-        {
-            let mut cluster = core.cluster();
-            let namespace = core.machine.read();
-            from = cluster.search_quarantines(&namespace, at);
+/// Has everybody look in his quarantine for the chunks that nobody can read: from `begin` on to the end, then those before it. Says
+/// where to begin the next time, so that whoever is asked for as much as he takes is asked for the others then.
+async fn restore(core: &Core, begin: u64) -> u64 {
+    let mut missed = None;
+    for (from, until) in [(begin, u64::MAX), (0, begin)] {
+        let mut from = Some(from);
+        while let Some(at) = from.filter(|at| *at < until) {
+            let Searched { next, missed: here } = {
+                let mut cluster = core.cluster();
+                let namespace = core.machine.read();
+                cluster.search_quarantines(&namespace, at)
+            };
+            missed = missed.or(here);
+            from = next;
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     }
+    missed.unwrap_or(0)
 }
