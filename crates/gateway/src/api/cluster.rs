@@ -18,6 +18,9 @@ type Answer = Result<Json<Value>, Problem>;
 /// Files that a check tells one by one at most.
 const FILES_MAX: usize = 1_000;
 
+/// Chunks of these, of all together: an answer is put together in memory, and a chunk with its replicas takes some kilobytes of it.
+const CHUNKS_MAX: usize = 10_000;
+
 pub(super) async fn me(asked: Asked) -> Answer {
     let info = asked.fs.server_info().await?;
     Ok(Json(json!({
@@ -139,6 +142,28 @@ pub(super) async fn activity(asked: Asked) -> Answer {
     Ok(Json(model::activity(&asked.fs.operations().activity().await?)))
 }
 
+/// The files that a check tells one by one.
+#[derive(Default)]
+struct Told {
+    files: Vec<Value>,
+    chunks: usize,
+    /// Some are not told: they are too many, or have too many chunks.
+    cut: bool,
+}
+
+impl Told {
+    /// One more, with so many chunks, unless it is too much.
+    fn tell(&mut self, chunks: usize, file: impl FnOnce() -> Value) {
+        let all = self.chunks.saturating_add(chunks);
+        if self.files.len() < FILES_MAX && all <= CHUNKS_MAX {
+            self.files.push(file());
+            self.chunks = all;
+        } else {
+            self.cut = true;
+        }
+    }
+}
+
 /// Goes to the end of what is below the path; the files that are told one by one are cut off.
 pub(super) async fn fsck(asked: Asked) -> Answer {
     let below = asked.path_of("path")?;
@@ -160,37 +185,58 @@ pub(super) async fn fsck(asked: Asked) -> Answer {
     let mut walk = operations.fsck(&below, show, replicas || verify).await?;
     let mut total = client::FsckPart::default();
     let mut verified = client::Verified::default();
-    let (mut files, mut cut) = (Vec::new(), false);
+    let mut told = Told::default();
     while let Some(part) = walk.next().await? {
         total.file_counts.add(&part.file_counts);
         total.chunk_counts.add(&part.chunk_counts);
         total.directories += part.directories;
         total.len += part.len;
         for file in &part.files {
-            let mut told = model::file(file);
-            if verify {
-                let verdict = operations.verify(file).await?;
-                verified.add(&verdict);
-                let condition = file.condition;
-                if verdict.is_good() && condition.class == DataClass::Healthy && !condition.corrupt {
-                    continue;
-                }
-                told = model::with(told, "wrong_replicas", model::wrong_replicas(&verdict));
+            if !verify {
+                told.tell(file.chunks.len(), || model::file(file));
+                continue;
             }
-            if files.len() < FILES_MAX {
-                files.push(told);
-            } else {
-                cut = true;
+            let verdict = operations.verify(file).await?;
+            verified.add(&verdict);
+            let condition = file.condition;
+            if verdict.is_good() && condition.class == DataClass::Healthy && !condition.corrupt {
+                continue;
             }
+            told.tell(file.chunks.len(), || {
+                let wrong = model::wrong_replicas(&verdict);
+                model::with(model::file(file), "wrong_replicas", wrong)
+            });
         }
     }
     Ok(Json(json!({
-        "files": files,
-        "cut": cut,
+        "files": told.files,
+        "cut": told.cut,
         "file_counts": model::counts(&total.file_counts),
         "chunk_counts": model::counts(&total.chunk_counts),
         "directories": total.directories,
         "len": total.len,
         "verified": verify.then(|| model::verified(&verified)),
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_large_files_is_cut_off() {
+        let mut told = Told::default();
+        for _ in 0..20 {
+            told.tell(1_000, || json!({}));
+        }
+        assert_eq!((told.files.len(), told.chunks, told.cut), (10, CHUNKS_MAX, true));
+
+        let mut small = Told::default();
+        for _ in 0..FILES_MAX {
+            small.tell(1, || json!({}));
+        }
+        assert_eq!((small.files.len(), small.cut), (FILES_MAX, false));
+        small.tell(1, || json!({}));
+        assert_eq!((small.files.len(), small.cut), (FILES_MAX, true));
+    }
 }
