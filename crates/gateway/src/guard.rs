@@ -20,7 +20,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::query::Query;
-use crate::{Gateway, Side};
+use crate::{Gateway, Side, api, webhdfs};
 
 /// Refuses what would change something for a page of another server.
 pub(crate) async fn same_origin(
@@ -32,10 +32,18 @@ pub(crate) async fn same_origin(
     let upload = gateway.side == Side::Datanode && is_upload(&request);
     if foreign && !(upload && is_console(&gateway, request.headers(), request.uri().query()).await) {
         let why = "this request comes from a page of another server, or of this one under a name that it is not known by \
-                   (--http-names), and is not carried out\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
+                   (--http-names), and is not carried out";
+        return refused(request.uri().path(), why.to_owned());
     }
     next.run(request).await
+}
+
+/// As those are told who ask there.
+fn refused(path: &str, why: String) -> Response {
+    if path.starts_with(webhdfs::PREFIX) {
+        return webhdfs::Exception::denied(why).into_response();
+    }
+    api::Problem::new(StatusCode::FORBIDDEN, "foreign-page", why).into_response()
 }
 
 /// Whether a request brings the bytes of a file.

@@ -125,7 +125,10 @@ impl Gateway {
 
 /// Everything that is served. A master's gateway looks at the cluster from time to time, for those who look at the console.
 pub fn routes(env: Env, config: Config) -> Router {
-    let gateway = Gateway::new(env, config);
+    served(Gateway::new(env, config))
+}
+
+fn served(gateway: Arc<Gateway>) -> Router {
     let mut routes = webhdfs::routes(Arc::clone(&gateway)).merge(api::routes(Arc::clone(&gateway)));
     if gateway.side == Side::Master {
         tokio::spawn(api::watch::run(Arc::downgrade(&gateway)));

@@ -61,7 +61,9 @@ async fn read(asked: &Asked, head_only: bool) -> Result<Response, Problem> {
         Some(Asking::Part(range)) => Some(range),
         Some(Asking::Nothing) => {
             let all = format!("bytes */{len}");
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, all)]).into_response());
+            let why = format!("{path}: nothing of the range is in the file, which has {len} bytes");
+            let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", why);
+            return Ok(([(CONTENT_RANGE, all)], problem).into_response());
         }
         None | Some(Asking::All) => None,
     };

@@ -15,8 +15,11 @@ pub(crate) mod watch;
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, delete, get, head, options, post, put};
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::{MethodRouter, any, delete, get, head, options, post, put};
 use axum::{Json, Router};
+
+pub(crate) use problem::Problem;
 
 use crate::Gateway;
 
@@ -163,14 +166,67 @@ pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
     for endpoint in endpoints {
         router = router.route(endpoint.path, endpoint.route);
     }
-    router.with_state(gateway)
+    router
+        .route("/api/v1/", any(nothing_here))
+        .route("/api/v1/{*path}", any(nothing_here))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(gateway)
+}
+
+const DESCRIBED: &str = "/api/v1/openapi.json describes what there is";
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let why = format!("there is no {}: {DESCRIBED}", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "not-found", why)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let why = format!("{method} is not served at {}: {DESCRIBED}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", why)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::http::header::{ALLOW, HOST, ORIGIN};
+    use tower::ServiceExt as _;
+
     use super::*;
+    use crate::Side;
+
+    /// The status, what is allowed, and the kind of the error.
+    async fn refused(request: axum::http::request::Builder) -> (u16, Option<String>, String) {
+        let gateway = Gateway::alone(Side::Datanode);
+        let request = request.body(Body::empty()).unwrap();
+        let answer = crate::served(gateway).oneshot(request).await.unwrap();
+        let allowed = answer.headers().get(ALLOW);
+        let allowed = allowed.map(|methods| methods.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(!told["error"]["message"].as_str().unwrap().is_empty());
+        (
+            status,
+            allowed,
+            told["error"]["kind"].as_str().unwrap().to_owned(),
+        )
+    }
+
+    #[tokio::test]
+    async fn every_error_is_one_for_programs() {
+        for nowhere in ["/api/v1/nope", "/api/v1/", "/api/v1/nodes/a/b"] {
+            let told = refused(Request::get(nowhere)).await;
+            assert_eq!(told, (404, None, "not-found".to_owned()), "{nowhere}");
+        }
+        let told = refused(Request::post("/api/v1/health")).await;
+        assert_eq!(told, (405, Some("GET,HEAD".to_owned()), "invalid".to_owned()));
+        let foreign = Request::put("/api/v1/safemode").header(HOST, "here:9864");
+        let foreign = foreign.header(ORIGIN, "http://evil.example:9864");
+        assert_eq!(refused(foreign).await, (403, None, "foreign-page".to_owned()));
+    }
 
     #[test]
     fn every_endpoint_is_described_once() {

@@ -27,9 +27,9 @@ use types::FsPath;
 
 use crate::query::Query;
 use crate::{Gateway, NOBODY, Side, bytes, nodes, path};
-use exception::Exception;
+pub(crate) use exception::Exception;
 
-const PREFIX: &str = "/webhdfs/v1";
+pub(crate) const PREFIX: &str = "/webhdfs/v1";
 
 pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
     Router::new()
