@@ -12,6 +12,7 @@ use crate::support::{Server, noise, start_mini};
 struct Cluster {
     _server: Server,
     http: String,
+    datanode: String,
     user: String,
     home: tempfile::TempDir,
 }
@@ -23,6 +24,7 @@ impl Cluster {
         Self {
             _server: server,
             http: ready["http"].as_str().unwrap().to_owned(),
+            datanode: ready["datanodes_http"][0].as_str().unwrap().to_owned(),
             user: "boss".to_owned(),
             home,
         }
@@ -262,6 +264,13 @@ fn names_and_attributes() {
         cluster.call("GET", "/d/z", "op=CHECKACCESS&fsaction=rw-").status,
         200
     );
+    // A datanode is told by the masters for whom permissions are waived.
+    cluster.call("PUT", "/d/z", "op=SETPERMISSION&permission=000");
+    let access = cluster.url("/d/z", "op=CHECKACCESS&fsaction=rwx");
+    let access = access.replace(&cluster.http, &cluster.datanode);
+    let status = |url: &str| request("GET", url, &[], b"").status;
+    assert_eq!(status(&access), 200);
+    assert_eq!(status(&access.replace("name=boss", "name=eve")), 403);
 
     assert_eq!(
         cluster.refused("DELETE", "/d", "op=DELETE").0,
