@@ -1,4 +1,5 @@
-//! What was being written when the process last ended, or its volume was last used, as far as it had been synced.
+//! What was being written when the process last ended, when its volume was last used, or when a write failed, as far as it had been
+//! synced.
 //!
 //! ```text
 //! tmp/chunk-<uuid>.<n>.synced   the record: how much, and the checksum of all of it
@@ -65,16 +66,7 @@ impl ChunkStore {
                 // It is found again when its volume comes back.
                 continue;
             }
-            let found = match shared.adopt(&left) {
-                Ok(found) => found,
-                Err(error) => {
-                    // That may pass, and it may be the only one that outlived the writer: another look at the volume finds it.
-                    tracing::warn!(chunk = %left.chunk, %error, "an unfinished replica can not be read; its files stay");
-                    continue;
-                }
-            };
-            let Some(writer) = found else {
-                shared.discard(&left.paths);
+            let Some(writer) = shared.take_back(&left, true) else {
                 continue;
             };
             tracing::info!(chunk = %left.chunk, generation = %writer.generation(), bytes = writer.received(), "an unfinished replica was found");
@@ -89,7 +81,50 @@ impl ChunkStore {
     }
 }
 
+impl Writer {
+    /// What was synced of a replica that can not be written on: as [`ChunkStore::adopt`] would give it back, without what came after
+    /// the last record. None when nothing was synced, and the replica is gone then; or when the disk does not give it now, and its
+    /// files stay. All of it is read: blocks.
+    #[must_use]
+    pub fn fall_back(mut self) -> Option<Self> {
+        let kept = self.rest()?;
+        let (shared, volume) = (Arc::clone(&self.shared), self.volume);
+        // Behind a finalized replica there is one writer at a time.
+        drop(self);
+        let (chunk, serial) = parse_kept(&kept, &shared.pool)?;
+        let (paths, working) = {
+            let volume = shared.volume(volume);
+            let paths = Paths::temporary(&volume.dir, &shared.pool, chunk, serial);
+            (paths, volume.is_working())
+        };
+        if !working {
+            return None;
+        }
+        let _names = shared.lock_bucket(chunk);
+        shared.take_back(&Left { chunk, volume, paths }, false)
+    }
+}
+
 impl Shared {
+    /// What there is of a replica; what is of no use goes, and what can not be read now stays. The caller holds the chunk's bucket.
+    fn take_back(self: &Arc<Self>, left: &Left, whole_look: bool) -> Option<Writer> {
+        match self.adopt(left, whole_look) {
+            Ok(Some(writer)) => Some(writer),
+            Ok(None) => {
+                // A volume that has left the index meanwhile has taken with it what this may be behind.
+                if self.volume(left.volume).is_working() {
+                    self.discard(&left.paths);
+                }
+                None
+            }
+            Err(error) => {
+                // That may pass, and it may be the only one that outlived the writer: another look at the volume finds it.
+                tracing::warn!(chunk = %left.chunk, %error, "an unfinished replica can not be read; its files stay");
+                None
+            }
+        }
+    }
+
     /// Empties the temporary directory of a volume, but for what may be adopted, which it gives. Nobody writes there yet, or any
     /// more.
     pub(crate) fn empty_temporary(
@@ -134,8 +169,9 @@ impl Shared {
         (left.iter()).any(|left| (left.chunk, left.volume) == (chunk, volume))
     }
 
-    /// The caller holds the chunk's bucket.
-    fn adopt(self: &Arc<Self>, left: &Left) -> io::Result<Option<Writer>> {
+    /// `whole_look`: the volume was looked through before, so that what is finalized there is in the index. The caller holds the
+    /// chunk's bucket.
+    fn adopt(self: &Arc<Self>, left: &Left, whole_look: bool) -> io::Result<Option<Writer>> {
         let (chunk, disk) = (left.chunk, &self.disk);
         let records = Kept::read(&**disk, &left.paths.kept, self.pool.chunk_uuid(chunk))?;
         let Some((newest, _)) = records.first().copied() else {
@@ -144,8 +180,9 @@ impl Shared {
         let present = self.index.find(chunk);
         let in_tmp = disk.exists(&left.paths.data)?;
         let home = self.paths(chunk, left.volume).data;
-        // It had its final name, and its sidecar had not: the power went while it was finalized.
-        let half_named = !in_tmp && present.is_none();
+        // It had its final name, and its sidecar had not: the power went while it was finalized. At other times the data there is that
+        // of a finalized replica, whose volume has left the index.
+        let half_named = whole_look && !in_tmp && present.is_none();
         let alone = in_tmp || half_named;
         let from = if in_tmp { &left.paths.data } else { &home };
         let data = match disk.open(from, Open::Write) {

@@ -90,7 +90,12 @@ fn unfinished(replicas: &Replicas, order: Order, mut claim: crate::writing::Clai
             .truncate_to(len)
             .and_then(|()| writer.bump_generation(order.recovery)),
     };
-    moved.map_err(failed)?;
+    if let Err(error) = moved {
+        if !error.leaves_the_replica() {
+            claim.fail();
+        }
+        return Err(failed(error));
+    }
     match order.len {
         None => Ok(found(received)),
         Some(_) => {

@@ -165,25 +165,39 @@ impl Writing {
         partial: bool,
     ) -> Result<Claim, ClaimError> {
         let chunk = writer.chunk();
-        let slot = Arc::new(Slot {
-            growing: writer.growing(),
-            since: self.clock.monotonic(),
-            // What was finished before is seen.
-            visible: watch::channel(writer.finalized()).0,
-            fence: watch::channel(0).0,
-            held: Arc::new(tokio::sync::Mutex::new(Held {
-                writer: Some(writer),
-                idle_since: Duration::ZERO,
-            })),
-            restarted: AtomicBool::new(restarted),
-            partial: AtomicBool::new(partial),
-        });
+        let slot = self.slot(writer, restarted, partial);
         // Nobody else has it yet.
         let held = Arc::clone(&slot.held)
             .try_lock_owned()
             .map_err(|_| ClaimError::Busy(chunk))?;
         slots.insert(chunk, Arc::clone(&slot));
         Ok(self.claimed(chunk, 0, slot, held))
+    }
+
+    fn slot(&self, writer: Writer, restarted: bool, partial: bool) -> Arc<Slot> {
+        let now = self.clock.monotonic();
+        Arc::new(Slot {
+            growing: writer.growing(),
+            since: now,
+            // What was finished before is seen.
+            visible: watch::channel(writer.finalized()).0,
+            fence: watch::channel(0).0,
+            held: Arc::new(tokio::sync::Mutex::new(Held {
+                writer: Some(writer),
+                idle_since: now,
+            })),
+            restarted: AtomicBool::new(restarted),
+            partial: AtomicBool::new(partial),
+        })
+    }
+
+    /// Takes up what is left of the replica in `slot`, in its place: as if it had been found at a start. Nobody claims it.
+    fn fall_back(&self, chunk: ChunkId, slot: &Arc<Slot>, left: Writer) {
+        let instead = self.slot(left, true, false);
+        let mut slots = self.lock();
+        if slots.get(&chunk).is_some_and(|found| Arc::ptr_eq(found, slot)) {
+            slots.insert(chunk, instead);
+        }
     }
 
     /// Claims the replica of `chunk`: stops the stream that writes it, and waits for it to let go. None when there is no
@@ -193,33 +207,31 @@ impl Writing {
         chunk: ChunkId,
         patience: Duration,
     ) -> Result<Option<Claim>, ClaimError> {
-        let Some(slot) = self.lock().get(&chunk).cloned() else {
-            return Ok(None);
-        };
-        let mut number = 0;
-        slot.fence.send_modify(|fence| {
-            *fence += 1;
-            number = *fence;
-        });
-        let held = tokio::time::timeout(patience, Arc::clone(&slot.held).lock_owned())
-            .await
-            .map_err(|_| ClaimError::Stuck(chunk))?;
-        if held.writer.is_none() {
-            drop(held);
-            // One that was stranded has given way to what was synced of it.
-            return match self
-                .lock()
-                .get(&chunk)
-                .is_some_and(|now| !Arc::ptr_eq(now, &slot))
-            {
-                true => Err(ClaimError::Fenced(chunk)),
-                false => Ok(None),
+        let mut ended: Option<Arc<Slot>> = None;
+        loop {
+            let slot = self.lock().get(&chunk).cloned();
+            // What was synced of one that failed may be in its place.
+            let other = |slot: &Arc<Slot>| ended.as_ref().is_none_or(|ended| !Arc::ptr_eq(ended, slot));
+            let Some(slot) = slot.filter(other) else {
+                return Ok(None);
             };
+            let mut number = 0;
+            slot.fence.send_modify(|fence| {
+                *fence += 1;
+                number = *fence;
+            });
+            let held = tokio::time::timeout(patience, Arc::clone(&slot.held).lock_owned())
+                .await
+                .map_err(|_| ClaimError::Stuck(chunk))?;
+            if held.writer.is_none() {
+                ended = Some(slot);
+                continue;
+            }
+            if *slot.fence.borrow() != number {
+                return Err(ClaimError::Fenced(chunk));
+            }
+            return Ok(Some(self.claimed(chunk, number, slot, held)));
         }
-        if *slot.fence.borrow() != number {
-            return Err(ClaimError::Fenced(chunk));
-        }
-        Ok(Some(self.claimed(chunk, number, slot, held)))
     }
 
     /// Claims a replica that nobody writes at the moment.
@@ -372,11 +384,25 @@ impl Claim {
         Visible(Arc::clone(&self.slot))
     }
 
-    /// Finalizes the replica; blocks.
+    /// Finalizes the replica; blocks. After an error only what was synced of it stays.
     pub(crate) fn finalize(&mut self) -> Result<Replica, WriteError> {
-        match self.held.writer.take() {
-            Some(writer) => writer.finalize(),
-            None => Err(WriteError::Poisoned(self.chunk)),
+        let Some(writer) = &mut self.held.writer else {
+            return Err(WriteError::Poisoned(self.chunk));
+        };
+        let finalized = writer.try_finalize();
+        match &finalized {
+            Ok(_) => self.held.writer = None,
+            Err(_) => self.fail(),
+        }
+        finalized
+    }
+
+    /// Ends the replica, which can not be written on; blocks. What was synced of it stays, for a recovery: as if it had been found
+    /// at a start.
+    pub(crate) fn fail(&mut self) {
+        if let Some(left) = self.held.writer.take().and_then(Writer::fall_back) {
+            tracing::warn!(chunk = %self.chunk, bytes = left.received(), "what was synced of a replica stays");
+            self.writing.fall_back(self.chunk, &self.slot, left);
         }
     }
 
@@ -453,5 +479,53 @@ impl Fence {
             // The replica is gone, and with it everyone who could claim it.
             std::future::pending().await
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use chunkstore::{ChunkStore, Options, Reserve, VolumeDir};
+    use env::clock::RealClock;
+    use env::disk::SimDisk;
+    use transfer::checksum;
+    use types::{ClusterId, Generation, PoolId, StorageId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_replica_that_fails_gets_what_was_synced_of_it() {
+        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+        let volume = VolumeDir {
+            storage: StorageId::from_random_bytes([1; 16]),
+            dir: "/volume".into(),
+        };
+        let options = Options {
+            reserve: Reserve::Bytes(0),
+            packed_max: 0,
+            quarantine_retention: Duration::ZERO,
+        };
+        let pool = PoolId::of(ClusterId::from_random_bytes([1; 16]));
+        let disk = Arc::new(SimDisk::new());
+        let opened = ChunkStore::open(disk, Arc::clone(&clock), pool, vec![volume], options);
+        let (store, _) = opened.unwrap();
+        let writing = Writing::new(clock);
+        let chunk = ChunkId::new(1).unwrap();
+        let mut claim = (writing.begin(store.create(chunk, Generation(1)).unwrap())).unwrap();
+        let (data, mut sums) = ([7; 512], Vec::new());
+        checksum::append(&data, &mut sums);
+        let writer = claim.writer().unwrap();
+        writer.write(0, &data, &sums).unwrap();
+        writer.sync().unwrap();
+        writer.write(512, &data, &sums).unwrap();
+
+        let waits = Arc::clone(&writing);
+        let waiting = tokio::spawn(async move { waits.claim(chunk, Duration::from_secs(30)).await });
+        claim.fence().fenced().await;
+        claim.fail();
+        drop(claim);
+        let left = waiting.await.unwrap().unwrap().unwrap();
+        assert!(left.restarted(), "it may be less than it was");
+        assert_eq!(left.peek().unwrap().received(), 512);
     }
 }

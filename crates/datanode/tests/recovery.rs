@@ -11,9 +11,10 @@ mod common;
 use common::client::{Connection, PACKET, Pipeline, Setup, get, put, read_op};
 use common::master::Reported;
 use common::{Cluster, bytes, in_time, until};
+use env::disk::{Effect, Fault, Op as DiskOp};
 use proto::v1;
-use transfer::pb::BlockConstructionStage as Stage;
-use transfer::{Block, PacketHeader};
+use transfer::pb::{BlockConstructionStage as Stage, Status};
+use transfer::{Block, PacketHeader, PipelineAck};
 
 const fn order(recovery: u64, length: Option<u64>) -> v1::RecoverReplica {
     v1::RecoverReplica {
@@ -160,6 +161,43 @@ async fn what_is_finished_is_cut_once_the_recovery_knows_the_length() {
             length: len as u64,
         };
         master.reported(reported).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_synced_outlives_a_write_that_failed() {
+    for (op, last) in [(DiskOp::Write, false), (DiskOp::SyncData, true)] {
+        let cluster = Cluster::start(1).await;
+        let nodes = cluster.pipeline(&[0]);
+        let (data, synced) = (bytes(2 * PACKET), PACKET + 700);
+        let mut pipeline = Pipeline::open(&cluster.block(1, 1), &Setup::create(), &nodes).await;
+        pipeline.write(&data[..synced], 0).await;
+        pipeline.sync(synced).await;
+        pipeline.write(&data[..synced + 512], synced).await;
+        let faults = cluster.nodes[0].faults();
+        faults.add(Fault::once(op, 0, Effect::Fail(28)).on("chunk"));
+        let seqno = match last {
+            true => pipeline.send_last(synced + 512).await,
+            false => {
+                let from = synced - synced % 512 + 512;
+                pipeline.send(from, &data[from..]).await
+            }
+        };
+        let ack = pipeline.ack().await;
+        assert_eq!(ack, PipelineAck::new(seqno, vec![Status::Error]), "{op:?}");
+        let (master, node) = (&cluster.master, nodes[0].id);
+        until("word of what is left", || {
+            master.unfinished(node) == [(1, 1, synced as u64)]
+        })
+        .await;
+        let left = v1::RecoveryAnswer {
+            restarted: true,
+            ..found(2, synced, false)
+        };
+        assert_eq!(master.recover(node, order(2, None)).await, left, "{op:?}");
+        let answer = master.recover(node, order(2, Some(synced as u64))).await;
+        assert_eq!(answer, found(2, synced, true));
+        assert_eq!(get(&nodes[0], &cluster.block(1, 2), synced).await, data[..synced]);
     }
 }
 

@@ -64,7 +64,7 @@ pub enum WriteError {
         /// The generation that is here.
         present: Generation,
     },
-    /// A write or a sync failed. The replica is lost.
+    /// A write or a sync failed. The replica is lost, but for what was synced before.
     #[error("can not write chunk {chunk} in {dir}: {source}")]
     Io {
         /// The chunk.
@@ -80,4 +80,15 @@ pub enum WriteError {
     /// A write or a sync failed before.
     #[error("an earlier write to chunk {0} failed; its replica is lost")]
     Poisoned(ChunkId),
+}
+
+impl WriteError {
+    /// Whether the replica is as it was, and can be written on.
+    #[must_use]
+    pub const fn leaves_the_replica(&self) -> bool {
+        matches!(
+            self,
+            Self::Misplaced { .. } | Self::Differs { .. } | Self::TooShort { .. } | Self::Older { .. }
+        )
+    }
 }

@@ -10,6 +10,7 @@
 //! the final sync is short.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use env::disk::{Disk, File, Open, read_exact_at};
@@ -134,6 +135,13 @@ impl Files {
     pub(crate) fn at_rest(mut self) -> Self {
         self.rests = true;
         self
+    }
+
+    /// Leaves what was recorded on the disk, and says where the record is. None: nothing was, and the files are gone.
+    pub(crate) fn leave_recorded(self) -> Option<PathBuf> {
+        let kept = self.kept.is_some().then(|| self.paths.kept.clone())?;
+        drop(self.at_rest());
+        Some(kept)
     }
 
     /// Notes the sums from number `unit` on of bytes that are there, `len` in all.

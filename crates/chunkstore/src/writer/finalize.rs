@@ -28,8 +28,20 @@ impl Writer {
         self.finalize_over(None)
     }
 
+    /// As [`Writer::finalize`], where something can be left after an error: see [`Writer::fall_back`].
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn try_finalize(&mut self) -> Result<Replica, WriteError> {
+        self.finalize_in_place(None)
+    }
+
     /// As [`Writer::finalize`], of a copy of the replica at `from`, which goes once this one is there.
     pub(crate) fn finalize_over(mut self, from: Option<Slot>) -> Result<Replica, WriteError> {
+        self.finalize_in_place(from)
+    }
+
+    fn finalize_in_place(&mut self, from: Option<Slot>) -> Result<Replica, WriteError> {
         self.usable()?;
         let growth = Arc::clone(&self.growth);
         let mut shape = growth.lock();

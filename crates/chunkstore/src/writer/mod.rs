@@ -13,6 +13,7 @@ mod kept;
 mod within;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use types::limits::CHUNK_SIZE_MAX;
@@ -40,8 +41,8 @@ pub(crate) use kept::{Kept, compare};
 ///   adopted when the volume comes back.
 /// - A byte that was received is never changed: what is sent again is compared with what is here.
 pub struct Writer {
-    shared: Arc<Shared>,
-    volume: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) volume: usize,
     chunk: ChunkId,
     /// What those who read it meanwhile see, too.
     growth: Arc<Growth>,
@@ -385,6 +386,16 @@ impl Writer {
         if let Some(Body::Files(files)) = shape.body.take_if(|_| self.durable && !self.poisoned) {
             drop(files.at_rest());
         }
+    }
+
+    /// Ends it, but for files of which something is recorded; says where the record is.
+    pub(crate) fn rest(&mut self) -> Option<PathBuf> {
+        let growth = Arc::clone(&self.growth);
+        let bodies = [self.files_left.take(), growth.lock().body.take()];
+        bodies.into_iter().flatten().find_map(|body| match body {
+            Body::Files(files) => files.leave_recorded(),
+            Body::Held(_) => None,
+        })
     }
 
     /// From here on in files of its own.

@@ -1,6 +1,6 @@
 // What survives, whatever form replicas have: run for files and for packs.
 
-use chunkstore::{ReplicaState, Victim, WriteError};
+use chunkstore::{ReplicaState, Victim, WriteError, Writer};
 use env::disk::{Effect, Fault, Op, SimDisk};
 
 use crate::common::{bytes, chunk, read_all, sums};
@@ -266,6 +266,88 @@ fn a_poisoned_writer_refuses_everything() {
     assert!(matches!(writer.bump_generation(G2), Err(WriteError::Poisoned(_))));
     assert_eq!(disk.mutations(), synced, "a failed sync is never tried again");
     assert!(matches!(writer.finalize(), Err(WriteError::Poisoned(_))));
+}
+
+#[test]
+fn a_writer_that_failed_falls_back_to_what_was_synced() {
+    for (synced, len) in [(0, 5000), (700, 5000), (5000, 5100), (70_000, 100_000)] {
+        for finishes in [false, true] {
+            let disk = SimDisk::new();
+            let store = open(&disk, PACKED_MAX).0;
+            let data = bytes(1, len);
+            let mut writer = store.create(chunk(1), G1).unwrap();
+            write(&mut writer, &data[..synced]).unwrap();
+            if synced > 0 {
+                writer.sync().unwrap();
+            }
+            write(&mut writer, &data).unwrap();
+            // A small one is packed at its end.
+            disk.faults().add(Fault::once(Op::SyncData, 0, Effect::Fail(EIO)));
+            let failed = match finishes {
+                true => writer.try_finalize().map(drop),
+                false => writer.sync(),
+            };
+            assert!(matches!(failed, Err(WriteError::Io { .. })), "{failed:?}");
+            let left = writer.fall_back();
+            assert_eq!(left.as_ref().map(Writer::received), (synced > 0).then_some(synced as u64));
+            let Some(mut left) = left else {
+                assert_eq!(store.adopt().len(), 0);
+                continue;
+            };
+            let (mut got, mut got_sums) = (vec![0; synced], vec![0; synced.div_ceil(512) * 4]);
+            left.read_verified(0, &mut got, &mut got_sums).unwrap();
+            assert_eq!(got, data[..synced]);
+            // It is for the next start too, and can be written on.
+            left.leave();
+            disk.crash(len as u64);
+            let store = open(&disk, PACKED_MAX).0;
+            left = store.adopt().pop().unwrap();
+            assert_eq!((left.generation(), left.received()), (G1, synced as u64));
+            write(&mut left, &data).unwrap();
+            left.finalize().unwrap();
+            assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
+        }
+    }
+}
+
+#[test]
+fn on_a_full_disk_what_was_synced_stays() {
+    let disk = SimDisk::new();
+    let store = open(&disk, PACKED_MAX).0;
+    // So long that its sums have left memory: they are made anew, and need the space that they had.
+    let data = bytes(1, (9 << 20) + 5000);
+    let synced = (9 << 20) + 100;
+    let mut writer = store.create(chunk(1), G1).unwrap();
+    write(&mut writer, &data[..synced]).unwrap();
+    writer.sync().unwrap();
+    disk.set_capacity(disk.used());
+    assert!(write(&mut writer, &data).is_none());
+    let left = writer.fall_back().unwrap();
+    assert_eq!((left.generation(), left.received()), (G1, synced as u64));
+    disk.set_capacity(u64::MAX);
+    left.finalize().unwrap();
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data[..synced]);
+}
+
+#[test]
+fn an_append_that_failed_falls_back_to_what_was_synced_and_the_finalized_stays() {
+    let disk = SimDisk::new();
+    let store = open(&disk, PACKED_MAX).0;
+    let data = bytes(1, 200_000);
+    put(&store, 1, G1, &data[..100_000]).unwrap();
+    let mut writer = store.reopen(chunk(1), G1).unwrap();
+    writer.bump_generation(G2).unwrap();
+    write(&mut writer, &data[..150_000]).unwrap();
+    writer.sync().unwrap();
+    write(&mut writer, &data).unwrap();
+    disk.faults().add(Fault::once(Op::SyncData, 0, Effect::Fail(EIO)));
+    assert!(writer.sync().is_err());
+    let mut left = writer.fall_back().unwrap();
+    assert_eq!((left.generation(), left.received()), (G2, 150_000));
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data[..100_000]);
+    write(&mut left, &data).unwrap();
+    left.finalize().unwrap();
+    assert_eq!(read_all(&store, chunk(1)).unwrap(), data);
 }
 
 #[test]

@@ -124,8 +124,8 @@ fn status_of(kept: Result<(), WriteError>, claim: &mut Claim) -> pb::Status {
         Ok(()) => pb::Status::Success,
         Err(error) => {
             tracing::warn!(%error, "a packet could not be kept");
-            if !matches!(error, WriteError::Misplaced { .. } | WriteError::Differs { .. }) {
-                claim.abandon();
+            if !error.leaves_the_replica() {
+                claim.fail();
             }
             pb::Status::Error
         }

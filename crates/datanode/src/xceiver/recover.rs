@@ -136,7 +136,9 @@ fn take_over(claim: &mut Claim, recovery: &Recovery, len: Option<u64>) -> Result
         .truncate_to(len.unwrap_or_else(|| writer.received()))
         .and_then(|()| writer.bump_generation(recovery.generation));
     moved.map_err(|error| {
-        claim.abandon();
+        if !error.leaves_the_replica() {
+            claim.fail();
+        }
         refuse(pb::Status::Error, error.to_string())
     })
 }
