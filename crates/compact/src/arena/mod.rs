@@ -100,6 +100,9 @@ const SHAPES: [Shape; ROOMS.len()] = {
 };
 
 impl Arena {
+    /// As long as there are fewer lists than this, there is room for one more, however long each of them is.
+    pub const ROOM: u32 = 1 << NUMBER_BITS;
+
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
@@ -372,5 +375,21 @@ impl Arena {
         }
         let lists = self.classes.iter().map(Cells::len).sum::<usize>() + self.long.count();
         assert_eq!(lists, self.len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_lists_of_one_length() {
+        for class in 0..ROOMS.len() {
+            let place = |number| Place::Cell { class, number };
+            assert!(place(Arena::ROOM - 1).handle().is_ok());
+            assert_eq!(place(Arena::ROOM).handle(), Err(Full));
+        }
+        assert!(Place::Long(Arena::ROOM - 1).handle().is_ok());
+        assert_eq!(Place::Long(Arena::ROOM).handle(), Err(Full));
     }
 }

@@ -27,8 +27,8 @@ const ROOT: u32 = 1;
 /// How many inodes, lists or sets one command can add: more than a path has components.
 const COMMAND_MAX: u64 = 1 << 12;
 
-/// More lists than this are not made: far more chunks would be needed than there are slots for.
-const LISTS_MAX: u64 = 1 << 30;
+/// With more lists than this there may be no room for one of some length.
+const LISTS_MAX: u64 = Arena::ROOM as u64;
 
 /// Every inode, and the names of those that have one.
 ///
