@@ -83,10 +83,13 @@ impl ChunkStore {
 
 impl Writer {
     /// What was synced of a replica that can not be written on: as [`ChunkStore::adopt`] would give it back, without what came after
-    /// the last record. None when nothing was synced, and the replica is gone then; or when the disk does not give it now, and its
-    /// files stay. All of it is read: blocks.
+    /// the last record. None when nothing was synced, and the replica is gone then; or when the disk does not give it now, or its
+    /// volume is not used any more, and its files stay. All of it is read: blocks.
     #[must_use]
     pub fn fall_back(mut self) -> Option<Self> {
+        if self.is_stranded() {
+            return None;
+        }
         let kept = self.rest()?;
         let (shared, volume) = (Arc::clone(&self.shared), self.volume);
         // Behind a finalized replica there is one writer at a time.

@@ -18,8 +18,8 @@
 //! # Guarantees
 //! - A replica that is being written is given back after a restart, or when its volume comes back, as it was when it was last
 //!   synced ([`ChunkStore::adopt`]).
-//! - A replica is *finalized* once [`Writer::finalize`] or [`ChunkStore::put_small`] has returned: data and sums are synced where they stay, in files
-//!   under their final names or in a pack. A crash before that leaves nothing of it in the index; a crash after it, all of it.
+//! - A replica is *finalized* once [`Writer::finalize`] or [`ChunkStore::put_small`] has returned: data and sums are synced where
+//!   they stay, in files under their final names or in a pack. A crash before that leaves nothing of it in the index; a crash after it, all of it.
 //! - [`Reader::read_verified`] gives bytes that match their stored checksums, or an error. A flipped bit anywhere in the
 //!   data, the sums or the header is found when it is read.
 //! - A write or a sync that failed poisons its replica: nothing is tried again on it, and it never becomes finalized.

@@ -271,9 +271,9 @@ fn replica(
 }
 
 /// Puts a replica into the index, unless a better one is there: a newer one, or a whole one of the same generation, of which the
-/// shorter is better, for only a recovery's cut makes one so. What is of no use then goes: a packed entry whose mark was lost in a crash is marked again, and a replica that is on two volumes
-/// (its move was cut short by a crash) goes to quarantine from one. Older ones in files are left alone. The caller holds the
-/// chunk's bucket.
+/// shorter is better, for only a recovery's cut makes one so. What is of no use then goes: a packed entry whose mark was lost
+/// in a crash is marked again, and a replica that is on two volumes (its move was cut short by a crash) goes to quarantine
+/// from one. Older ones in files are left alone. The caller holds the chunk's bucket.
 fn register(shared: &Shared, chunk: ChunkId, slot: Slot, report: &mut ScanReport) -> io::Result<()> {
     if let Some(present) = shared.index.find(chunk) {
         // A volume that is taken in while requests go on: it was finalized on it just now.

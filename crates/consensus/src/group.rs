@@ -96,8 +96,8 @@ impl<M: StateMachine> Group<M> {
         .await
     }
 
-    /// As [`Group::open`], over a network that is told who this member is and when it votes, and tells what is `acknowledged`; none: it has one message
-    /// under way to each member, and what Raft tells of that is right.
+    /// As [`Group::open`], over a network that is told who this member is and when it votes, and tells what is `acknowledged`;
+    /// none: it has one message under way to each member, and what Raft tells of that is right.
     pub(crate) async fn open_over<N>(
         env: &Env,
         directory: &Path,

@@ -6,8 +6,8 @@
 //!   them, so all that waits for the hard limit is the space of their chunks.
 //!
 //! When a lease ends, an unpublished file disappears, a published one is recovered: closed with all that any reader may have
-//! seen of it ([`recovery`](crate::recovery)). After a master has begun to lead, nothing expires for the length of the soft limit: while there
-//! was no leader, nobody could renew. The same holds after it was paused, or its clock was set forward ([`Grace`]).
+//! seen of it ([`recovery`](crate::recovery)). After a master has begun to lead, nothing expires for the length of the soft
+//! limit: while there was no leader, nobody could renew. The same holds after it was paused, or its clock was set forward ([`Grace`]).
 
 use std::sync::PoisonError;
 use std::time::Duration;

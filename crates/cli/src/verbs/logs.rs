@@ -15,8 +15,9 @@ use crate::run::Context;
 /// Show what has happened in the cluster, and follow it
 ///
 /// Datanodes and disks that come, go and fail; what begins to be wrong with the data and what is over; who leads the masters;
-/// safe mode, and the draining of datanodes. (All that operators order is in the audit log.) With -f it goes on, from now, until ctrl-C, through changes of the leader. Without, it is what a master
-/// has seen since it started, asked on its HTTP port. What each server says of itself is in its own log.
+/// safe mode, and the draining of datanodes. (All that operators order is in the audit log.) With -f it goes on, from now, until
+/// ctrl-C, through changes of the leader. Without, it is what a master has seen since it started, asked on its HTTP port. What
+/// each server says of itself is in its own log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {

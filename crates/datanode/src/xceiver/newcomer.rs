@@ -19,7 +19,8 @@ use super::write::goodbye;
 use crate::refusal::refuse;
 use crate::writing::Claim;
 
-/// Takes a copy; on the storage that is wished for if that can be; `finalize`: and finalizes it. Else it stays a replica that is being written, for the recovery that follows.
+/// Takes a copy; on the storage that is wished for if that can be; `finalize`: and finalizes it. Else it stays a replica that
+/// is being written, for the recovery that follows.
 pub(super) async fn receive(
     context: &Context<'_>,
     block: &Block,

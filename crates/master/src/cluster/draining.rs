@@ -1,8 +1,8 @@
 //! How far the datanodes are drained that are to leave.
 //!
 //! A replica there is still needed as long as its chunk has too few copies on nodes that stay, or is being written. Such a chunk is
-//! never healthy, so that a look at those that are not is enough. What a node has that has not told it to this master, nobody knows: it is not looked
-//! at before it has.
+//! never healthy, so that a look at those that are not is enough. What a node has that has not told it to this master, nobody
+//! knows: it is not looked at before it has.
 
 use std::collections::BTreeMap;
 
