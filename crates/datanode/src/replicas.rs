@@ -375,7 +375,7 @@ mod tests {
 
     use chunkstore::{Options, Reserve, VolumeDir};
     use env::clock::RealClock;
-    use env::disk::{Effect, Fault, Op, SimDisk};
+    use env::disk::{Disk, Effect, Fault, Op, SimDisk};
     use types::{ClusterId, PoolId};
 
     use super::*;
@@ -391,6 +391,7 @@ mod tests {
         };
         let options = Options {
             reserve: Reserve::Bytes(0),
+            packed_max: 0,
             ..Options::default()
         };
         let (clock, pool) = (
@@ -442,6 +443,27 @@ mod tests {
         assert_eq!(replicas.finalize(&mut claim).unwrap().len, 1024);
         drop(claim);
         assert!(!replicas.writing.has(chunk()));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_on_a_volume_that_is_not_used_any_more_leaves_its_files() {
+        let disk = SimDisk::new();
+        let replicas = replicas(&disk);
+        let begun = replicas.begin(chunk(), Generation(1), 0, None).unwrap();
+        let mut claim = registered(replicas.writing.begin(begun)).unwrap();
+        let unit = [7; 512];
+        let writer = claim.writer().unwrap();
+        writer.write(0, &unit, &crc_of(&unit)).unwrap();
+        let files = || disk.read_dir(Path::new("/a/tmp")).unwrap().len();
+        let before = files();
+        assert!(before > 0);
+        disk.faults()
+            .add(Fault::once(Op::SyncData, 0, Effect::Fail(5)).on("/a/tmp/probe"));
+        replicas.store.check_volumes();
+        assert!(claim.writer().unwrap().write(512, &unit, &crc_of(&unit)).is_err());
+        claim.fail();
+        drop(claim);
+        assert!(files() >= before && !replicas.writing.has(chunk()));
     }
 
     fn crc_of(unit: &[u8]) -> Vec<u8> {
